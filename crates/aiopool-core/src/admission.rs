@@ -1,0 +1,233 @@
+//! Who holds a slot and who gets the next one.
+
+use core::fmt;
+use core::num::NonZeroUsize;
+
+use crate::line::{Drain, Line, Ticket};
+
+/// The admission of waiters `W` to a fixed number of slots, and of joiners `J` to the news that
+/// the pool is idle.
+///
+/// The [crate documentation](crate) says in which order the methods are to be called. Every method
+/// is O(1), save [`withdraw_all`](Self::withdraw_all) and [`close`](Self::close), which are O(1)
+/// per waiter.
+#[derive(Debug)]
+pub struct Admission<W, J> {
+    size: NonZeroUsize,
+    active: usize,
+    line: Line<W>,
+    joiners: Line<J>,
+    closed: bool,
+}
+
+/// The right to be active. It is given out by [`Admission::poll_admit`] and must be given back by
+/// [`Admission::finish`], exactly once: that it can be neither made nor copied sees to "at most".
+#[derive(Debug)]
+#[must_use = "a slot that is dropped is lost to its pool: give it back with `Admission::finish`"]
+pub struct Slot(());
+
+/// A waiter that has come to the head of the line, with the slot it now holds.
+#[derive(Debug)]
+pub struct Admitted<W> {
+    /// The right to be active, to be given back when the job has ended.
+    pub slot: Slot,
+    /// The place the waiter had in the line; it is no longer valid.
+    pub ticket: Ticket,
+    /// What was submitted.
+    pub waiter: W,
+}
+
+/// The refusal of a closed [`Admission`], with the waiter it did not take.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Closed<W>(pub W);
+
+/// Questions.
+impl<W, J> Admission<W, J> {
+    /// An empty admission with `size` slots.
+    #[must_use]
+    pub fn new(size: NonZeroUsize) -> Self {
+        Self {
+            size,
+            active: 0,
+            line: Line::new(),
+            joiners: Line::new(),
+            closed: false,
+        }
+    }
+
+    /// The number of slots.
+    #[must_use]
+    pub fn size(&self) -> NonZeroUsize {
+        self.size
+    }
+
+    /// How many slots are held.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.active
+    }
+
+    /// How many stand in the line.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// How many wait or are active.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting() + self.active
+    }
+
+    /// Whether nobody waits and nothing is active.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether at least [`size`](Self::size) wait or are active.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.size.get()
+    }
+
+    /// Whether waiters are refused, after [`close`](Self::close).
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The waiter that holds `ticket`, while it is in the line.
+    #[must_use]
+    pub fn get(&self, ticket: Ticket) -> Option<&W> {
+        self.line.get(ticket)
+    }
+
+    /// All who wait, in the order of the line.
+    pub fn waiters(&self) -> impl Iterator<Item = (Ticket, &W)> {
+        self.line.iter()
+    }
+
+    /// All who want to be told that the pool is empty, in the order in which they came.
+    pub fn joiners(&self) -> impl Iterator<Item = (Ticket, &J)> {
+        self.joiners.iter()
+    }
+}
+
+/// Inputs: what happened.
+impl<W, J> Admission<W, J> {
+    /// `waiter` takes the last place in the line.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] with the waiter, between [`close`](Self::close) and [`reopen`](Self::reopen).
+    pub fn submit(&mut self, waiter: W) -> Result<Ticket, Closed<W>> {
+        if self.closed {
+            return Err(Closed(waiter));
+        }
+        let ticket = self.line.push(waiter);
+        self.check();
+        Ok(ticket)
+    }
+
+    /// The holder of `slot` has ended: the slot is free.
+    pub fn finish(&mut self, slot: Slot) {
+        let Slot(()) = slot;
+        self.active -= 1;
+        self.check();
+    }
+
+    /// `joiner` wants to be told when the pool is empty; at the next
+    /// [`poll_idle`](Self::poll_idle) if it is empty now.
+    pub fn join(&mut self, joiner: J) -> Ticket {
+        self.joiners.push(joiner)
+    }
+}
+
+/// Commands: take back what was told.
+impl<W, J> Admission<W, J> {
+    /// Takes a waiter out of the line, wherever it stands. `None` if it is there no more.
+    pub fn withdraw(&mut self, ticket: Ticket) -> Option<W> {
+        let waiter = self.line.remove(ticket);
+        self.check();
+        waiter
+    }
+
+    /// Empties the line; the waiters come in the order in which they stood.
+    pub fn withdraw_all(&mut self) -> Drain<W> {
+        let waiters = self.line.drain();
+        self.check();
+        waiters
+    }
+
+    /// Takes a joiner back that no longer wants to be told. `None` if it has been.
+    pub fn leave(&mut self, ticket: Ticket) -> Option<J> {
+        self.joiners.remove(ticket)
+    }
+
+    /// Empties the line as [`withdraw_all`](Self::withdraw_all) does and refuses all who come
+    /// later, until [`reopen`](Self::reopen). Those who are active finish as usual.
+    pub fn close(&mut self) -> Drain<W> {
+        self.closed = true;
+        self.withdraw_all()
+    }
+
+    /// Takes waiters again after [`close`](Self::close).
+    pub fn reopen(&mut self) {
+        self.closed = false;
+    }
+}
+
+/// Outputs: what the face must do now.
+impl<W, J> Admission<W, J> {
+    /// The next waiter to become active, with its slot; `None` when no slot is free or nobody
+    /// waits.
+    // The one place that decides who goes next: a rate limit, a pause, weights or priorities are
+    // further conditions here and further orders of the line.
+    pub fn poll_admit(&mut self) -> Option<Admitted<W>> {
+        if self.active >= self.size.get() {
+            return None;
+        }
+        let (ticket, waiter) = self.line.pop()?;
+        self.active += 1;
+        self.check();
+        Some(Admitted {
+            slot: Slot(()),
+            ticket,
+            waiter,
+        })
+    }
+
+    /// The next joiner to be told that the pool is empty; `None` when it is not, or all know.
+    pub fn poll_idle(&mut self) -> Option<J> {
+        if !self.is_empty() {
+            return None;
+        }
+        self.joiners.pop().map(|(_, joiner)| joiner)
+    }
+}
+
+/// Invariants.
+impl<W, J> Admission<W, J> {
+    /// What holds after every step. That `active == size` while anybody waits is not among them:
+    /// it holds once [`poll_admit`](Self::poll_admit) has answered `None`.
+    fn check(&self) {
+        debug_assert!(
+            self.active <= self.size.get(),
+            "more are active than there are slots"
+        );
+        debug_assert!(
+            !self.closed || self.line.len() == 0,
+            "somebody waits in a closed pool"
+        );
+        self.line.check();
+    }
+}
+
+impl<W> fmt::Display for Closed<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the pool is closed and takes no more jobs")
+    }
+}
+
+impl<W: fmt::Debug> core::error::Error for Closed<W> {}
