@@ -1,0 +1,92 @@
+//! Which loop a pool belongs to, and that it is used from there only.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::pool::Pool;
+use crate::python;
+
+/// The loop of a pool.
+pub(crate) struct EventLoop {
+    pub(crate) object: Py<PyAny>,
+    /// `partial(JobFuture, loop=...)`
+    pub(crate) new_job_future: Py<PyAny>,
+}
+
+impl EventLoop {
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "loop"), object)?;
+        let new_job_future =
+            python::partial(py)?.call((python::job_future(py)?,), Some(&keywords))?;
+        Ok(Self {
+            object: object.clone().unbind(),
+            new_job_future: new_job_future.unbind(),
+        })
+    }
+
+    pub(crate) fn new_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.object
+            .bind(py)
+            .call_method0(intern!(py, "create_future"))
+    }
+
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
+        let closed = self.object.bind(py).call_method0(intern!(py, "is_closed"));
+        closed.is_ok_and(|closed| closed.is_truthy().unwrap_or(false))
+    }
+}
+
+impl Pool {
+    /// The pool's loop, to which the running loop is made if the pool had none, after a check
+    /// that the pool may be used from here.
+    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
+        let running = python::get_running_loop(py)?.call0();
+        match (self.event_loop.get(py), running) {
+            (Some(own), Ok(running)) if own.object.is(&running) => Ok(own),
+            (Some(own), Ok(running)) => Err(other_loop(own.object.bind(py), &running)),
+            (None, Ok(running)) => self
+                .event_loop
+                .get_or_try_init(py, || EventLoop::new(&running)),
+            (Some(own), Err(_)) => check_usable_without_running(own, py).map(|()| own),
+            (None, Err(_)) => Err(PyRuntimeError::new_err(
+                "no loop is running and the pool has none: call this inside a coroutine, or give \
+                 the pool its loop with AioPool(size, loop=loop)",
+            )),
+        }
+    }
+}
+
+fn other_loop(own: &Bound<'_, PyAny>, running: &Bound<'_, PyAny>) -> PyErr {
+    PyRuntimeError::new_err(format!(
+        "this pool belongs to the loop {own} and cannot be used from the loop {running}: make one \
+         pool for each loop"
+    ))
+}
+
+/// Before a loop runs its pool may be filled; from a thread beside the one it runs in, never.
+fn check_usable_without_running(own: &EventLoop, py: Python<'_>) -> PyResult<()> {
+    let object = own.object.bind(py);
+    if own.is_closed(py) {
+        return Err(PyRuntimeError::new_err(format!(
+            "the loop of this pool, {object}, is closed: make a new pool in the new loop"
+        )));
+    }
+    if object
+        .call_method0(intern!(py, "is_running"))?
+        .is_truthy()?
+    {
+        let thread = python::current_thread(py)?
+            .call0()?
+            .getattr(intern!(py, "name"))?;
+        return Err(PyRuntimeError::new_err(format!(
+            "this pool belongs to the loop {object}, which runs in another thread, and cannot be \
+             used from the thread {thread}: use asyncio.run_coroutine_threadsafe or \
+             loop.call_soon_threadsafe",
+        )));
+    }
+    Ok(())
+}

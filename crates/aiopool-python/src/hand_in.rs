@@ -1,0 +1,197 @@
+//! A job is handed in: the call is checked, the job gets a future and a place in the line.
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::line::{Callback, Extras, Waiter, WaitingJob};
+use crate::pool::Pool;
+use crate::python;
+use crate::settle::{Outcome, is_exit};
+use crate::stop::{self, dismiss};
+
+#[pymethods]
+impl Pool {
+    /// Hands in a job and returns its future.
+    fn spawn_n<'py>(
+        slf: &Bound<'py, Self>,
+        awaitable: &Bound<'py, PyAny>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (future, _) = hand_in(slf, awaitable, cb, ctx, false)?;
+        Ok(future)
+    }
+
+    /// The same, with a second future that is settled when the job leaves the line; None if it
+    /// has a slot already.
+    fn spawn<'py>(
+        slf: &Bound<'py, Self>,
+        awaitable: &Bound<'py, PyAny>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+        hand_in(slf, awaitable, cb, ctx, true)
+    }
+
+    /// Calls `function` with each item and hands in what it gives. What it raises settles the
+    /// future of that item.
+    fn map_n<'py>(
+        slf: &Bound<'py, Self>,
+        function: &Bound<'py, PyAny>,
+        all: &Bound<'py, PyList>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        slf.get().enter(slf.py())?;
+        all.iter()
+            .map(|item| {
+                let made = function.call1((item,)).and_then(|awaitable| {
+                    check_awaitable(&awaitable)?;
+                    Ok(awaitable)
+                });
+                match made {
+                    Ok(awaitable) => Self::spawn_n(slf, &awaitable, cb, ctx),
+                    Err(error) => failed_future(slf, error),
+                }
+            })
+            .collect()
+    }
+}
+
+/// The future of an item for which no job could be made.
+fn failed_future<'py>(pool: &Bound<'py, Pool>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+    let py = pool.py();
+    if is_exit(error.value(py)) {
+        return Err(error);
+    }
+    let future = pool.get().enter(py)?.new_future(py)?;
+    Outcome::of_error(error.value(py)).settle_future(pool, &future);
+    Ok(future)
+}
+
+fn hand_in<'py>(
+    pool: &Bound<'py, Pool>,
+    awaitable: &Bound<'py, PyAny>,
+    cb: Option<&Bound<'py, PyAny>>,
+    ctx: &Bound<'py, PyAny>,
+    tell: bool,
+) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+    let py = pool.py();
+    check_awaitable(awaitable)?;
+    let checked = check_callback(cb).and_then(|()| {
+        let event_loop = pool.get().enter(py)?;
+        Ok((event_loop, pool.get().snapshot(py)?))
+    });
+    let (event_loop, context) = checked.inspect_err(|_| refuse(awaitable))?;
+
+    let future = event_loop.new_job_future.bind(py).call0()?;
+    let mut left_line = None;
+    if tell && pool.get().with(|state| !has_free_slot(state)) {
+        left_line = Some(event_loop.new_future(py)?);
+    }
+    let callback = cb.map(|function| Callback {
+        function: function.clone().unbind(),
+        ctx: ctx.clone().unbind(),
+    });
+    let extras = (callback.is_some() || left_line.is_some()).then(|| {
+        let left_line = left_line.clone().map(Bound::unbind);
+        Box::new(Extras {
+            callback,
+            left_line,
+        })
+    });
+    let job = WaitingJob {
+        awaitable: awaitable.clone().unbind(),
+        future: future.clone().unbind(),
+        context,
+        extras,
+    };
+    future.setattr(intern!(py, "_owner"), pool)?;
+    match pool.get().with(|state| state.submit(Waiter::Job(job))) {
+        Ok(_) => Pool::advance(pool),
+        Err(refused) => refused.withdrawn(pool),
+    }
+    Ok((future, left_line))
+}
+
+fn has_free_slot(state: &crate::pool::State) -> bool {
+    !state.admission.is_full() && !state.advancing
+}
+
+/// A job is an awaitable that nobody has awaited yet.
+pub(crate) fn check_awaitable(awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = awaitable.py();
+    if awaitable.get_type().is(python::coroutine_type(py)?) {
+        return check_not_begun(awaitable);
+    }
+    if python::is_awaitable(py)?.call1((awaitable,))?.is_truthy()? {
+        return Ok(());
+    }
+    if python::is_coroutine_function(py)?
+        .call1((awaitable,))?
+        .is_truthy()?
+    {
+        return Err(PyTypeError::new_err(format!(
+            "a coroutine is needed, not the coroutine function {awaitable}: call it, as in \
+             pool.spawn_n(function(...)), or use pool.map"
+        )));
+    }
+    Err(PyTypeError::new_err(format!(
+        "a coroutine or another awaitable is needed, not {} ({awaitable}): hand in what calling \
+         an async function returns",
+        awaitable.get_type().name()?,
+    )))
+}
+
+fn check_not_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = coroutine.py();
+    let again = "hand in a new coroutine: call its function again";
+    if coroutine.getattr(intern!(py, "cr_running"))?.is_truthy()?
+        || coroutine
+            .getattr(intern!(py, "cr_suspended"))?
+            .is_truthy()?
+    {
+        return Err(PyRuntimeError::new_err(format!(
+            "the coroutine {coroutine} is running already; {again}"
+        )));
+    }
+    if is_finished(coroutine)? {
+        return Err(PyRuntimeError::new_err(format!(
+            "the coroutine {coroutine} has been awaited or closed already; {again}"
+        )));
+    }
+    Ok(())
+}
+
+/// A coroutine that has a frame refers to its function through it, one that has ended does not.
+/// To ask for `cr_frame` would tell as well, but makes a frame object that a waiting coroutine
+/// then carries: so it is asked only where the answer is likely to be "finished".
+fn is_finished(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = coroutine.py();
+    let referents = python::get_referents(py)?.call1((coroutine,))?;
+    let has_function = referents
+        .cast::<PyList>()?
+        .iter()
+        .any(|referent| referent.is_instance_of::<pyo3::types::PyFunction>());
+    Ok(!has_function && coroutine.getattr(intern!(py, "cr_frame"))?.is_none())
+}
+
+pub(crate) fn check_callback(cb: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    match cb {
+        Some(cb) if !cb.is_callable() => Err(PyTypeError::new_err(format!(
+            "cb must be a coroutine function such as `async def cb(res, err, ctx)`, not {} ({cb})",
+            cb.get_type().name()?,
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Closes a coroutine that the pool does not take, so that it does not warn of having been
+/// forgotten. A future stays as it is: it belongs to whoever made it.
+fn refuse(awaitable: &Bound<'_, PyAny>) {
+    if !stop::is_future(awaitable) {
+        dismiss(awaitable);
+    }
+}

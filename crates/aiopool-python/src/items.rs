@@ -1,0 +1,447 @@
+//! A running `map` or `itermap`: one function called with many items, and what came of them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aiopool_core::Ticket;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyIterator, PyList};
+
+use crate::context;
+use crate::hand_in;
+use crate::line::{Callback, Waiter};
+use crate::pool::Pool;
+use crate::python;
+use crate::settle::{Outcome, Target};
+
+/// A running `map` or `itermap`. The results of a `map` stand in the order of its items, those of
+/// an `itermap` in the order in which they came.
+#[pyclass(frozen, module = "asyncio_pool._core")]
+pub struct Items {
+    pool: Py<Pool>,
+    function: Py<PyAny>,
+    callback: Option<Callback>,
+    context: Py<PyAny>,
+    shape: Shape,
+    ordered: bool,
+    state: Mutex<State>,
+}
+
+/// What a result looks like; see `getres`.
+#[derive(Clone, Copy)]
+enum Shape {
+    Flat,
+    Pair,
+    Future,
+}
+
+struct State {
+    /// What a `map` has not pulled yet.
+    source: Option<Py<PyIterator>>,
+    /// The place of a `map` in the line.
+    place: Option<Ticket>,
+    results: Py<PyList>,
+    /// How many items have no result yet, of those that are known.
+    pending: usize,
+    /// Whether an item failed since the results were last taken.
+    failed: bool,
+    /// Why a `map` ended before its source did.
+    error: Option<Py<PyAny>>,
+    waiter: Option<(Py<PyAny>, When)>,
+}
+
+/// When a wait is over; the words are those of `asyncio.wait`.
+#[derive(Clone, Copy)]
+enum When {
+    AllCompleted,
+    FirstCompleted,
+    FirstException,
+}
+
+#[pymethods]
+impl Pool {
+    /// Starts a `map`, which takes its place in the line.
+    fn map<'py>(
+        slf: &Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        source: Bound<'py, PyIterator>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Items>> {
+        slf.get().enter(slf.py())?;
+        let mut items = Items::new(slf, function, cb, ctx, context, shape);
+        items.ordered = true;
+        items
+            .state
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .source = Some(source.unbind());
+        let items = Bound::new(slf.py(), items)?;
+        Items::stand_in_line(&items);
+        Self::advance(slf);
+        Ok(items)
+    }
+
+    /// Starts an `itermap`: each item takes a place in the line.
+    fn itermap<'py>(
+        slf: &Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        all: Bound<'py, PyList>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Items>> {
+        slf.get().enter(slf.py())?;
+        let mut items = Items::new(slf, function, cb, ctx, context, shape);
+        items
+            .state
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pending = all.len();
+        let items = Bound::new(slf.py(), items)?;
+        for item in all {
+            let waiter = Waiter::Item {
+                items: items.clone().unbind(),
+                item: Some(item.unbind()),
+            };
+            if let Err(refused) = slf.get().with(|state| state.submit(waiter)) {
+                refused.withdrawn(slf);
+            }
+        }
+        Self::advance(slf);
+        Ok(items)
+    }
+}
+
+#[pymethods]
+impl Items {
+    /// A future that gets None when the wait is over; None if it is.
+    fn wait<'py>(slf: &Bound<'py, Self>, when: When) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let items = slf.get();
+        if items.lock().is_over(py, when) {
+            return Ok(None);
+        }
+        let future = items.pool.bind(py).get().enter(py)?.new_future(py)?;
+        let waiter = Some((future.clone().unbind(), when));
+        let before = std::mem::replace(&mut items.lock().waiter, waiter);
+        drop(before);
+        Ok(Some(future))
+    }
+
+    /// Whether there are results to come or to take.
+    #[getter]
+    fn left(&self, py: Python<'_>) -> bool {
+        let state = self.lock();
+        state.pending > 0 || !state.results.bind(py).is_empty()
+    }
+
+    /// The results so far. Raises what the iterable of a `map` has raised.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let fresh = PyList::empty(py).unbind();
+        let (results, error) = {
+            let mut state = self.lock();
+            state.failed = false;
+            (
+                std::mem::replace(&mut state.results, fresh),
+                state.error.take(),
+            )
+        };
+        match error {
+            Some(error) => Err(PyErr::from_value(error.into_bound(py))),
+            None => Ok(results.into_bound(py)),
+        }
+    }
+
+    /// Ends a `map` whose caller is cancelled; gives the tasks of the jobs it had started, which
+    /// may need a while.
+    fn stop(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {
+        let py = slf.py();
+        let items = slf.get();
+        let (source, place) = {
+            let mut state = items.lock();
+            (state.source.take(), state.place.take())
+        };
+        drop(source);
+        let pool = items.pool.bind(py);
+        drop(place.map(|place| pool.get().with(|state| state.admission.withdraw(place))));
+        let tasks = items.cancel_active(py);
+        Pool::advance(pool);
+        tasks
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        visit.call(&self.function)?;
+        visit.call(&self.context)?;
+        if let Some(callback) = &self.callback {
+            callback.traverse(visit)?;
+        }
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        visit.call(&state.source)?;
+        visit.call(&state.results)?;
+        visit.call(&state.error)?;
+        visit.call(state.waiter.as_ref().map(|(future, _)| future))
+    }
+
+    fn __clear__(&self) {
+        let cleared = {
+            let mut state = self.lock();
+            (state.source.take(), state.error.take(), state.waiter.take())
+        };
+        drop(cleared);
+    }
+}
+
+impl Items {
+    fn new<'py>(
+        pool: &Bound<'py, Pool>,
+        function: Bound<'py, PyAny>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> Self {
+        let state = State {
+            source: None,
+            place: None,
+            results: PyList::empty(pool.py()).unbind(),
+            pending: 0,
+            failed: false,
+            error: None,
+            waiter: None,
+        };
+        Self {
+            pool: pool.clone().unbind(),
+            function: function.unbind(),
+            callback: cb.map(|function| Callback {
+                function: function.unbind(),
+                ctx: ctx.unbind(),
+            }),
+            context: context.unbind(),
+            shape,
+            ordered: false,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// A `map` takes the last place in the line, where it waits for the slot of its next item.
+    pub(crate) fn stand_in_line(slf: &Bound<'_, Self>) {
+        let waiter = Waiter::Item {
+            items: slf.clone().unbind(),
+            item: None,
+        };
+        let pool = slf.get().pool.bind(slf.py());
+        let submitted = pool.get().with(|state| state.submit(waiter));
+        match submitted {
+            Ok(place) => slf.get().lock().place = Some(place),
+            Err(refused) => refused.withdrawn(pool),
+        }
+    }
+
+    /// The next item of a `map`, which goes to the back of the line; None at the end.
+    pub(crate) fn pull(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        let py = slf.py();
+        let items = slf.get();
+        let source = {
+            let mut state = items.lock();
+            state.place = None;
+            state.source.as_ref().map(|source| source.clone_ref(py))
+        }?;
+        let context = items.context.bind(py);
+        let pulled = python::next(py)
+            .and_then(|next| context.call_method1(intern!(py, "run"), (next, source, slf)));
+        match pulled {
+            Ok(item) if item.is(slf) => {
+                drop(items.lock().source.take());
+                None
+            }
+            Ok(item) => {
+                let results = {
+                    let mut state = items.lock();
+                    state.pending += 1;
+                    state.results.clone_ref(py)
+                };
+                python::report(py, results.bind(py).append(py.None()), slf);
+                Self::stand_in_line(slf);
+                Some(item.unbind())
+            }
+            Err(error) => {
+                items.fail(error.into_value(py).into_any());
+                items.cancel_active(py);
+                None
+            }
+        }
+    }
+
+    /// Calls `fn` with an item in the context that its job will have.
+    pub(crate) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        item: Py<PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let context = context::of_job(self.context.bind(py))?;
+        let awaitable = context.call_method1(intern!(py, "run"), (&self.function, item))?;
+        hand_in::check_awaitable(&awaitable)?;
+        Ok((awaitable, context))
+    }
+
+    pub(crate) fn callback(&self, py: Python<'_>) -> Option<Callback> {
+        self.callback
+            .as_ref()
+            .map(|callback| callback.clone_ref(py))
+    }
+
+    /// Where the outcome of the item goes that was pulled last.
+    pub(crate) fn target(slf: &Bound<'_, Self>) -> Target {
+        let last = slf.get().lock().results.bind(slf.py()).len();
+        Target::Item {
+            items: slf.clone().unbind(),
+            index: last.saturating_sub(1),
+            future: None,
+        }
+    }
+
+    pub(crate) fn settle(slf: &Bound<'_, Self>, index: usize, outcome: Outcome) {
+        let py = slf.py();
+        let items = slf.get();
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let results = items.lock().results.clone_ref(py);
+        let results = results.bind(py);
+        let stored = items
+            .shape
+            .of(items.pool.bind(py), outcome)
+            .and_then(|result| {
+                if items.ordered {
+                    results.set_item(index, result)
+                } else {
+                    results.append(result)
+                }
+            });
+        python::report(py, stored, slf);
+        {
+            let mut state = items.lock();
+            state.pending -= 1;
+            state.failed |= failed;
+        }
+        Self::tell(slf);
+    }
+
+    /// Ends the wait if it is over.
+    pub(crate) fn tell(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        let items = slf.get();
+        let waiter = {
+            let mut state = items.lock();
+            match state.waiter {
+                Some((_, when)) if state.is_over(py, when) => state.waiter.take(),
+                _ => None,
+            }
+        };
+        if let Some((future, _)) = waiter {
+            let pool = items.pool.bind(py);
+            Outcome::Returned(py.None()).settle_future(pool, future.bind(py));
+        }
+    }
+
+    /// The pool has ended before a `map` has pulled all its items.
+    pub(crate) fn end(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        if let Ok(cancelled) = python::cancelled_error(py).and_then(|class| class.call0()) {
+            slf.get().fail(cancelled.unbind());
+        }
+        Self::tell(slf);
+    }
+
+    fn fail(&self, error: Py<PyAny>) {
+        let (source, before) = {
+            let mut state = self.lock();
+            state.place = None;
+            (state.source.take(), state.error.replace(error))
+        };
+        drop((source, before));
+    }
+
+    fn cancel_active(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        let jobs = self.pool.bind(py).get().active_jobs(py);
+        let own = jobs
+            .iter()
+            .map(|job| job.bind(py).get())
+            .filter(|job| job.is_item_of(self));
+        own.filter_map(|job| job.cancel(py)).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_over(&self, py: Python<'_>, when: When) -> bool {
+        let all = self.source.is_none() && self.pending == 0;
+        all || match when {
+            When::AllCompleted => false,
+            When::FirstCompleted => !self.results.bind(py).is_empty(),
+            When::FirstException => self.failed,
+        }
+    }
+}
+
+impl Shape {
+    fn of<'py>(self, pool: &Bound<'py, Pool>, outcome: Outcome) -> PyResult<Bound<'py, PyAny>> {
+        let py = pool.py();
+        if matches!(self, Self::Future) {
+            let future = pool.get().enter(py)?.new_future(py)?;
+            outcome.settle_future(pool, &future);
+            return Ok(future);
+        }
+        let (result, error) = match outcome {
+            Outcome::Returned(result) => (Some(result), None),
+            Outcome::Failed(error) | Outcome::Cancelled(Some(error)) => (None, Some(error)),
+            Outcome::Cancelled(None) => {
+                (None, Some(python::cancelled_error(py)?.call0()?.unbind()))
+            }
+        };
+        match self {
+            Self::Pair => (result, error).into_bound_py_any(py),
+            _ => result.or(error).into_bound_py_any(py),
+        }
+    }
+}
+
+impl FromPyObject<'_, '_> for Shape {
+    type Error = PyErr;
+
+    fn extract(word: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        match word.extract::<&str>()? {
+            "flat" => Ok(Self::Flat),
+            "pair" => Ok(Self::Pair),
+            "future" => Ok(Self::Future),
+            other => Err(PyValueError::new_err(format!("{other:?} is no shape"))),
+        }
+    }
+}
+
+impl FromPyObject<'_, '_> for When {
+    type Error = PyErr;
+
+    fn extract(word: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        match word.extract::<&str>()? {
+            "ALL_COMPLETED" => Ok(Self::AllCompleted),
+            "FIRST_COMPLETED" => Ok(Self::FirstCompleted),
+            "FIRST_EXCEPTION" => Ok(Self::FirstException),
+            other => Err(PyValueError::new_err(format!(
+                "yield_when must be FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED of asyncio, \
+                 not {other:?}"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! An active job: it has a slot and a task, and is told by its coroutine how it went.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aiopool_core::Slot;
+use pyo3::exceptions::PyGeneratorExit;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::event_loop::EventLoop;
+use crate::items::Items;
+use crate::line::Callback;
+use crate::pool::Pool;
+use crate::python;
+use crate::settle::{Outcome, Target, is_exit};
+use crate::stop::dismiss;
+
+/// An active job, as its coroutine in `_job.py` sees it. Awaited, it lets that coroutine pause
+/// until its task makes its first step.
+#[pyclass(frozen, weakref, module = "asyncio_pool._core")]
+pub struct Job {
+    pool: Py<Pool>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// There from the start until the job settles.
+    held: Option<Held>,
+    /// Gone when the job has begun.
+    awaitable: Option<Py<PyAny>>,
+    callback: Option<Callback>,
+    task: Option<Py<PyAny>>,
+}
+
+struct Held {
+    slot: Slot,
+    /// Where the pool holds the job.
+    key: usize,
+    target: Target,
+}
+
+#[pymethods]
+impl Job {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Pauses while the job has no task. Beside the step made before there is one, this holds
+    /// back the factories that make the first step of a task at once: nothing of a job runs
+    /// inside the call that hands it in.
+    fn __next__(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let begun = {
+            let mut state = self.lock();
+            if state.task.is_none() && state.held.is_some() {
+                return Some(py.None());
+            }
+            state.awaitable.take()
+        };
+        drop(begun);
+        None
+    }
+
+    /// The awaitable has returned. Gives the coroutine of the callback, if there is one.
+    fn returned<'py>(
+        slf: &Bound<'py, Self>,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.get().count(slf.py());
+        let Some(callback) = slf.get().lock().callback.take() else {
+            Self::settle(slf, Outcome::Returned(result.unbind()));
+            return Ok(None);
+        };
+        call_back(slf, callback, Some(&result), None).map(Some)
+    }
+
+    /// The awaitable has raised, or its task was cancelled before it began. Gives the coroutine
+    /// of the callback, if there is one to run; raises what must go on through the loop.
+    fn failed<'py>(
+        slf: &Bound<'py, Self>,
+        error: Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        forget_own_frame(&error)?;
+        let (not_begun, callback) = {
+            let mut state = slf.get().lock();
+            (state.awaitable.take(), state.callback.take())
+        };
+        if let Some(awaitable) = not_begun {
+            dismiss(awaitable.bind(py));
+            Self::settle(slf, Outcome::Cancelled(None));
+            return goes_on(&error);
+        }
+        slf.get().count(py);
+        match callback {
+            Some(callback) if !is_exit(&error) => {
+                call_back(slf, callback, None, Some(&error)).map(Some)
+            }
+            _ => {
+                Self::settle(slf, outcome_of(&error));
+                goes_on(&error)
+            }
+        }
+    }
+
+    /// The callback has returned.
+    fn callback_returned(slf: &Bound<'_, Self>, result: Bound<'_, PyAny>) {
+        slf.get().count(slf.py());
+        Self::settle(slf, Outcome::Returned(result.unbind()));
+    }
+
+    /// The callback has raised, or could not be called and so has not `run`.
+    fn callback_failed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>, run: bool) -> PyResult<()> {
+        forget_own_frame(error)?;
+        if run {
+            slf.get().count(slf.py());
+        }
+        Self::settle(slf, outcome_of(error));
+        goes_on(error).map(drop)
+    }
+
+    /// The holder of the future has given up the result: the job runs on.
+    #[expect(
+        clippy::unused_self,
+        reason = "`Pool` has the same method for waiting jobs"
+    )]
+    fn given_up(&self, _future: &Bound<'_, PyAny>) {}
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        if let Some(held) = &state.held {
+            held.target.traverse(visit)?;
+        }
+        if let Some(callback) = &state.callback {
+            callback.traverse(visit)?;
+        }
+        visit.call(&state.awaitable)?;
+        visit.call(&state.task)
+    }
+
+    fn __clear__(&self) {
+        drop(std::mem::take(&mut *self.lock()));
+    }
+}
+
+impl Job {
+    pub(crate) fn new<'py>(
+        pool: &Bound<'py, Pool>,
+        awaitable: &Bound<'py, PyAny>,
+        callback: Option<Callback>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let state = State {
+            held: None,
+            awaitable: Some(awaitable.clone().unbind()),
+            callback,
+            task: None,
+        };
+        let job = Self {
+            pool: pool.clone().unbind(),
+            state: Mutex::new(state),
+        };
+        Bound::new(pool.py(), job)
+    }
+
+    /// Takes the slot, and has the pool hold the job until it settles.
+    pub(crate) fn hold(slf: &Bound<'_, Self>, slot: Slot, target: Target) {
+        let py = slf.py();
+        let job = slf.get();
+        if let Target::Future(future) = &target {
+            let future = future.bind(py);
+            python::report(py, future.setattr(intern!(py, "_owner"), slf), future);
+        }
+        let own = slf.clone().unbind();
+        let pool = job.pool.bind(py).get();
+        let key = pool.with(|state| state.jobs.insert(own));
+        job.lock().held = Some(Held { slot, key, target });
+    }
+
+    pub(crate) fn started(&self, task: Bound<'_, PyAny>) {
+        self.lock().task = Some(task.unbind());
+    }
+
+    /// No task could be made for the job.
+    pub(crate) fn never_started(slf: &Bound<'_, Self>, error: PyErr) {
+        let py = slf.py();
+        if let Some(awaitable) = slf.get().lock().awaitable.take() {
+            dismiss(awaitable.bind(py));
+        }
+        Self::settle(slf, Outcome::of_error(error.value(py)));
+    }
+
+    pub(crate) fn is_task(&self, task: &Bound<'_, PyAny>) -> bool {
+        self.lock().task.as_ref().is_some_and(|own| own.is(task))
+    }
+
+    pub(crate) fn is_of(&self, pool: &Bound<'_, Pool>) -> bool {
+        self.pool.is(pool)
+    }
+
+    pub(crate) fn is_item_of(&self, own: &Items) -> bool {
+        match self.lock().held.as_ref().map(|held| &held.target) {
+            Some(Target::Item { items, .. }) => std::ptr::eq(items.get(), own),
+            _ => false,
+        }
+    }
+
+    /// The future of the job; an item of a `map` gets one.
+    pub(crate) fn future<'py>(
+        &self,
+        py: Python<'py>,
+        event_loop: &EventLoop,
+    ) -> PyResult<Option<Py<PyAny>>> {
+        let fresh = event_loop.new_future(py)?.unbind();
+        let mut state = self.lock();
+        Ok(state.held.as_mut().map(|held| match &mut held.target {
+            Target::Future(future) => future.clone_ref(py),
+            Target::Item { future, .. } => future.get_or_insert(fresh).clone_ref(py),
+        }))
+    }
+
+    /// Has the task cancel the job or its callback, and gives the task to be waited for.
+    pub(crate) fn cancel(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let task = self.task(py)?;
+        let cancelled = task.call_method0(py, intern!(py, "cancel"));
+        python::report(py, cancelled.map(drop), task.bind(py));
+        Some(task)
+    }
+
+    /// Closes the coroutine of a task that will never be stepped again.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        let Some(task) = self.task(py) else { return };
+        let coroutine = task.call_method0(py, intern!(py, "get_coro"));
+        let closed = coroutine.and_then(|c| c.call_method0(py, intern!(py, "close")));
+        python::report(py, closed.map(drop), task.bind(py));
+    }
+
+    fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.lock().task.as_ref().map(|task| task.clone_ref(py))
+    }
+
+    /// Settles the job and gives its slot back; later calls find nothing left to do.
+    fn settle(slf: &Bound<'_, Self>, outcome: Outcome) {
+        let py = slf.py();
+        let job = slf.get();
+        let (held, callback, task) = {
+            let mut state = job.lock();
+            (state.held.take(), state.callback.take(), state.task.take())
+        };
+        let Some(Held { slot, key, target }) = held else {
+            return;
+        };
+        let pool = job.pool.bind(py);
+        outcome.settle(pool, target);
+        let own = pool.get().with(|state| {
+            state.admission.finish(slot);
+            state.jobs.try_remove(key)
+        });
+        drop((own, callback, task));
+        Pool::advance(pool);
+    }
+
+    fn count(&self, py: Python<'_>) {
+        self.pool.bind(py).get().with(|state| state.executed += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn call_back<'py>(
+    job: &Bound<'py, Job>,
+    callback: Callback,
+    result: Option<&Bound<'py, PyAny>>,
+    error: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    python::call_back(job.py())?.call1((job, callback.function, callback.ctx, result, error))
+}
+
+/// The frames of an error keep all that is in them alive, and the outermost is that of the job's
+/// own coroutine in `_job.py`, which tells the user nothing.
+fn forget_own_frame(error: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = error.py();
+    let traceback = error.getattr(intern!(py, "__traceback__"))?;
+    if traceback.is_none() {
+        return Ok(());
+    }
+    let inner = traceback.getattr(intern!(py, "tb_next"))?;
+    error.setattr(intern!(py, "__traceback__"), inner)
+}
+
+fn goes_on<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if is_exit(error) {
+        return Err(PyErr::from_value(error.clone()));
+    }
+    Ok(None)
+}
+
+fn outcome_of(error: &Bound<'_, PyAny>) -> Outcome {
+    if error.is_instance_of::<PyGeneratorExit>() {
+        return Outcome::Cancelled(None);
+    }
+    Outcome::of_error(error)
+}

@@ -1,0 +1,35 @@
+//! The extension module `asyncio_pool._core`: the asyncio face of `aiopool`.
+//!
+//! A job's way through the files:
+//!
+//! 1. [`hand_in`]: the call is checked, the job gets a future and a place in the line;
+//! 2. [`start`]: the core gives it a slot, and an `asyncio.Task` is made for it;
+//! 3. [`job`]: the task steps the job and then its callback, and says how they ended;
+//! 4. [`settle`]: the outcome goes to its future or to its place among the items of a `map`;
+//! 5. [`stop`]: the ways in which a job ends early.
+//!
+//! [`items`] is a running `map` or `itermap`; [`pool`] holds the state that all of them share.
+//! The Python half of a job, its genuine coroutine, is `python/asyncio_pool/_job.py`.
+
+mod context;
+mod event_loop;
+mod hand_in;
+mod items;
+mod job;
+mod line;
+mod pool;
+mod python;
+mod settle;
+mod start;
+mod stop;
+
+/// The private half of `asyncio_pool`.
+#[pyo3::pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::items::Items;
+    #[pymodule_export]
+    use crate::job::Job;
+    #[pymodule_export]
+    use crate::pool::Pool;
+}

@@ -1,0 +1,220 @@
+//! The state that all calls share, and the questions that can be asked of it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use aiopool_core::{Admission, Drain, Slot, Ticket};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use slab::Slab;
+
+use crate::context::Snapshot;
+use crate::event_loop::EventLoop;
+use crate::job::Job;
+use crate::line::{PlaceOfFuture, Waiter, WaitingJob};
+
+/// The engine of `asyncio_pool.AioPool`, which documents what its calls do.
+#[pyclass(frozen, module = "asyncio_pool._core")]
+pub struct Pool {
+    pub(crate) event_loop: PyOnceLock<EventLoop>,
+    state: Mutex<State>,
+}
+
+pub(crate) struct State {
+    pub(crate) admission: Admission<Waiter, Py<PyAny>>,
+    pub(crate) places: PlaceOfFuture,
+    /// The active jobs: this holds their tasks, which asyncio holds weakly.
+    pub(crate) jobs: Slab<Py<Job>>,
+    pub(crate) snapshot: Option<Snapshot>,
+    /// See `_keeper.py`; there is one since somebody has waited and until the pool is empty.
+    pub(crate) keeper: Option<Py<PyAny>>,
+    pub(crate) executed: u64,
+    /// Whether a caller further up the stack is in [`Pool::advance`].
+    pub(crate) advancing: bool,
+}
+
+#[pymethods]
+impl Pool {
+    #[new]
+    fn new(size: NonZeroUsize, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let bound = PyOnceLock::new();
+        if let Some(event_loop) = event_loop {
+            let _ = bound.set(event_loop.py(), EventLoop::new(event_loop)?);
+        }
+        Ok(Self {
+            event_loop: bound,
+            state: Mutex::new(State {
+                admission: Admission::new(size),
+                places: PlaceOfFuture::default(),
+                jobs: Slab::new(),
+                snapshot: None,
+                keeper: None,
+                executed: 0,
+                advancing: false,
+            }),
+        })
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.with(|state| state.admission.size().get())
+    }
+
+    #[getter]
+    fn active(&self) -> usize {
+        self.with(|state| state.admission.active())
+    }
+
+    #[getter]
+    fn executed(&self) -> u64 {
+        self.with(|state| state.executed)
+    }
+
+    #[getter]
+    fn is_empty(&self) -> bool {
+        self.with(|state| state.admission.is_empty())
+    }
+
+    #[getter]
+    fn is_full(&self) -> bool {
+        self.with(|state| state.admission.is_full())
+    }
+
+    fn __len__(&self) -> usize {
+        self.with(|state| state.admission.len())
+    }
+
+    /// The loop of the pool; None while it has none and none is running.
+    #[getter(r#loop)]
+    fn event_loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let bound = self.event_loop.get(py).or_else(|| self.enter(py).ok())?;
+        Some(bound.object.bind(py).clone())
+    }
+
+    /// Whether `task` runs one of the active jobs.
+    fn runs_in(&self, py: Python<'_>, task: &Bound<'_, PyAny>) -> bool {
+        self.active_jobs(py)
+            .iter()
+            .any(|job| job.bind(py).get().is_task(task))
+    }
+
+    /// A future that gets True when the pool is empty; None if it is.
+    fn join<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let event_loop = self.enter(py)?;
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let joiner = event_loop.new_future(py)?;
+        let told = joiner.clone().unbind();
+        self.with(|state| state.admission.join(told));
+        Ok(Some(joiner))
+    }
+
+    /// Takes back a future of `join` that nobody awaits any more.
+    fn leave(&self, joiner: &Bound<'_, PyAny>) {
+        let left = self.with(|state| {
+            let mut joiners = state.admission.joiners();
+            let ticket = joiners.find(|(_, other)| other.is(joiner))?.0;
+            drop(joiners);
+            state.admission.leave(ticket)
+        });
+        drop(left);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A collection in the midst of a step sees the pool as reachable only from outside: that
+        // keeps it alive, and the next collection looks again.
+        let Ok(state) = self.state.try_lock() else {
+            return Ok(());
+        };
+        for (_, waiter) in state.admission.waiters() {
+            waiter.traverse(visit)?;
+        }
+        for (_, joiner) in state.admission.joiners() {
+            visit.call(joiner)?;
+        }
+        for (_, job) in &state.jobs {
+            visit.call(job)?;
+        }
+        for part in state.snapshot.iter().flat_map(Snapshot::parts) {
+            visit.call(part)?;
+        }
+        visit.call(&state.keeper)
+    }
+
+    fn __clear__(&self) {
+        let cleared = self.with(|state| {
+            let size = state.admission.size();
+            (
+                std::mem::replace(&mut state.admission, Admission::new(size)),
+                std::mem::take(&mut state.jobs),
+                std::mem::take(&mut state.places),
+                state.snapshot.take(),
+                state.keeper.take(),
+            )
+        });
+        drop(cleared);
+    }
+}
+
+impl Pool {
+    /// Runs one step on the state. The step must neither call into Python nor drop a Python
+    /// object: what it takes out it returns, to be dropped when the lock is free.
+    pub(crate) fn with<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
+        step(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn active_jobs(&self, py: Python<'_>) -> Vec<Py<Job>> {
+        self.with(|state| {
+            state
+                .jobs
+                .iter()
+                .map(|(_, job)| job.clone_ref(py))
+                .collect()
+        })
+    }
+}
+
+/// The core and the table of places are changed together, here and nowhere else.
+impl State {
+    /// Puts a waiter in line, or gives it back if the pool is closed.
+    pub(crate) fn submit(&mut self, waiter: Waiter) -> Result<Ticket, Waiter> {
+        let future = waiter.future();
+        let ticket = self.admission.submit(waiter).map_err(|closed| closed.0)?;
+        if let Some(future) = future {
+            self.places.insert(future, ticket, &self.admission);
+        }
+        Ok(ticket)
+    }
+
+    pub(crate) fn admit(&mut self) -> Option<(Slot, Waiter)> {
+        let admitted = self.admission.poll_admit()?;
+        if let Some(future) = admitted.waiter.future() {
+            self.places.remove(future, admitted.ticket);
+        }
+        Some((admitted.slot, admitted.waiter))
+    }
+
+    /// Empties the line; the waiters come in its order.
+    pub(crate) fn withdraw_all(&mut self) -> Drain<Waiter> {
+        self.places = PlaceOfFuture::default();
+        self.admission.withdraw_all()
+    }
+
+    /// Empties the line, and lets nobody in until the pool is empty.
+    pub(crate) fn close(&mut self) -> Drain<Waiter> {
+        self.places = PlaceOfFuture::default();
+        self.admission.close()
+    }
+
+    pub(crate) fn withdraw_job(&mut self, future: &Bound<'_, PyAny>) -> Option<WaitingJob> {
+        let future = future.as_ptr() as usize;
+        let ticket = self.places.find(future, &self.admission)?;
+        self.places.remove(future, ticket);
+        match self.admission.withdraw(ticket)? {
+            Waiter::Job(job) => Some(job),
+            Waiter::Item { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the extension borrows from Python: each imported once, at its first use.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+macro_rules! borrowed {
+    ($($name:ident = $module:literal, $attribute:literal;)*) => {$(
+        pub(crate) fn $name(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+            static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            CELL.import(py, $module, $attribute)
+        }
+    )*};
+}
+
+borrowed! {
+    call_back = "asyncio_pool._job", "call_back";
+    cancelled_error = "asyncio", "CancelledError";
+    copy_context = "contextvars", "copy_context";
+    coroutine_type = "types", "CoroutineType";
+    current_thread = "threading", "current_thread";
+    get_referents = "gc", "get_referents";
+    get_running_loop = "asyncio", "get_running_loop";
+    invalid_state_error = "asyncio", "InvalidStateError";
+    is_awaitable = "inspect", "isawaitable";
+    is_coroutine_function = "inspect", "iscoroutinefunction";
+    is_future = "asyncio", "isfuture";
+    job_future = "asyncio_pool._job", "JobFuture";
+    keeper = "asyncio_pool._keeper", "Keeper";
+    next = "builtins", "next";
+    partial = "functools", "partial";
+    raise_ = "asyncio_pool._job", "raise_";
+    run_job = "asyncio_pool._job", "run_job";
+}
+
+/// Reports an error that has nobody to go to, the way the interpreter does for destructors.
+pub(crate) fn report(py: Python<'_>, result: PyResult<()>, about: &Bound<'_, PyAny>) {
+    if let Err(error) = result {
+        error.write_unraisable(py, Some(about));
+    }
+}

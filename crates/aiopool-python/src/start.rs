@@ -1,0 +1,244 @@
+//! A waiter gets a slot, and its job is started: the one place where a Task is made.
+
+use aiopool_core::Slot;
+use pyo3::call::PyCallArgs;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict};
+
+use crate::context;
+use crate::items::Items;
+use crate::job::Job;
+use crate::line::{Callback, Waiter, WaitingJob};
+use crate::pool::Pool;
+use crate::python;
+use crate::settle::{Outcome, Target, is_exit};
+use crate::stop::dismiss;
+
+impl Pool {
+    /// Carries out what the core decides, after anything that was told to it: starts whoever got
+    /// a slot, then tells the joiners if the pool is empty.
+    ///
+    /// Foreign code that runs in here may call the pool again; then the outer call carries on, so
+    /// that neither the stack nor the order depends on what jobs do.
+    pub(crate) fn advance(pool: &Bound<'_, Self>) {
+        if pool
+            .get()
+            .with(|state| std::mem::replace(&mut state.advancing, true))
+        {
+            return;
+        }
+        let mut barren = 0;
+        loop {
+            if is_end_of_loop(pool) {
+                Self::end(pool);
+            }
+            let admitted = pool.get().with(|state| {
+                let admitted = state.admit();
+                state.advancing = admitted.is_some();
+                admitted
+            });
+            let Some((slot, waiter)) = admitted else {
+                break;
+            };
+            if !admit(pool, slot, waiter) {
+                barren += 1;
+            }
+            if barren == MOST_BARREN {
+                pool.get().with(|state| state.advancing = false);
+                return advance_later(pool);
+            }
+        }
+        rest(pool);
+    }
+}
+
+#[pymethods]
+impl Pool {
+    /// `advance` as a callback of the loop.
+    #[pyo3(name = "advance")]
+    fn advance_from_loop(slf: &Bound<'_, Self>) {
+        Self::advance(slf);
+    }
+}
+
+/// How many items in one turn of the loop may settle without a task of their own (because `fn`
+/// raised, say) before others get their turn.
+const MOST_BARREN: usize = 64;
+
+fn advance_later(pool: &Bound<'_, Pool>) {
+    let py = pool.py();
+    let called = pool
+        .getattr(intern!(py, "advance"))
+        .and_then(|advance| call_soon(pool, (advance,)));
+    python::report(py, called, pool);
+}
+
+fn call_soon<'py>(pool: &Bound<'py, Pool>, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?.object.bind(py);
+    event_loop.call_method1(intern!(py, "call_soon"), arguments)?;
+    Ok(())
+}
+
+fn is_end_of_loop(pool: &Bound<'_, Pool>) -> bool {
+    let py = pool.py();
+    let keeper = pool
+        .get()
+        .with(|state| state.keeper.as_ref().map(|keeper| keeper.clone_ref(py)));
+    keeper.is_some_and(|keeper| {
+        let cancelled = keeper.bind(py).call_method0(intern!(py, "is_cancelled"));
+        cancelled.is_ok_and(|cancelled| cancelled.is_truthy().unwrap_or(false))
+    })
+}
+
+/// Nobody can be admitted for now: sees to the keeper, and to the joiners of an empty pool.
+fn rest(pool: &Bound<'_, Pool>) {
+    let py = pool.py();
+    let (waits, empty) = pool.get().with(|state| {
+        (
+            state.admission.waiting() > 0 && state.keeper.is_none(),
+            state.admission.is_empty(),
+        )
+    });
+    if waits {
+        python::report(py, keep(pool), pool);
+    }
+    if empty {
+        become_idle(pool);
+    }
+}
+
+fn keep(pool: &Bound<'_, Pool>) -> PyResult<()> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?.object.bind(py);
+    let keeper = python::keeper(py)?.call1((pool, event_loop))?.unbind();
+    drop(pool.get().with(|state| state.keeper.replace(keeper)));
+    Ok(())
+}
+
+fn become_idle(pool: &Bound<'_, Pool>) {
+    let py = pool.py();
+    let (keeper, snapshot) = pool.get().with(|state| {
+        state.admission.reopen();
+        (state.keeper.take(), state.snapshot.take())
+    });
+    drop(snapshot);
+    if let Some(keeper) = keeper {
+        let released = keeper.bind(py).call_method0(intern!(py, "release"));
+        python::report(py, released.map(drop), pool);
+    }
+    while let Some(joiner) = pool.get().with(|state| state.admission.poll_idle()) {
+        Outcome::Returned(PyBool::new(py, true).to_owned().into_any().unbind())
+            .settle_future(pool, joiner.bind(py));
+    }
+}
+
+/// Starts whoever has come to the head of the line. False if that left the slot free again.
+fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
+    match waiter {
+        Waiter::Job(job) => admit_job(pool, slot, job),
+        Waiter::Item { items, item } => admit_item(pool, slot, items.bind(pool.py()), item),
+    }
+}
+
+fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob) -> bool {
+    let py = pool.py();
+    let extras = job.extras.map(|extras| *extras);
+    let (callback, left_line) = extras.map_or((None, None), |e| (e.callback, e.left_line));
+    if let Some(left_line) = left_line {
+        Outcome::Returned(py.None()).settle_future(pool, left_line.bind(py));
+    }
+    let awaitable = job.awaitable.into_bound(py);
+    let target = Target::Future(job.future);
+    match context::of_job(job.context.bind(py)) {
+        Ok(context) => start(pool, slot, awaitable, &context, target, callback),
+        Err(error) => {
+            dismiss(&awaitable);
+            give_back(pool, slot, target, error)
+        }
+    }
+}
+
+/// Pulls the next item, if a `map` is at the head of the line, and calls `fn` with it.
+fn admit_item(
+    pool: &Bound<'_, Pool>,
+    slot: Slot,
+    items: &Bound<'_, Items>,
+    item: Option<Py<PyAny>>,
+) -> bool {
+    let py = pool.py();
+    let Some(item) = item.or_else(|| Items::pull(items)) else {
+        pool.get().with(|state| state.admission.finish(slot));
+        Items::tell(items);
+        return false;
+    };
+    let target = Items::target(items);
+    let called = items.get().call(py, item);
+    let callback = items.get().callback(py);
+    match called {
+        Ok((awaitable, context)) => start(pool, slot, awaitable, &context, target, callback),
+        Err(error) => give_back(pool, slot, target, error),
+    }
+}
+
+/// Starts a job in its slot: one task for each, made by the loop so that its task factory is
+/// honoured.
+fn start<'py>(
+    pool: &Bound<'py, Pool>,
+    slot: Slot,
+    awaitable: Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+    target: Target,
+    callback: Option<Callback>,
+) -> bool {
+    let job = match Job::new(pool, &awaitable, callback) {
+        Ok(job) => job,
+        Err(error) => return give_back(pool, slot, target, error),
+    };
+    Job::hold(&job, slot, target);
+    match make_task(pool, &job, awaitable, context) {
+        Ok(task) => {
+            job.get().started(task);
+            true
+        }
+        Err(error) => {
+            Job::never_started(&job, error);
+            false
+        }
+    }
+}
+
+fn make_task<'py>(
+    pool: &Bound<'py, Pool>,
+    job: &Bound<'py, Job>,
+    awaitable: Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = pool.py();
+    let coroutine = python::run_job(py)?.call1((job, awaitable))?;
+    // A coroutine that is cancelled before its first step ends without running a line. So this
+    // one makes its first step here, into its `try`, where it awaits the first step of the task.
+    coroutine.call_method1(intern!(py, "send"), (py.None(),))?;
+    let event_loop = pool.get().enter(py)?.object.bind(py);
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "context"), context)?;
+    let made = event_loop.call_method(intern!(py, "create_task"), (&coroutine,), Some(&keywords));
+    let task = made.inspect_err(|_| dismiss(&coroutine))?;
+    // The pool holds its tasks, so one is destroyed while pending only with its pool and its
+    // loop: that is the end of the program, which has nothing to complain of.
+    let _ = task.setattr(intern!(py, "_log_destroy_pending"), false);
+    Ok(task)
+}
+
+/// Settles what could not be started, and gives its slot back.
+fn give_back(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: PyErr) -> bool {
+    let py = pool.py();
+    if is_exit(error.value(py)) {
+        let raise = python::raise_(py).and_then(|raise| call_soon(pool, (raise, error.value(py))));
+        python::report(py, raise, pool);
+    }
+    Outcome::of_error(error.value(py)).settle(pool, target);
+    pool.get().with(|state| state.admission.finish(slot));
+    false
+}

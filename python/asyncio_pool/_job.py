@@ -1,0 +1,112 @@
+"""The Python half of a job: its future, and the genuine coroutine that its task runs.
+
+What the extension does itself stands in `crates/aiopool-python/src/job.rs`. The coroutine is
+Python so that debuggers, tracers and `python -m asyncio ps` see through it.
+"""
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
+
+from asyncio_pool._arguments import accepted_positionals
+from asyncio_pool._core import Job, Pool
+
+
+class JobFuture(asyncio.Future[Any]):
+    """The future of a job. To cancel it takes a waiting job out of the line."""
+
+    # Who answers for the job: its pool while it waits, the job itself while it is active,
+    # nobody when it has settled.
+    __slots__ = ("_owner",)
+
+    _owner: Pool | Job | None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        if self._owner is not None:
+            self._owner.given_up(self)
+        return super().cancel(msg)
+
+
+async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
+    """Runs a job from the first step of its task to its end, and then its callback."""
+    try:
+        await job
+        result = await awaitable
+    except BaseException as error:
+        callback = job.failed(error)
+    else:
+        callback = job.returned(result)
+    if callback is not None:
+        await callback
+
+
+async def call_back(
+    job: Job,
+    function: Callable[..., Awaitable[Any]],
+    ctx: Any,
+    result: Any,
+    error: BaseException | None,
+) -> None:
+    """Runs the callback of a job in the slot and the task of the job."""
+    run = False
+    try:
+        await _forget_cancellation()
+        awaitable = _call(function, ctx, result, error)
+        run = True
+        outcome = await awaitable
+    except BaseException as failure:
+        job.callback_failed(failure, run)
+    else:
+        job.callback_returned(outcome)
+
+
+def raise_(error: BaseException) -> NoReturn:
+    """Raises in a callback of the loop what is to end the program."""
+    raise error
+
+
+async def _forget_cancellation() -> None:
+    """The cancellation of a job was for the job: its callback begins as a new task would."""
+    task = asyncio.current_task()
+    if not isinstance(task, asyncio.Task):
+        return
+    while task.cancelling():
+        task.uncancel()
+    # A job that ended before it noticed leaves its cancellation pending (up to 3.12, where
+    # `uncancel` does not take that back): let it come, and drop it.
+    if getattr(task, "_must_cancel", False):
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            pass
+
+
+def _call(
+    function: Callable[..., Awaitable[Any]],
+    ctx: Any,
+    result: Any,
+    error: BaseException | None,
+) -> Awaitable[Any]:
+    count = accepted_positionals(function)
+    if count == 0:
+        raise RuntimeError(
+            f"the callback {function!r} accepts no positional argument: give it at least one, "
+            "for the result, as in `async def cb(res)`"
+        )
+    failure = (error, _traceback_text(error)) if error is not None and count > 1 else None
+    awaitable = function(*(result, failure, ctx)[:count])
+    if not inspect.isawaitable(awaitable):
+        raise TypeError(
+            f"the callback {function!r} must be a coroutine function, but it returned "
+            f"{awaitable!r}, which cannot be awaited: define it with `async def`"
+        )
+    return awaitable
+
+
+def _traceback_text(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))
+    heading = "Traceback (most recent call last):\n"
+    # An error without frames, or a group, is formatted without this heading.
+    return text if text.startswith(heading) else heading + text

@@ -1,0 +1,68 @@
+"""What tells a pool that its loop ends while jobs wait.
+
+A waiting job is not a task, so nothing that ends the tasks of a loop reaches it. While somebody
+waits, the pool has one keeper, which is reached in both of the ways in which a loop ends: its
+task is cancelled with all others, and its timer is dropped when the loop is closed.
+"""
+
+import asyncio
+import types
+from collections.abc import Generator
+
+from asyncio_pool._core import Pool
+
+_YEAR = 365 * 24 * 3600.0
+
+
+class Keeper:
+    """Ends `pool` when its loop ends, until it is released."""
+
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        self._released = loop.create_future()
+        self._timer = loop.call_later(_YEAR, _Dropped(pool, self._released))
+        coroutine = _wait(pool, self._released)
+        # As for a job, the first step is made here: a task that is cancelled before its own first
+        # step would end without running a line.
+        coroutine.send(None)
+        self._task = asyncio.Task(coroutine, loop=loop)
+        # A loop that is closed with the task pending has nothing to complain of.
+        self._task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+    def is_cancelled(self) -> bool:
+        """Whether the tasks of the loop are being cancelled."""
+        return self._task.cancelling() > 0
+
+    def release(self) -> None:
+        """Nobody waits any more."""
+        if not self._released.done():
+            self._released.set_result(None)
+        self._timer.cancel()
+
+
+class _Dropped:
+    """The callback of a timer that never fires; its destruction says that the loop is closed."""
+
+    def __init__(self, pool: Pool, released: asyncio.Future[None]) -> None:
+        self._pool = pool
+        self._released = released
+
+    def __call__(self) -> None:
+        pass
+
+    def __del__(self) -> None:
+        if not self._released.done():
+            self._pool.end()
+
+
+async def _wait(pool: Pool, released: asyncio.Future[None]) -> None:
+    try:
+        await _first_step()
+        await released
+    except BaseException:
+        pool.end()
+        raise
+
+
+@types.coroutine
+def _first_step() -> Generator[None, None, None]:
+    yield

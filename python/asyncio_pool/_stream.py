@@ -1,0 +1,176 @@
+"""Results of many jobs as they come, batched the way `asyncio.wait` would batch them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, Literal, Protocol, TypeVar, overload
+
+from asyncio_pool._results import getres
+
+R = TypeVar("R")
+G = TypeVar("G")
+
+_WHENS = (asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETED)
+
+
+class Source(Protocol):
+    """Where results come in: the items of an `itermap`, or futures."""
+
+    @property
+    def left(self) -> bool:
+        """Whether there are results to come or to take."""
+
+    def wait(self, when: str) -> asyncio.Future[None] | None:
+        """A future that gets None when the wait is over; None if it is."""
+
+    def take(self) -> list[Any]:
+        """The results that have come since the last call."""
+
+
+async def batches(
+    start: Callable[[], Source],
+    *,
+    flat: bool,
+    get_result: Callable[[Any], Any] | None,
+    timeout: float | None,
+    yield_when: str,
+) -> AsyncGenerator[Any, None]:
+    """Starts a source at the first step, and yields what it has after each wait."""
+    source = start()
+    while source.left:
+        over = source.wait(yield_when)
+        if over is not None:
+            await asyncio.wait([over], timeout=timeout)
+        results = source.take()
+        if get_result is not None:
+            results = [get_result(result) for result in results]
+        if flat:
+            for result in results:
+                yield result
+        else:
+            yield results
+
+
+def check_wait(timeout: object, yield_when: object) -> None:
+    """Raises what bad arguments of a wait deserve, at the call instead of the first step."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    if yield_when not in _WHENS:
+        raise ValueError(
+            "yield_when must be FIRST_COMPLETED, FIRST_EXCEPTION or ALL_COMPLETED of asyncio, "
+            f"not {yield_when!r}"
+        )
+
+
+@overload
+def iterwait(
+    futures: Iterable[asyncio.Future[R]],
+    *,
+    flat: Literal[True] = True,
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[R | BaseException, None]: ...
+@overload
+def iterwait(
+    futures: Iterable[asyncio.Future[R]],
+    *,
+    flat: Literal[False],
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[list[R | BaseException], None]: ...
+@overload
+def iterwait(
+    futures: Iterable[asyncio.Future[R]],
+    *,
+    flat: Literal[True] = True,
+    get_result: Callable[[asyncio.Future[R]], G],
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[G, None]: ...
+@overload
+def iterwait(
+    futures: Iterable[asyncio.Future[R]],
+    *,
+    flat: Literal[False],
+    get_result: Callable[[asyncio.Future[R]], G],
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[list[G], None]: ...
+def iterwait(
+    futures: Iterable[asyncio.Future[Any]],
+    *,
+    flat: bool = True,
+    get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[Any, None]:
+    """Iterates over the results of futures as they settle.
+
+    :param futures: any iterable of futures; one that is named twice gives one result.
+    :param flat: whether to yield results one by one, or a list after each wait (an empty list
+        when `timeout` passes with nothing settled).
+    :param get_result: what to make of a settled future; see `getres`.
+    :param timeout: how long one wait lasts at most, in seconds; None for no limit.
+    :param yield_when: when a wait is over, as in `asyncio.wait`.
+    :returns: an asynchronous iterator, to be used in the loop of the futures.
+    :raises TypeError: if something in `futures` is not a future, or `timeout` is not a number.
+    :raises ValueError: if `yield_when` is not one of the constants of asyncio.
+    """
+    check_wait(timeout, yield_when)
+    unique = list(dict.fromkeys(futures))
+    for future in unique:
+        if not asyncio.isfuture(future):
+            raise TypeError(f"iterwait takes futures, such as those of map_n, not {future!r}")
+    return batches(
+        lambda: _Futures(unique),
+        flat=flat,
+        get_result=get_result,
+        timeout=timeout,
+        yield_when=yield_when,
+    )
+
+
+class _Futures:
+    """Futures as a source: each is looked at once, when it settles."""
+
+    def __init__(self, futures: list[asyncio.Future[Any]]) -> None:
+        self._ahead = futures
+        self._pending = len(futures)
+        self._settled: list[asyncio.Future[Any]] = []
+        self._failed = False
+        self._waiter: tuple[asyncio.Future[None], str] | None = None
+
+    @property
+    def left(self) -> bool:
+        return self._pending > 0 or bool(self._settled)
+
+    def wait(self, when: str) -> asyncio.Future[None] | None:
+        for future in self._ahead:
+            future.add_done_callback(self._settle)
+        self._ahead = []
+        if self._is_over(when):
+            return None
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiter = (waiter, when)
+        return waiter
+
+    def take(self) -> list[asyncio.Future[Any]]:
+        taken, self._settled, self._failed = self._settled, [], False
+        return taken
+
+    def _settle(self, future: asyncio.Future[Any]) -> None:
+        self._pending -= 1
+        self._settled.append(future)
+        if not future.cancelled() and future.exception() is not None:
+            self._failed = True
+        if self._waiter is not None and self._is_over(self._waiter[1]):
+            waiter = self._waiter[0]
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _is_over(self, when: str) -> bool:
+        return (
+            self._pending == 0
+            or (when == asyncio.FIRST_COMPLETED and bool(self._settled))
+            or (when == asyncio.FIRST_EXCEPTION and self._failed)
+        )
