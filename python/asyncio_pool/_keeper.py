@@ -7,6 +7,7 @@ task is cancelled with all others, and its timer is dropped when the loop is clo
 
 import asyncio
 import types
+import weakref
 from collections.abc import Generator
 
 from asyncio_pool._core import Pool
@@ -19,7 +20,8 @@ class Keeper:
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._released = loop.create_future()
-        self._timer = loop.call_later(_YEAR, _Dropped(pool, self._released))
+        # Held by the loop alone, so that to close the loop destroys it.
+        self._timer = weakref.ref(loop.call_later(_YEAR, _Dropped(pool, self._released)))
         coroutine = _wait(pool, self._released)
         # As for a job, the first step is made here: a task that is cancelled before its own first
         # step would end without running a line.
@@ -34,9 +36,11 @@ class Keeper:
 
     def release(self) -> None:
         """Nobody waits any more."""
-        if not self._released.done():
-            self._released.set_result(None)
-        self._timer.cancel()
+        if self._released.done() or self._released.get_loop().is_closed():
+            return
+        self._released.set_result(None)
+        if timer := self._timer():
+            timer.cancel()
 
 
 class _Dropped:

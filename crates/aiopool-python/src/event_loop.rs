@@ -58,6 +58,15 @@ impl Pool {
             )),
         }
     }
+
+    /// Whether the loop of the pool is the one that runs here.
+    pub(crate) fn is_in_own_loop(&self, py: Python<'_>) -> bool {
+        let running = python::get_running_loop(py).and_then(|get| get.call0());
+        match (self.event_loop.get(py), running) {
+            (Some(own), Ok(running)) => own.object.is(&running),
+            _ => false,
+        }
+    }
 }
 
 fn other_loop(own: &Bound<'_, PyAny>, running: &Bound<'_, PyAny>) -> PyErr {

@@ -83,6 +83,11 @@ impl Job {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
         forget_own_frame(&error)?;
+        let pool = slf.get().pool.bind(py);
+        if error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(py) {
+            // The task is being destroyed, and with it, in whatever order, all that waits.
+            Pool::end(pool);
+        }
         let (not_begun, callback) = {
             let mut state = slf.get().lock();
             (state.awaitable.take(), state.callback.take())
@@ -230,12 +235,20 @@ impl Job {
         Some(task)
     }
 
-    /// Closes the coroutine of a task that will never be stepped again.
-    pub(crate) fn close(&self, py: Python<'_>) {
-        let Some(task) = self.task(py) else { return };
-        let coroutine = task.call_method0(py, intern!(py, "get_coro"));
-        let closed = coroutine.and_then(|c| c.call_method0(py, intern!(py, "close")));
-        python::report(py, closed.map(drop), task.bind(py));
+    /// Closes the coroutine of a task that will never be stepped again, unless it is in the midst
+    /// of that.
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(task) = self.task(py) else {
+            return Ok(());
+        };
+        let coroutine = task.call_method0(py, intern!(py, "get_coro"))?;
+        if !coroutine
+            .getattr(py, intern!(py, "cr_running"))?
+            .is_truthy(py)?
+        {
+            coroutine.call_method0(py, intern!(py, "close"))?;
+        }
+        Ok(())
     }
 
     fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {

@@ -103,7 +103,12 @@ impl Pool {
 impl Pool {
     pub(crate) fn end(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        let (waiters, keeper) = slf.get().with(|state| (state.close(), state.keeper.take()));
+        let pool = slf.get();
+        // The coroutines that are closed below come by here as well.
+        if pool.with(|state| state.admission.is_closed()) {
+            return;
+        }
+        let (waiters, keeper) = pool.with(|state| (state.close(), state.keeper.take()));
         for waiter in waiters {
             waiter.withdrawn(slf);
         }
@@ -111,14 +116,9 @@ impl Pool {
             let released = keeper.bind(py).call_method0(intern!(py, "release"));
             python::report(py, released.map(drop), slf);
         }
-        if slf
-            .get()
-            .event_loop
-            .get(py)
-            .is_some_and(|own| own.is_closed(py))
-        {
-            for job in slf.get().active_jobs(py) {
-                job.bind(py).get().close(py);
+        if pool.event_loop.get(py).is_some_and(|own| own.is_closed(py)) {
+            for job in pool.active_jobs(py) {
+                python::report(py, job.get().close(py), slf);
             }
         }
     }
