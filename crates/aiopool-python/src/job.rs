@@ -66,13 +66,13 @@ impl Job {
     fn returned<'py>(
         slf: &Bound<'py, Self>,
         result: Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    ) -> Option<Bound<'py, PyAny>> {
         slf.get().count(slf.py());
         let Some(callback) = slf.get().lock().callback.take() else {
             Self::settle(slf, Outcome::Returned(result.unbind()));
-            return Ok(None);
+            return None;
         };
-        call_back(slf, callback, Some(&result), None).map(Some)
+        call_back(slf, callback, Some(&result), None)
     }
 
     /// The awaitable has raised, or its task was cancelled before it began. Gives the coroutine
@@ -94,19 +94,15 @@ impl Job {
         };
         if let Some(awaitable) = not_begun {
             dismiss(awaitable.bind(py));
-            Self::settle(slf, Outcome::Cancelled(None));
-            return goes_on(&error);
+            Self::settle_error(slf, &error)?;
+            return Ok(None);
         }
         slf.get().count(py);
-        match callback {
-            Some(callback) if !is_exit(&error) => {
-                call_back(slf, callback, None, Some(&error)).map(Some)
-            }
-            _ => {
-                Self::settle(slf, outcome_of(&error));
-                goes_on(&error)
-            }
+        if let Some(callback) = callback.filter(|_| !is_exit(&error)) {
+            return Ok(call_back(slf, callback, None, Some(&error)));
         }
+        Self::settle_error(slf, &error)?;
+        Ok(None)
     }
 
     /// The callback has returned.
@@ -121,8 +117,7 @@ impl Job {
         if run {
             slf.get().count(slf.py());
         }
-        Self::settle(slf, outcome_of(error));
-        goes_on(error).map(drop)
+        Self::settle_error(slf, error)
     }
 
     /// The holder of the future has given up the result: the job runs on.
@@ -276,6 +271,31 @@ impl Job {
         Pool::advance(pool);
     }
 
+    /// Settles the job with its error, and raises that again if it ends more than the job.
+    fn settle_error(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = slf.py();
+        if !is_exit(error) {
+            Self::settle(slf, Outcome::of_error(error));
+            return Ok(());
+        }
+        if let Some(task) = slf.get().task(py) {
+            // The future tells of the error, and so does the loop; the task need not.
+            let task = task.bind(py);
+            let retrieve = task.get_type().getattr(intern!(py, "exception"));
+            let added = retrieve.and_then(|retrieve| {
+                task.call_method1(intern!(py, "add_done_callback"), (retrieve,))
+            });
+            python::report(py, added.map(drop), task);
+        }
+        let outcome = if error.is_instance_of::<PyGeneratorExit>() {
+            Outcome::Cancelled(None)
+        } else {
+            Outcome::of_error(error)
+        };
+        Self::settle(slf, outcome);
+        Err(PyErr::from_value(error.clone()))
+    }
+
     fn count(&self, py: Python<'_>) {
         self.pool.bind(py).get().with(|state| state.executed += 1);
     }
@@ -285,13 +305,19 @@ impl Job {
     }
 }
 
+/// The coroutine of the callback; without one, the job has settled.
 fn call_back<'py>(
     job: &Bound<'py, Job>,
     callback: Callback,
     result: Option<&Bound<'py, PyAny>>,
     error: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    python::call_back(job.py())?.call1((job, callback.function, callback.ctx, result, error))
+) -> Option<Bound<'py, PyAny>> {
+    let py = job.py();
+    let made = python::call_back(py).and_then(|call_back| {
+        call_back.call1((job, callback.function, callback.ctx, result, error))
+    });
+    made.inspect_err(|error| Job::settle(job, Outcome::of_error(error.value(py))))
+        .ok()
 }
 
 /// The frames of an error keep all that is in them alive, and the outermost is that of the job's
@@ -304,18 +330,4 @@ fn forget_own_frame(error: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     let inner = traceback.getattr(intern!(py, "tb_next"))?;
     error.setattr(intern!(py, "__traceback__"), inner)
-}
-
-fn goes_on<'py>(error: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    if is_exit(error) {
-        return Err(PyErr::from_value(error.clone()));
-    }
-    Ok(None)
-}
-
-fn outcome_of(error: &Bound<'_, PyAny>) -> Outcome {
-    if error.is_instance_of::<PyGeneratorExit>() {
-        return Outcome::Cancelled(None);
-    }
-    Outcome::of_error(error)
 }
