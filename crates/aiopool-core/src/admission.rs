@@ -131,6 +131,10 @@ impl<W, J> Admission<W, J> {
     }
 
     /// The holder of `slot` has ended: the slot is free.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "who gives the slot back shall not have it any more"
+    )]
     pub fn finish(&mut self, slot: Slot) {
         let Slot(()) = slot;
         self.active -= 1;

@@ -61,7 +61,7 @@ impl Pool {
 
     /// Whether the loop of the pool is the one that runs here.
     pub(crate) fn is_in_own_loop(&self, py: Python<'_>) -> bool {
-        let running = python::get_running_loop(py).and_then(|get| get.call0());
+        let running = python::get_running_loop(py).and_then(PyAnyMethods::call0);
         match (self.event_loop.get(py), running) {
             (Some(own), Ok(running)) => own.object.is(&running),
             _ => false,

@@ -355,7 +355,7 @@ impl Items {
     /// The pool has ended before a `map` has pulled all its items.
     pub(crate) fn end(slf: &Bound<'_, Self>) {
         let py = slf.py();
-        if let Ok(cancelled) = python::cancelled_error(py).and_then(|class| class.call0()) {
+        if let Ok(cancelled) = python::cancelled_error(py).and_then(PyAnyMethods::call0) {
             slf.get().fail(cancelled.unbind());
         }
         Self::tell(slf);

@@ -79,10 +79,10 @@ impl Job {
     /// of the callback, if there is one to run; raises what must go on through the loop.
     fn failed<'py>(
         slf: &Bound<'py, Self>,
-        error: Bound<'py, PyAny>,
+        error: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
-        forget_own_frame(&error)?;
+        forget_own_frame(error)?;
         let pool = slf.get().pool.bind(py);
         if error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(py) {
             // The task is being destroyed, and with it, in whatever order, all that waits.
@@ -94,14 +94,14 @@ impl Job {
         };
         if let Some(awaitable) = not_begun {
             dismiss(awaitable.bind(py));
-            Self::settle_error(slf, &error)?;
+            Self::settle_error(slf, error)?;
             return Ok(None);
         }
         slf.get().count(py);
-        if let Some(callback) = callback.filter(|_| !is_exit(&error)) {
-            return Ok(call_back(slf, callback, None, Some(&error)));
+        if let Some(callback) = callback.filter(|_| !is_exit(error)) {
+            return Ok(call_back(slf, callback, None, Some(error)));
         }
-        Self::settle_error(slf, &error)?;
+        Self::settle_error(slf, error)?;
         Ok(None)
     }
 
@@ -185,7 +185,7 @@ impl Job {
     }
 
     /// No task could be made for the job.
-    pub(crate) fn never_started(slf: &Bound<'_, Self>, error: PyErr) {
+    pub(crate) fn never_started(slf: &Bound<'_, Self>, error: &PyErr) {
         let py = slf.py();
         if let Some(awaitable) = slf.get().lock().awaitable.take() {
             dismiss(awaitable.bind(py));
@@ -209,9 +209,9 @@ impl Job {
     }
 
     /// The future of the job; an item of a `map` gets one.
-    pub(crate) fn future<'py>(
+    pub(crate) fn future(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         event_loop: &EventLoop,
     ) -> PyResult<Option<Py<PyAny>>> {
         let fresh = event_loop.new_future(py)?.unbind();

@@ -119,7 +119,7 @@ pub(crate) fn disown(future: &Bound<'_, PyAny>) {
     python::report(py, future.setattr(intern!(py, "_owner"), py.None()), future);
 }
 
-/// A future refuses StopIteration, because to await it would then end the awaiting generator.
+/// A future refuses `StopIteration`, because to await it would then end the awaiting generator.
 fn storable(error: Bound<'_, PyAny>) -> Bound<'_, PyAny> {
     let py = error.py();
     if !error.is_instance_of::<PyStopIteration>() {

@@ -155,7 +155,7 @@ fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob) -> bool {
         Ok(context) => start(pool, slot, awaitable, &context, target, callback),
         Err(error) => {
             dismiss(&awaitable);
-            give_back(pool, slot, target, error)
+            give_back(pool, slot, target, &error)
         }
     }
 }
@@ -178,7 +178,7 @@ fn admit_item(
     let callback = items.get().callback(py);
     match called {
         Ok((awaitable, context)) => start(pool, slot, awaitable, &context, target, callback),
-        Err(error) => give_back(pool, slot, target, error),
+        Err(error) => give_back(pool, slot, target, &error),
     }
 }
 
@@ -194,7 +194,7 @@ fn start<'py>(
 ) -> bool {
     let job = match Job::new(pool, &awaitable, callback) {
         Ok(job) => job,
-        Err(error) => return give_back(pool, slot, target, error),
+        Err(error) => return give_back(pool, slot, target, &error),
     };
     Job::hold(&job, slot, target);
     match make_task(pool, &job, awaitable, context) {
@@ -203,7 +203,7 @@ fn start<'py>(
             true
         }
         Err(error) => {
-            Job::never_started(&job, error);
+            Job::never_started(&job, &error);
             false
         }
     }
@@ -232,7 +232,7 @@ fn make_task<'py>(
 }
 
 /// Settles what could not be started, and gives its slot back.
-fn give_back(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: PyErr) -> bool {
+fn give_back(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr) -> bool {
     let py = pool.py();
     if is_exit(error.value(py)) {
         let raise = python::raise_(py).and_then(|raise| call_soon(pool, (raise, error.value(py))));
