@@ -1,0 +1,285 @@
+"""The end of the loop while jobs wait, each time in a program of its own.
+
+The programs run with every warning an error, and may print nothing on standard error but what
+Python prints for an interrupted program itself.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PREAMBLE = """
+import asyncio, atexit, gc, inspect, os, signal, sys, threading, warnings
+from asyncio_pool import AioPool, getres
+
+SLOTS, WAITING = 10, 1_000
+started, coroutines, futures, cleaned = [], [], [], []
+
+async def job(number):
+    started.append(number)
+    try:
+        await asyncio.sleep(3600)
+    finally:
+        cleaned.append(number)
+
+def fill(pool):
+    for number in range(SLOTS + WAITING):
+        coroutines.append(job(number))
+        futures.append(pool.spawn_n(coroutines[-1]))
+
+async def until_full():
+    while len(started) < SLOTS:
+        await asyncio.sleep(0)
+
+def new_loop():
+    if sys.argv[1] == "uvloop":
+        import uvloop
+        loop = uvloop.new_event_loop()
+    else:
+        loop = asyncio.new_event_loop()
+    loop.slow_callback_duration = 60  # a slow machine is nothing to print about
+    return loop
+
+def run(main):
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(main)
+
+@atexit.register
+def tell():
+    gc.collect()
+    closed = [inspect.getcoroutinestate(coro) == inspect.CORO_CLOSED for coro in coroutines]
+    cancelled = [future.cancelled() for future in futures]
+    print(sorted(started) == list(range(len(started))), len(started), sorted(cleaned) == started)
+    print(sum(closed), "of", len(closed), "closed")
+    print(sum(cancelled), "of", len(cancelled), "cancelled")
+"""
+
+TOLD = ["True 10 True", "1010 of 1010 closed", "1010 of 1010 cancelled"]
+
+every_loop = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+
+
+def run_program(program: str, loop: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "dev",
+            "-W",
+            "error",
+            "-c",
+            PREAMBLE + textwrap.dedent(program),
+            loop,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def lines_of(program: str, loop: str) -> list[str]:
+    """What the program printed, after a look at how it ended."""
+    ended = run_program(program, loop)
+    assert ended.stderr == ""
+    assert ended.returncode == 0
+    return ended.stdout.splitlines()
+
+
+@every_loop
+def test_main_may_return_while_jobs_wait(loop: str) -> None:
+    program = """
+        async def main():
+            fill(AioPool(SLOTS))
+            await until_full()
+
+        run(main())
+    """
+    assert lines_of(program, loop) == TOLD
+
+
+@every_loop
+def test_main_may_return_before_the_first_turn_of_the_loop(loop: str) -> None:
+    program = """
+        async def main():
+            fill(AioPool(SLOTS))
+
+        run(main())
+    """
+    told = lines_of(program, loop)
+    assert told[1:] == TOLD[1:]
+
+
+@every_loop
+@pytest.mark.parametrize("block", [True, False], ids=["in a block", "beside the pool"])
+def test_ctrl_c_prints_its_own_traceback_and_nothing_else(loop: str, block: bool) -> None:
+    program = f"""
+        async def main():
+            pool = AioPool(SLOTS)
+            fill(pool)
+            await until_full()
+            threading.Timer(0.1, os.kill, [os.getpid(), signal.SIGINT]).start()
+            if {block}:
+                async with pool:
+                    pass
+            await asyncio.sleep(3600)
+
+        run(main())
+    """
+    ended = run_program(program, loop)
+    assert ended.returncode == -signal.SIGINT
+    assert ended.stderr.startswith("Traceback (most recent call last):\n")
+    assert ended.stderr.endswith("\nKeyboardInterrupt\n")
+    for sign in ("never awaited", "never retrieved", "was destroyed", "Exception ignored"):
+        assert sign not in ended.stderr
+    assert ended.stdout.splitlines() == TOLD
+
+
+@every_loop
+def test_a_timeout_around_a_block_cancels_its_jobs(loop: str) -> None:
+    program = """
+        async def block():
+            async with AioPool(SLOTS) as pool:
+                fill(pool)
+
+        async def main():
+            task = asyncio.ensure_future(asyncio.wait_for(block(), 0.2))
+            await until_full()
+            try:
+                await task
+            except TimeoutError:
+                print("timeout")
+
+        run(main())
+    """
+    assert lines_of(program, loop) == ["timeout", *TOLD]
+
+
+@every_loop
+@pytest.mark.parametrize("given", [True, False], ids=["given loop", "running loop"])
+def test_the_loop_may_be_closed_by_hand(loop: str, given: bool) -> None:
+    program = f"""
+        loop = new_loop()
+        pool = AioPool(SLOTS, loop=loop if {given} else None)
+
+        async def main():
+            fill(pool)
+            await until_full()
+
+        loop.run_until_complete(main())
+        loop.close()
+        closed_by = [inspect.getcoroutinestate(coro) for coro in coroutines]
+        print(set(closed_by), len(pool))
+    """
+    assert lines_of(program, loop) == ["{'CORO_CLOSED'} 0", *TOLD]
+
+
+@every_loop
+def test_the_program_may_end_with_its_loop_open(loop: str) -> None:
+    program = """
+        warnings.simplefilter("ignore", ResourceWarning)  # of the loop, which is not closed
+        loop = new_loop()
+
+        async def main():
+            fill(AioPool(SLOTS))
+            await until_full()
+
+        loop.run_until_complete(main())
+        atexit.unregister(tell)
+        del coroutines, futures
+    """
+    assert lines_of(program, loop) == []
+
+
+@every_loop
+def test_callers_and_maps_that_wait_end_with_the_loop(loop: str) -> None:
+    program = """
+        async def main():
+            pool = AioPool(SLOTS)
+            fill(pool)
+            await until_full()
+
+            async def read():
+                async for _ in pool.itermap(job, range(SLOTS)):
+                    pass
+
+            async def spawn():
+                await pool.spawn(job(-1))
+
+            for caller in (spawn(), pool.exec(job(-1)), pool.map(job, range(SLOTS)), read(), pool.join()):
+                tasks.append(asyncio.ensure_future(caller))
+            await asyncio.sleep(0.01)
+
+        tasks = []
+        run(main())
+        print([task.cancelled() for task in tasks])
+    """
+    assert lines_of(program, loop) == [str([True] * 5), *TOLD]
+
+
+@every_loop
+def test_what_jobs_hand_in_while_they_are_cancelled_at_the_end_never_starts(loop: str) -> None:
+    program = """
+        async def stubborn(number):
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                coroutines.append(job(number))
+                futures.append(pool.spawn_n(coroutines[-1]))
+
+        async def main():
+            global pool
+            pool = AioPool(SLOTS)
+            pool.map_n(stubborn, range(SLOTS + WAITING))
+            await asyncio.sleep(0.01)
+
+        run(main())
+    """
+    told = ["True 0 True", "10 of 10 closed", "10 of 10 cancelled"]
+    assert lines_of(program, loop) == told
+
+
+@every_loop
+def test_a_pool_goes_on_after_all_tasks_of_its_loop_were_cancelled(loop: str) -> None:
+    program = """
+        async def main():
+            pool = AioPool(SLOTS)
+            fill(pool)
+            await until_full()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await pool.join()
+            print(len(pool), sum(future.cancelled() for future in futures))
+            print(await pool.exec(asyncio.sleep(0, "goes on")))
+
+        run(main())
+    """
+    assert lines_of(program, loop) == ["0 1010", "goes on", *TOLD]
+
+
+@every_loop
+def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(loop: str) -> None:
+    program = """
+        loop = new_loop()
+
+        async def main():
+            global pool
+            pool = AioPool(SLOTS)
+            coroutines.extend(job(number) for number in range(SLOTS))
+            futures.extend(map(pool.spawn_n, coroutines))
+            await until_full()
+
+        loop.run_until_complete(main())
+        loop.close()
+        del pool, main
+        coroutines.clear()
+        futures.clear()
+        gc.collect()
+        print(sorted(cleaned) == started)
+    """
+    assert lines_of(program, loop) == ["True", "True 10 True", "0 of 0 closed", "0 of 0 cancelled"]
