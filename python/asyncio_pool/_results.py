@@ -1,9 +1,23 @@
 """What the result of a job looks like when it is one of many."""
 
 import asyncio
-from typing import TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+# How the extension stores results. The names are those of `getres`, but for "future".
+Shape: TypeAlias = Literal["flat", "pair", "future"]
+
+
+class AnyFuture(Protocol[R_co]):
+    """An `asyncio.Future` as a type, so that futures of different results go together.
+
+    `asyncio.Future` itself is invariant.
+    """
+
+    def result(self) -> R_co: ...
+    def get_loop(self) -> asyncio.AbstractEventLoop: ...
 
 
 class getres:  # noqa: N801 (the name users of asyncio-pool know)
@@ -21,9 +35,7 @@ class getres:  # noqa: N801 (the name users of asyncio-pool know)
             return _without_this_frame(error)
 
     @staticmethod
-    def pair(
-        future: asyncio.Future[R],
-    ) -> tuple[R, None] | tuple[None, BaseException]:
+    def pair(future: asyncio.Future[R]) -> tuple[R, None] | tuple[None, BaseException]:
         """`(result, None)` or `(None, exception)`."""
         try:
             return future.result(), None

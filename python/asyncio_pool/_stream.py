@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, Literal, Protocol, TypeVar, overload
 
-from asyncio_pool._results import getres
+from asyncio_pool._results import AnyFuture, getres
 
 R = TypeVar("R")
 G = TypeVar("G")
@@ -18,12 +18,15 @@ class Source(Protocol):
     @property
     def left(self) -> bool:
         """Whether there are results to come or to take."""
+        ...
 
     def wait(self, when: str) -> asyncio.Future[None] | None:
         """A future that gets None when the wait is over; None if it is."""
+        ...
 
     def take(self) -> list[Any]:
         """The results that have come since the last call."""
+        ...
 
 
 async def batches(
@@ -63,7 +66,7 @@ def check_wait(timeout: object, yield_when: object) -> None:
 
 @overload
 def iterwait(
-    futures: Iterable[asyncio.Future[R]],
+    futures: Iterable[AnyFuture[R]],
     *,
     flat: Literal[True] = True,
     timeout: float | None = None,
@@ -71,7 +74,7 @@ def iterwait(
 ) -> AsyncGenerator[R | BaseException, None]: ...
 @overload
 def iterwait(
-    futures: Iterable[asyncio.Future[R]],
+    futures: Iterable[AnyFuture[R]],
     *,
     flat: Literal[False],
     timeout: float | None = None,
@@ -79,7 +82,7 @@ def iterwait(
 ) -> AsyncGenerator[list[R | BaseException], None]: ...
 @overload
 def iterwait(
-    futures: Iterable[asyncio.Future[R]],
+    futures: Iterable[AnyFuture[R]],
     *,
     flat: Literal[True] = True,
     get_result: Callable[[asyncio.Future[R]], G],
@@ -88,7 +91,7 @@ def iterwait(
 ) -> AsyncGenerator[G, None]: ...
 @overload
 def iterwait(
-    futures: Iterable[asyncio.Future[R]],
+    futures: Iterable[AnyFuture[R]],
     *,
     flat: Literal[False],
     get_result: Callable[[asyncio.Future[R]], G],
@@ -96,7 +99,7 @@ def iterwait(
     yield_when: str = asyncio.ALL_COMPLETED,
 ) -> AsyncGenerator[list[G], None]: ...
 def iterwait(
-    futures: Iterable[asyncio.Future[Any]],
+    futures: Iterable[AnyFuture[Any]],
     *,
     flat: bool = True,
     get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
@@ -116,7 +119,7 @@ def iterwait(
     :raises ValueError: if `yield_when` is not one of the constants of asyncio.
     """
     check_wait(timeout, yield_when)
-    unique = list(dict.fromkeys(futures))
+    unique: list[Any] = list(dict.fromkeys(futures))
     for future in unique:
         if not asyncio.isfuture(future):
             raise TypeError(f"iterwait takes futures, such as those of map_n, not {future!r}")

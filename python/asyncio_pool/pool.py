@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, overload
 
 from asyncio_pool import _core
-from asyncio_pool._results import getres
+from asyncio_pool._results import AnyFuture, Shape, getres
 from asyncio_pool._stream import batches, check_wait
 
 T = TypeVar("T")
@@ -476,19 +476,22 @@ class AioPool:
                 self._core.leave(joiner)
         return True
 
+    # Without futures there is no R: the results of all jobs can be anything.
+    @overload
+    async def cancel(self) -> tuple[int, list[Any]]: ...
     @overload
     async def cancel(
-        self, *futures: asyncio.Future[R]
-    ) -> tuple[int, list[R | BaseException]]: ...
+        self, *, get_result: Callable[[asyncio.Future[Any]], G]
+    ) -> tuple[int, list[G]]: ...
+    @overload
+    async def cancel(self, *futures: AnyFuture[R]) -> tuple[int, list[R | BaseException]]: ...
     @overload
     async def cancel(
-        self,
-        *futures: asyncio.Future[R],
-        get_result: Callable[[asyncio.Future[R]], G],
+        self, *futures: AnyFuture[R], get_result: Callable[[asyncio.Future[R]], G]
     ) -> tuple[int, list[G]]: ...
     async def cancel(
         self,
-        *futures: asyncio.Future[Any],
+        *futures: AnyFuture[Any],
         get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
     ) -> tuple[int, list[Any]]:
         """Stops the jobs of these futures, or all jobs, and waits until they have ended.
@@ -505,6 +508,7 @@ class AioPool:
         :raises TypeError: if something in `futures` is not a future.
         :raises RuntimeError: if the pool belongs to another loop or thread.
         """
+        self._core.enter()
         stopped, tasks = self._core.stop(futures) if futures else self._core.stop_all()
         await _ended(tasks)
         return len(stopped), [get_result(future) for future in stopped]
@@ -538,7 +542,7 @@ def _check_calls(fn: object, cb: object) -> None:
 
 def _shape_of(
     get_result: Callable[[asyncio.Future[Any]], Any],
-) -> tuple["_core.Shape", Callable[[asyncio.Future[Any]], Any] | None]:
+) -> tuple[Shape, Callable[[asyncio.Future[Any]], Any] | None]:
     """How the extension is to store results, and what is left to be called with them.
 
     The usual extractors need no future, so none is made for them.

@@ -40,6 +40,15 @@ impl EventLoop {
     }
 }
 
+#[pymethods]
+impl Pool {
+    /// Raises if the pool may not be used from here.
+    #[pyo3(name = "enter")]
+    fn check_entry(&self, py: Python<'_>) -> PyResult<()> {
+        self.enter(py).map(drop)
+    }
+}
+
 impl Pool {
     /// The pool's loop, to which the running loop is made if the pool had none, after a check
     /// that the pool may be used from here.

@@ -22,7 +22,6 @@ impl Pool {
     /// Stops the jobs of these futures; settled and foreign ones are passed over.
     fn stop(slf: &Bound<'_, Self>, futures: Vec<Bound<'_, PyAny>>) -> PyResult<Stopped> {
         let py = slf.py();
-        slf.get().enter(py)?;
         if let Some(other) = futures.iter().find(|future| !is_future(future)) {
             return Err(PyTypeError::new_err(format!(
                 "cancel takes the futures that spawn, spawn_n and map_n gave, not {} ({other}): \
@@ -53,7 +52,9 @@ impl Pool {
     /// Stops all jobs, those that wait first. A running `map` keeps its place.
     fn stop_all(slf: &Bound<'_, Self>) -> PyResult<Stopped> {
         let py = slf.py();
-        let event_loop = slf.get().enter(py)?;
+        let Some(event_loop) = slf.get().event_loop.get(py) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         for waiter in slf.get().with(crate::pool::State::withdraw_all) {
             match waiter {
@@ -84,11 +85,13 @@ impl Pool {
     }
 
     /// The holder of a waiting future cancels it: its job leaves the line.
-    fn given_up(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) {
+    fn given_up(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        slf.get().enter(slf.py())?;
         if let Some(job) = slf.get().with(|state| state.withdraw_job(future)) {
             job.leave_line(slf);
             Self::advance(slf);
         }
+        Ok(())
     }
 
     /// The loop ends: nobody who waits will start, and a pool that goes on nevertheless takes
