@@ -7,12 +7,15 @@ use pyo3::types::PyDict;
 
 use crate::pool::Pool;
 use crate::python;
+use crate::task;
 
 /// The loop of a pool.
 pub(crate) struct EventLoop {
     pub(crate) object: Py<PyAny>,
     /// `partial(JobFuture, loop=...)`
     pub(crate) new_job_future: Py<PyAny>,
+    /// See [`task`].
+    pub(crate) stock_create_task: Option<Py<PyAny>>,
 }
 
 impl EventLoop {
@@ -25,6 +28,7 @@ impl EventLoop {
         Ok(Self {
             object: object.clone().unbind(),
             new_job_future: new_job_future.unbind(),
+            stock_create_task: task::stock_create_task(object)?,
         })
     }
 

@@ -24,7 +24,10 @@ pub struct Items {
     pool: Py<Pool>,
     function: Py<PyAny>,
     callback: Option<Callback>,
+    /// What the caller of `map` saw; each job gets a copy.
     context: Py<PyAny>,
+    /// Where the source is pulled, apart from what the jobs see.
+    source_context: Py<PyAny>,
     shape: Shape,
     ordered: bool,
     state: Mutex<State>,
@@ -74,7 +77,7 @@ impl Pool {
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
         slf.get().enter(slf.py())?;
-        let mut items = Items::new(slf, function, cb, ctx, context, shape);
+        let mut items = Items::new(slf, function, cb, ctx, context, shape)?;
         items.ordered = true;
         items
             .state
@@ -98,7 +101,7 @@ impl Pool {
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
         slf.get().enter(slf.py())?;
-        let mut items = Items::new(slf, function, cb, ctx, context, shape);
+        let mut items = Items::new(slf, function, cb, ctx, context, shape)?;
         items
             .state
             .get_mut()
@@ -180,6 +183,7 @@ impl Items {
         visit.call(&self.pool)?;
         visit.call(&self.function)?;
         visit.call(&self.context)?;
+        visit.call(&self.source_context)?;
         if let Some(callback) = &self.callback {
             callback.traverse(visit)?;
         }
@@ -209,7 +213,7 @@ impl Items {
         ctx: Bound<'py, PyAny>,
         context: Bound<'py, PyAny>,
         shape: Shape,
-    ) -> Self {
+    ) -> PyResult<Self> {
         let state = State {
             source: None,
             place: None,
@@ -219,18 +223,19 @@ impl Items {
             error: None,
             waiter: None,
         };
-        Self {
+        Ok(Self {
             pool: pool.clone().unbind(),
             function: function.unbind(),
             callback: cb.map(|function| Callback {
                 function: function.unbind(),
                 ctx: ctx.unbind(),
             }),
+            source_context: context::of_job(&context)?.unbind(),
             context: context.unbind(),
             shape,
             ordered: false,
             state: Mutex::new(state),
-        }
+        })
     }
 
     /// A `map` takes the last place in the line, where it waits for the slot of its next item.
@@ -256,7 +261,7 @@ impl Items {
             state.place = None;
             state.source.as_ref().map(|source| source.clone_ref(py))
         }?;
-        let context = items.context.bind(py);
+        let context = items.source_context.bind(py);
         let pulled = python::next(py)
             .and_then(|next| context.call_method1(intern!(py, "run"), (next, source, slf)));
         match pulled {

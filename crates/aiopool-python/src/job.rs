@@ -31,6 +31,8 @@ struct State {
     /// Gone when the job has begun.
     awaitable: Option<Py<PyAny>>,
     callback: Option<Callback>,
+    /// Of `_job.py`; gone when the job has settled, as the task is.
+    coroutine: Option<Py<PyAny>>,
     task: Option<Py<PyAny>>,
 }
 
@@ -82,24 +84,24 @@ impl Job {
         error: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
-        forget_own_frame(error)?;
-        let pool = slf.get().pool.bind(py);
-        if error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(py) {
-            // The task is being destroyed, and with it, in whatever order, all that waits.
-            Pool::end(pool);
-        }
-        let (not_begun, callback) = {
-            let mut state = slf.get().lock();
-            (state.awaitable.take(), state.callback.take())
-        };
-        if let Some(awaitable) = not_begun {
-            dismiss(awaitable.bind(py));
-            Self::settle_error(slf, error)?;
+        let job = slf.get();
+        if job.lock().held.is_none() {
             return Ok(None);
         }
-        slf.get().count(py);
-        if let Some(callback) = callback.filter(|_| !is_exit(error)) {
-            return Ok(call_back(slf, callback, None, Some(error)));
+        forget_own_frame(error)?;
+        if Self::is_destroyed(slf, error) {
+            Self::never_began(slf);
+            Self::settle(slf, Outcome::Cancelled(None));
+            return Ok(None);
+        }
+        if !Self::never_began(slf) {
+            job.count(py);
+            let callback = job.lock().callback.take();
+            // Neither may be delayed by a callback, and a coroutine that is closed may not await.
+            let last = is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
+            if let Some(callback) = callback.filter(|_| !last) {
+                return Ok(call_back(slf, callback, None, Some(error)));
+            }
         }
         Self::settle_error(slf, error)?;
         Ok(None)
@@ -118,6 +120,14 @@ impl Job {
             slf.get().count(slf.py());
         }
         Self::settle_error(slf, error)
+    }
+
+    /// The task has ended: that settles a job which its coroutine has not settled, because it was
+    /// never stepped.
+    fn task_ended(slf: &Bound<'_, Self>, _task: &Bound<'_, PyAny>) {
+        if slf.get().lock().held.is_some() {
+            Self::never_stepped(slf, Outcome::Cancelled(None));
+        }
     }
 
     /// The holder of the future has given up the result: the job runs on.
@@ -139,6 +149,7 @@ impl Job {
             callback.traverse(visit)?;
         }
         visit.call(&state.awaitable)?;
+        visit.call(&state.coroutine)?;
         visit.call(&state.task)
     }
 
@@ -157,7 +168,7 @@ impl Job {
             held: None,
             awaitable: Some(awaitable.clone().unbind()),
             callback,
-            task: None,
+            ..State::default()
         };
         let job = Self {
             pool: pool.clone().unbind(),
@@ -184,13 +195,41 @@ impl Job {
         self.lock().task = Some(task.unbind());
     }
 
-    /// No task could be made for the job.
-    pub(crate) fn never_started(slf: &Bound<'_, Self>, error: &PyErr) {
-        let py = slf.py();
-        if let Some(awaitable) = slf.get().lock().awaitable.take() {
-            dismiss(awaitable.bind(py));
+    /// The coroutine that the task of the job is made for.
+    pub(crate) fn runs(&self, coroutine: &Bound<'_, PyAny>) {
+        let coroutine = Some(coroutine.clone().unbind());
+        drop(std::mem::replace(&mut self.lock().coroutine, coroutine));
+    }
+
+    /// Settles a job whose coroutine cannot do so, because no task has stepped it.
+    pub(crate) fn never_stepped(slf: &Bound<'_, Self>, outcome: Outcome) {
+        let coroutine = slf.get().lock().coroutine.take();
+        Self::never_began(slf);
+        Self::settle(slf, outcome);
+        if let Some(coroutine) = coroutine {
+            dismiss(coroutine.bind(slf.py()));
         }
-        Self::settle(slf, Outcome::of_error(error.value(py)));
+    }
+
+    /// Dismisses the awaitable if the job has not begun.
+    fn never_began(slf: &Bound<'_, Self>) -> bool {
+        let awaitable = slf.get().lock().awaitable.take();
+        if let Some(awaitable) = &awaitable {
+            dismiss(awaitable.bind(slf.py()));
+        }
+        awaitable.is_some()
+    }
+
+    /// Whether the coroutine is closed because its task is being destroyed; with it go, in
+    /// whatever order, all that waits.
+    fn is_destroyed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> bool {
+        let pool = slf.get().pool.bind(slf.py());
+        let destroyed =
+            error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(slf.py());
+        if destroyed {
+            Pool::end(pool);
+        }
+        destroyed
     }
 
     pub(crate) fn is_task(&self, task: &Bound<'_, PyAny>) -> bool {
@@ -230,13 +269,12 @@ impl Job {
         Some(task)
     }
 
-    /// Closes the coroutine of a task that will never be stepped again, unless it is in the midst
-    /// of that.
+    /// Closes the coroutine, which will never be stepped again, unless it is in the midst of that.
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(task) = self.task(py) else {
+        let coroutine = self.lock().coroutine.as_ref().map(|own| own.clone_ref(py));
+        let Some(coroutine) = coroutine else {
             return Ok(());
         };
-        let coroutine = task.call_method0(py, intern!(py, "get_coro"))?;
         if !coroutine
             .getattr(py, intern!(py, "cr_running"))?
             .is_truthy(py)?
@@ -254,11 +292,8 @@ impl Job {
     fn settle(slf: &Bound<'_, Self>, outcome: Outcome) {
         let py = slf.py();
         let job = slf.get();
-        let (held, callback, task) = {
-            let mut state = job.lock();
-            (state.held.take(), state.callback.take(), state.task.take())
-        };
-        let Some(Held { slot, key, target }) = held else {
+        let ended = std::mem::take(&mut *job.lock());
+        let Some(Held { slot, key, target }) = ended.held else {
             return;
         };
         let pool = job.pool.bind(py);
@@ -267,7 +302,7 @@ impl Job {
             state.admission.finish(slot);
             state.jobs.try_remove(key)
         });
-        drop((own, callback, task));
+        drop((own, ended.callback, ended.coroutine, ended.task));
         Pool::advance(pool);
     }
 
@@ -287,12 +322,7 @@ impl Job {
             });
             python::report(py, added.map(drop), task);
         }
-        let outcome = if error.is_instance_of::<PyGeneratorExit>() {
-            Outcome::Cancelled(None)
-        } else {
-            Outcome::of_error(error)
-        };
-        Self::settle(slf, outcome);
+        Self::settle(slf, Outcome::of_error(error));
         Err(PyErr::from_value(error.clone()))
     }
 

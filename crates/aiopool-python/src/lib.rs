@@ -3,7 +3,7 @@
 //! A job's way through the files:
 //!
 //! 1. [`hand_in`]: the call is checked, the job gets a future and a place in the line;
-//! 2. [`start`]: the core gives it a slot, and an `asyncio.Task` is made for it;
+//! 2. [`start`]: the core gives it a slot, and a [`task`] is made for it;
 //! 3. [`job`]: the task steps the job and then its callback, and says how they ended;
 //! 4. [`settle`]: the outcome goes to its future or to its place among the items of a `map`;
 //! 5. [`stop`]: the ways in which a job ends early.
@@ -22,6 +22,7 @@ mod python;
 mod settle;
 mod start;
 mod stop;
+mod task;
 
 /// The private half of `asyncio_pool`.
 #[pyo3::pymodule]

@@ -29,6 +29,7 @@ borrowed! {
     next = "builtins", "next";
     partial = "functools", "partial";
     raise_ = "asyncio_pool._job", "raise_";
+    task = "asyncio", "Task";
     run_job = "asyncio_pool._job", "run_job";
 }
 

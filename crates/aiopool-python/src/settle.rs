@@ -1,8 +1,6 @@
 //! A job settles: its outcome goes to its future, or to its place among the items of a `map`.
 
-use pyo3::exceptions::{
-    PyGeneratorExit, PyKeyboardInterrupt, PyRuntimeError, PyStopIteration, PySystemExit,
-};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyStopIteration, PySystemExit};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -135,10 +133,7 @@ fn message_of(error: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
     Some(arguments.get_item(0).ok()?.unbind())
 }
 
-/// An error that ends more than its job: that of an interrupted program, and that of a coroutine
-/// which is closed and may not await any more.
+/// An error that ends not only its job, but the program.
 pub(crate) fn is_exit(error: &Bound<'_, PyAny>) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>()
-        || error.is_instance_of::<PySystemExit>()
-        || error.is_instance_of::<PyGeneratorExit>()
+    error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>()
 }

@@ -1,10 +1,10 @@
-//! A waiter gets a slot, and its job is started: the one place where a Task is made.
+//! A waiter gets a slot, and its job is started.
 
 use aiopool_core::Slot;
 use pyo3::call::PyCallArgs;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::PyBool;
 
 use crate::context;
 use crate::items::Items;
@@ -14,6 +14,7 @@ use crate::pool::Pool;
 use crate::python;
 use crate::settle::{Outcome, Target, is_exit};
 use crate::stop::dismiss;
+use crate::task;
 
 impl Pool {
     /// Carries out what the core decides, after anything that was told to it: starts whoever got
@@ -182,8 +183,7 @@ fn admit_item(
     }
 }
 
-/// Starts a job in its slot: one task for each, made by the loop so that its task factory is
-/// honoured.
+/// Starts a job in its slot.
 fn start<'py>(
     pool: &Bound<'py, Pool>,
     slot: Slot,
@@ -197,38 +197,16 @@ fn start<'py>(
         Err(error) => return give_back(pool, slot, target, &error),
     };
     Job::hold(&job, slot, target);
-    match make_task(pool, &job, awaitable, context) {
+    match task::make(pool, &job, awaitable, context) {
         Ok(task) => {
             job.get().started(task);
             true
         }
         Err(error) => {
-            Job::never_started(&job, &error);
+            Job::never_stepped(&job, Outcome::of_error(error.value(pool.py())));
             false
         }
     }
-}
-
-fn make_task<'py>(
-    pool: &Bound<'py, Pool>,
-    job: &Bound<'py, Job>,
-    awaitable: Bound<'py, PyAny>,
-    context: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = pool.py();
-    let coroutine = python::run_job(py)?.call1((job, awaitable))?;
-    // A coroutine that is cancelled before its first step ends without running a line. So this
-    // one makes its first step here, into its `try`, where it awaits the first step of the task.
-    coroutine.call_method1(intern!(py, "send"), (py.None(),))?;
-    let event_loop = pool.get().enter(py)?.object.bind(py);
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "context"), context)?;
-    let made = event_loop.call_method(intern!(py, "create_task"), (&coroutine,), Some(&keywords));
-    let task = made.inspect_err(|_| dismiss(&coroutine))?;
-    // The pool holds its tasks, so one is destroyed while pending only with its pool and its
-    // loop: that is the end of the program, which has nothing to complain of.
-    let _ = task.setattr(intern!(py, "_log_destroy_pending"), false);
-    Ok(task)
 }
 
 /// Settles what could not be started, and gives its slot back.

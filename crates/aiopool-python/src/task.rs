@@ -1,0 +1,98 @@
+//! The one place where a task is made: one `asyncio.Task` for each active job.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFunction};
+
+use crate::event_loop::EventLoop;
+use crate::job::Job;
+use crate::pool::Pool;
+use crate::python;
+
+/// Makes the task that runs `awaitable` as `job`, in `context`.
+pub(crate) fn make<'py>(
+    pool: &Bound<'py, Pool>,
+    job: &Bound<'py, Job>,
+    awaitable: Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?;
+    let coroutine = python::run_job(py)?.call1((job, awaitable))?;
+    job.get().runs(&coroutine);
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "context"), context)?;
+    let task = if event_loop.makes_plain_tasks(py)? {
+        make_plain(event_loop, &coroutine, &keywords)?
+    } else {
+        make_by_loop(event_loop, job, &coroutine, &keywords)?
+    };
+    // The pool holds its tasks, so one is destroyed while pending only with its pool and its
+    // loop: that is the end of the program, which has nothing to complain of.
+    let _ = task.setattr(intern!(py, "_log_destroy_pending"), false);
+    Ok(task)
+}
+
+/// A coroutine that is cancelled before its first step ends without running a line. So this one
+/// makes its first step here, into its `try`, where it awaits the first step of the task.
+fn make_plain<'py>(
+    event_loop: &EventLoop,
+    coroutine: &Bound<'py, PyAny>,
+    keywords: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coroutine.py();
+    coroutine.call_method1(intern!(py, "send"), (py.None(),))?;
+    keywords.set_item(intern!(py, "loop"), &event_loop.object)?;
+    python::task(py)?.call((coroutine,), Some(keywords))
+}
+
+/// A task factory may await the coroutine in one of its own, which does not work with one that has
+/// begun. There the end of the task tells, a turn of the loop later, of a job that never began.
+fn make_by_loop<'py>(
+    event_loop: &EventLoop,
+    job: &Bound<'py, Job>,
+    coroutine: &Bound<'py, PyAny>,
+    keywords: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coroutine.py();
+    let event_loop = event_loop.object.bind(py);
+    let task = event_loop.call_method(intern!(py, "create_task"), (coroutine,), Some(keywords))?;
+    let ended = job.getattr(intern!(py, "task_ended"))?;
+    task.call_method1(intern!(py, "add_done_callback"), (ended,))?;
+    Ok(task)
+}
+
+impl EventLoop {
+    /// Whether `create_task` would make an `asyncio.Task` of the coroutine and do nothing else.
+    fn makes_plain_tasks(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(stock) = &self.stock_create_task else {
+            return Ok(false);
+        };
+        let event_loop = self.object.bind(py);
+        let create_task = intern!(py, "create_task");
+        let of_class = event_loop.get_type().getattr(create_task)?;
+        let of_instance = event_loop.getattr(intern!(py, "__dict__"))?;
+        Ok(of_class.is(stock)
+            && !of_instance.contains(create_task)?
+            && event_loop
+                .call_method0(intern!(py, "get_task_factory"))?
+                .is_none())
+    }
+}
+
+/// The `create_task` of the class of a loop, if it is that of asyncio or of uvloop.
+pub(crate) fn stock_create_task(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    let py = event_loop.py();
+    let class = event_loop.get_type();
+    let create_task = class.getattr(intern!(py, "create_task"))?;
+    // A patch is a Python function of another module, whatever it says that it is.
+    let is_stock = if create_task.is_instance_of::<PyFunction>() {
+        let globals = create_task.getattr(intern!(py, "__globals__"))?;
+        globals
+            .get_item(intern!(py, "__name__"))?
+            .eq("asyncio.base_events")?
+    } else {
+        class.module()?.to_cow()?.starts_with("uvloop")
+    };
+    Ok(is_stock.then(|| create_task.unbind()))
+}
