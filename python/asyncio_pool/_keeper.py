@@ -6,6 +6,7 @@ task is cancelled with all others, and its timer is dropped when the loop is clo
 """
 
 import asyncio
+import contextvars
 import types
 import weakref
 from collections.abc import Generator
@@ -20,13 +21,16 @@ class Keeper:
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._released = loop.create_future()
+        # The loop may hold a cancelled timer for long: that is to keep no context alive.
+        context = contextvars.Context()
+        timer = loop.call_later(_YEAR, _Dropped(pool, self._released), context=context)
         # Held by the loop alone, so that to close the loop destroys it.
-        self._timer = weakref.ref(loop.call_later(_YEAR, _Dropped(pool, self._released)))
+        self._timer = weakref.ref(timer)
         coroutine = _wait(pool, self._released)
         # As for a job, the first step is made here: a task that is cancelled before its own first
         # step would end without running a line.
         coroutine.send(None)
-        self._task = asyncio.Task(coroutine, loop=loop)
+        self._task = asyncio.Task(coroutine, loop=loop, context=context)
         # A loop that is closed with the task pending has nothing to complain of.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]
 

@@ -188,6 +188,9 @@ class AioPool:
         except asyncio.CancelledError:
             await _ended(self._core.stop([future])[1])
             raise
+        finally:
+            # The future holds the error, and the error this frame.
+            del future
 
     @overload
     async def map(

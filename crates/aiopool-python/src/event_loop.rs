@@ -1,6 +1,7 @@
 //! Which loop a pool belongs to, and that it is used from there only.
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,6 +20,12 @@ pub(crate) struct EventLoop {
 }
 
 impl EventLoop {
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.object)?;
+        visit.call(&self.new_job_future)?;
+        visit.call(&self.stock_create_task)
+    }
+
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         let keywords = PyDict::new(py);
@@ -58,12 +65,10 @@ impl Pool {
     /// that the pool may be used from here.
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
         let running = python::get_running_loop(py)?.call0();
-        match (self.event_loop.get(py), running) {
+        match (self.event_loop.get(), running) {
             (Some(own), Ok(running)) if own.object.is(&running) => Ok(own),
             (Some(own), Ok(running)) => Err(other_loop(own.object.bind(py), &running)),
-            (None, Ok(running)) => self
-                .event_loop
-                .get_or_try_init(py, || EventLoop::new(&running)),
+            (None, Ok(running)) => self.bind(&running),
             (Some(own), Err(_)) => check_usable_without_running(own, py).map(|()| own),
             (None, Err(_)) => Err(PyRuntimeError::new_err(
                 "no loop is running and the pool has none: call this inside a coroutine, or give \
@@ -72,10 +77,15 @@ impl Pool {
         }
     }
 
+    fn bind(&self, running: &Bound<'_, PyAny>) -> PyResult<&EventLoop> {
+        let event_loop = EventLoop::new(running)?;
+        Ok(self.event_loop.get_or_init(|| event_loop))
+    }
+
     /// Whether the loop of the pool is the one that runs here.
     pub(crate) fn is_in_own_loop(&self, py: Python<'_>) -> bool {
         let running = python::get_running_loop(py).and_then(PyAnyMethods::call0);
-        match (self.event_loop.get(py), running) {
+        match (self.event_loop.get(), running) {
             (Some(own), Ok(running)) => own.object.is(&running),
             _ => false,
         }

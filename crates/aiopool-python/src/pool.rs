@@ -1,12 +1,11 @@
 //! The state that all calls share, and the questions that can be asked of it.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use aiopool_core::{Admission, Drain, Slot, Ticket};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use slab::Slab;
 
 use crate::context::Snapshot;
@@ -17,7 +16,7 @@ use crate::line::{PlaceOfFuture, Waiter, WaitingJob};
 /// The engine of `asyncio_pool.AioPool`, which documents what its calls do.
 #[pyclass(frozen, module = "asyncio_pool._core")]
 pub struct Pool {
-    pub(crate) event_loop: PyOnceLock<EventLoop>,
+    pub(crate) event_loop: OnceLock<EventLoop>,
     state: Mutex<State>,
 }
 
@@ -38,12 +37,9 @@ pub(crate) struct State {
 impl Pool {
     #[new]
     fn new(size: NonZeroUsize, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let bound = PyOnceLock::new();
-        if let Some(event_loop) = event_loop {
-            let _ = bound.set(event_loop.py(), EventLoop::new(event_loop)?);
-        }
+        let event_loop = event_loop.map(EventLoop::new).transpose()?;
         Ok(Self {
-            event_loop: bound,
+            event_loop: event_loop.map_or_else(OnceLock::new, OnceLock::from),
             state: Mutex::new(State {
                 admission: Admission::new(size),
                 places: PlaceOfFuture::default(),
@@ -88,7 +84,7 @@ impl Pool {
     /// The loop of the pool; None while it has none and none is running.
     #[getter(r#loop)]
     fn event_loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        let bound = self.event_loop.get(py).or_else(|| self.enter(py).ok())?;
+        let bound = self.event_loop.get().or_else(|| self.enter(py).ok())?;
         Some(bound.object.bind(py).clone())
     }
 
@@ -123,6 +119,9 @@ impl Pool {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(event_loop) = self.event_loop.get() {
+            event_loop.traverse(visit)?;
+        }
         // A collection in the midst of a step sees the pool as reachable only from outside: that
         // keeps it alive, and the next collection looks again.
         let Ok(state) = self.state.try_lock() else {

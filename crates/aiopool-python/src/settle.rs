@@ -100,11 +100,7 @@ impl Outcome {
         let was_done = python::invalid_state_error(py)
             .is_ok_and(|class| error.value(py).is_instance(class).unwrap_or(false));
         // Whoever waits for a future in a loop that is closed will never be called.
-        let nobody_waits = pool
-            .get()
-            .event_loop
-            .get(py)
-            .is_some_and(|l| l.is_closed(py));
+        let nobody_waits = pool.get().event_loop.get().is_some_and(|l| l.is_closed(py));
         if !was_done && !nobody_waits {
             python::report(py, Err(error), future);
         }

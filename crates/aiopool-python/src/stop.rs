@@ -52,7 +52,7 @@ impl Pool {
     /// Stops all jobs, those that wait first. A running `map` keeps its place.
     fn stop_all(slf: &Bound<'_, Self>) -> PyResult<Stopped> {
         let py = slf.py();
-        let Some(event_loop) = slf.get().event_loop.get(py) else {
+        let Some(event_loop) = slf.get().event_loop.get() else {
             return Ok((Vec::new(), Vec::new()));
         };
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
@@ -119,7 +119,7 @@ impl Pool {
             let released = keeper.bind(py).call_method0(intern!(py, "release"));
             python::report(py, released.map(drop), slf);
         }
-        if pool.event_loop.get(py).is_some_and(|own| own.is_closed(py)) {
+        if pool.event_loop.get().is_some_and(|own| own.is_closed(py)) {
             for job in pool.active_jobs(py) {
                 python::report(py, job.get().close(py), slf);
             }
