@@ -91,6 +91,12 @@ def lines_of(program: str, loop: str) -> list[str]:
     return ended.stdout.splitlines()
 
 
+def assert_no_complaint(stderr: str) -> None:
+    """Assert that nothing was printed of what a pool would leave behind."""
+    for sign in ("never awaited", "never retrieved", "was destroyed", "run_job"):
+        assert sign not in stderr
+
+
 @every_loop
 def test_main_may_return_while_jobs_wait(loop: str) -> None:
     program = """
@@ -135,8 +141,8 @@ def test_ctrl_c_prints_its_own_traceback_and_nothing_else(loop: str, block: bool
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr.startswith("Traceback (most recent call last):\n")
     assert ended.stderr.endswith("\nKeyboardInterrupt\n")
-    for sign in ("never awaited", "never retrieved", "was destroyed", "Exception ignored"):
-        assert sign not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    assert_no_complaint(ended.stderr)
     assert ended.stdout.splitlines() == TOLD
 
 
@@ -182,7 +188,7 @@ def test_the_loop_may_be_closed_by_hand(loop: str, given: bool) -> None:
 @every_loop
 def test_the_program_may_end_with_its_loop_open(loop: str) -> None:
     program = """
-        warnings.simplefilter("ignore", ResourceWarning)  # of the loop, which is not closed
+        warnings.simplefilter("ignore", ResourceWarning)
         loop = new_loop()
 
         async def main():
@@ -193,7 +199,10 @@ def test_the_program_may_end_with_its_loop_open(loop: str) -> None:
         atexit.unregister(tell)
         del coroutines, futures
     """
-    assert lines_of(program, loop) == []
+    ended = run_program(program, loop)
+    assert ended.returncode == 0
+    # An open loop may itself complain of the way it ends: asyncio of 3.13 does in debug mode.
+    assert_no_complaint(ended.stderr)
 
 
 @every_loop
