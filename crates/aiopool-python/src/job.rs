@@ -89,11 +89,6 @@ impl Job {
             return Ok(None);
         }
         forget_own_frame(error)?;
-        if Self::is_destroyed(slf, error) {
-            Self::never_began(slf);
-            Self::settle(slf, Outcome::Cancelled(None));
-            return Ok(None);
-        }
         if !Self::never_began(slf) {
             job.count(py);
             let callback = job.lock().callback.take();
@@ -220,18 +215,6 @@ impl Job {
         awaitable.is_some()
     }
 
-    /// Whether the coroutine is closed because its task is being destroyed; with it go, in
-    /// whatever order, all that waits.
-    fn is_destroyed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> bool {
-        let pool = slf.get().pool.bind(slf.py());
-        let destroyed =
-            error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(slf.py());
-        if destroyed {
-            Pool::end(pool);
-        }
-        destroyed
-    }
-
     pub(crate) fn is_task(&self, task: &Bound<'_, PyAny>) -> bool {
         self.lock().task.as_ref().is_some_and(|own| own.is(task))
     }
@@ -309,6 +292,13 @@ impl Job {
     /// Settles the job with its error, and raises that again if it ends more than the job.
     fn settle_error(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
+        let pool = slf.get().pool.bind(py);
+        if error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(py) {
+            // The task is being destroyed, and with it, in whatever order, all that waits.
+            Pool::end(pool);
+            Self::settle(slf, Outcome::Cancelled(None));
+            return Ok(());
+        }
         if !is_exit(error) {
             Self::settle(slf, Outcome::of_error(error));
             return Ok(());

@@ -63,10 +63,6 @@ impl Pool {
     }
 }
 
-/// How many items in one turn of the loop may settle without a task of their own (because `fn`
-/// raised, say) before others get their turn.
-const MOST_BARREN: usize = 64;
-
 fn advance_later(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let called = pool
@@ -220,3 +216,7 @@ fn give_back(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr) 
     pool.get().with(|state| state.admission.finish(slot));
     false
 }
+
+/// How many items in one turn of the loop may settle without a task of their own (because `fn`
+/// raised, say) before others get their turn.
+const MOST_BARREN: usize = 64;
