@@ -6,7 +6,8 @@ Each job sleeps, so the ideal time is known: `task_duration * tasks / pool_size`
 import argparse
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from asyncio_pool import AioPool
 
@@ -38,7 +39,7 @@ async def load_itermap(tasks: int, pool_size: int, duration: float) -> None:
             pass
 
 
-METHODS: dict[str, Callable[[int, int, float], Awaitable[None]]] = {
+METHODS: dict[str, Callable[[int, int, float], Coroutine[Any, Any, None]]] = {
     "spawn": load_spawn,
     "spawn_n": load_spawn_n,
     "map": load_map,
