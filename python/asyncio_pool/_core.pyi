@@ -38,7 +38,7 @@ class Pool:
         self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any
     ) -> tuple[asyncio.Future[Any], asyncio.Future[None] | None]: ...
     def map_n(
-        self, function: _Fn, all: list[Any], cb: _Callback, ctx: Any
+        self, function: _Fn, values: list[Any], cb: _Callback, ctx: Any
     ) -> list[asyncio.Future[Any]]: ...
     def map(
         self,
@@ -52,7 +52,7 @@ class Pool:
     def itermap(
         self,
         function: _Fn,
-        all: list[Any],
+        values: list[Any],
         cb: _Callback,
         ctx: Any,
         context: contextvars.Context,

@@ -40,12 +40,13 @@ impl Pool {
     fn map_n<'py>(
         slf: &Bound<'py, Self>,
         function: &Bound<'py, PyAny>,
-        all: &Bound<'py, PyList>,
+        values: &Bound<'py, PyList>,
         cb: Option<&Bound<'py, PyAny>>,
         ctx: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         slf.get().enter(slf.py())?;
-        all.iter()
+        values
+            .iter()
             .map(|item| {
                 let made = function.call1((item,)).and_then(|awaitable| {
                     check_awaitable(&awaitable)?;

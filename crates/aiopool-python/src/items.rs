@@ -94,7 +94,7 @@ impl Pool {
     fn itermap<'py>(
         slf: &Bound<'py, Self>,
         function: Bound<'py, PyAny>,
-        all: Bound<'py, PyList>,
+        values: Bound<'py, PyList>,
         cb: Option<Bound<'py, PyAny>>,
         ctx: Bound<'py, PyAny>,
         context: Bound<'py, PyAny>,
@@ -106,9 +106,9 @@ impl Pool {
             .state
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
-            .pending = all.len();
+            .pending = values.len();
         let items = Bound::new(slf.py(), items)?;
-        for item in all {
+        for item in values {
             let waiter = Waiter::Item {
                 items: items.clone().unbind(),
                 item: Some(item.unbind()),
