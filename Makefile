@@ -1,18 +1,23 @@
-# The two commands of the README are `make demo` and `make test`. All that they need is made here:
-# virtual environments, builds and the packages of pyproject.toml.
+# The two commands of the README are `make demo` and `make test`. What they need is made here: the
+# virtual environment, the build, and the packages that pyproject.toml names.
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# The interpreter of a new environment: the first of these that is at least 3.11.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
 VENV = .venv
 BIN = $(VENV)/bin
-RUST_SOURCES = Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name 'Cargo.toml')
+MATRIX = $(foreach version,3.11 3.12 3.13,$(if $(shell tools/find-python $(version)),$(version)))
+RUST_FILES = Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 
+# Nothing of the caller's own environments reaches the commands.
 export VIRTUAL_ENV =
 export PYTHONPATH =
+export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo test test-rust test-python test-matrix lint format loadtest clean
+.PHONY: demo loadtest test test-rust test-python test-matrix lint format clean
 
-demo: $(BIN)/.demo
+demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
 
 loadtest: $(BIN)/.built
@@ -20,29 +25,28 @@ loadtest: $(BIN)/.built
 
 test: test-rust test-python
 
-test-rust:
+test-rust: $(BIN)/python
 	cargo test --workspace --locked
 
-test-python: $(BIN)/.demo $(BIN)/.test
+test-python: $(BIN)/.built $(BIN)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
-# Every Python from 3.11 on that is found, each in an environment of its own.
-MATRIX = $(foreach v,3.11 3.12 3.13,$(if $(shell tools/find-python $(v)),$(v)))
-
+# Each Python in an environment of its own.
 test-matrix: $(MATRIX:%=test-on-%)
-	@echo "passed on: $(MATRIX)"
+	@echo "passed on Python $(MATRIX)"
 
 test-on-%:
-	$(MAKE) test-python VENV=.venv-$* PYTHON=$(shell tools/find-python $*)
+	$(MAKE) test-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
 
-lint: $(BIN)/.demo $(BIN)/.test $(BIN)/.lint
+lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy python examples/crawl tests/typing
-	$(BIN)/pyright --pythonpath $(BIN)/python python tests/typing
+	$(BIN)/mypy python tests/typing
+	$(BIN)/mypy examples/crawl
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest asyncio_pool._core
 
 format:
@@ -51,23 +55,19 @@ format:
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf target .venv .venv-* .hypothesis
+	rm -rf target .venv .venv-* .hypothesis python/asyncio_pool/*.so
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed and was not found" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and was not found" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
-# The package itself, in place: Python files are read from python/, so only Rust is built.
-$(BIN)/.built: $(BIN)/python $(RUST_SOURCES) pyproject.toml
+# The package in place, with what the demo needs: only the Rust files have to be built again.
+$(BIN)/.built: $(BIN)/python $(RUST_FILES) pyproject.toml
 	$(BIN)/python -m pip install --quiet "maturin>=1.16,<2"
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet
-	touch $@
-
-$(BIN)/.demo: $(BIN)/.built
-	$(BIN)/python -m pip install --quiet "aiohttp>=3.10,<4"
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet --extras demo
 	touch $@
 
 $(BIN)/.test $(BIN)/.lint: $(BIN)/.%: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet "pip>=25.1" # which knows dependency groups
 	$(BIN)/python -m pip install --quiet --group $*
 	touch $@
