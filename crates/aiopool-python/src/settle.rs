@@ -75,7 +75,14 @@ impl Outcome {
                 future,
             } => {
                 if let Some(future) = future {
-                    self.clone_ref(py).settle_future(pool, future.bind(py));
+                    let future = future.bind(py);
+                    self.clone_ref(py).settle_future(pool, future);
+                    if matches!(self, Self::Failed(_)) {
+                        // The error is among the results of the items, whether `cancel` is still
+                        // there to read it here or not.
+                        let read = future.call_method0(intern!(py, "exception"));
+                        python::report(py, read.map(drop), future);
+                    }
                 }
                 Items::settle(items.bind(py), index, self);
             }
