@@ -31,13 +31,15 @@ class JobFuture(asyncio.Future[Any]):
 
 async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
     """Runs a job from the first step of its task to its end, and then its callback."""
+    result = error = None
     try:
         await job
         result = await awaitable
-    except BaseException as error:
-        callback = job.failed(error)
-    else:
-        callback = job.returned(result)
+    except BaseException as raised:
+        error = raised
+    # Others are started in here, so not inside `except`: their errors have nothing to do with it.
+    callback = job.returned(result) if error is None else job.failed(error)
+    del result, error
     if callback is not None:
         await callback
 
@@ -50,16 +52,19 @@ async def call_back(
     error: BaseException | None,
 ) -> None:
     """Runs the callback of a job in the slot and the task of the job."""
-    run = False
+    run, outcome, failure = False, None, None
     try:
         await _forget_cancellation()
         awaitable = _call(function, ctx, result, error)
         run = True
         outcome = await awaitable
-    except BaseException as failure:
-        job.callback_failed(failure, run)
-    else:
+    except BaseException as raised:
+        failure = raised
+    del result, error
+    if failure is None:
         job.callback_returned(outcome)
+    else:
+        job.callback_failed(failure, run)
 
 
 def raise_(error: BaseException) -> NoReturn:
@@ -75,12 +80,13 @@ async def _forget_cancellation() -> None:
     while task.cancelling():
         task.uncancel()
     # A job that ended before it noticed leaves its cancellation pending (up to 3.12, where
-    # `uncancel` does not take that back): let it come, and drop it.
+    # `uncancel` does not take that back): let it come, and drop it, but not one for the callback.
     if getattr(task, "_must_cancel", False):
         try:
             await asyncio.sleep(0)
         except asyncio.CancelledError:
-            pass
+            if task.cancelling():
+                raise
 
 
 def _call(
@@ -106,7 +112,10 @@ def _call(
 
 
 def _traceback_text(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(error))
     heading = "Traceback (most recent call last):\n"
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception:  # An error that cannot be formatted is still one to call back with.
+        text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + "\n"
     # An error without frames, or a group, is formatted without this heading.
     return text if text.startswith(heading) else heading + text

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
+from numbers import Real
 from typing import Any, Literal, Protocol, TypeVar, overload
 
 from asyncio_pool._results import AnyFuture, getres
@@ -28,6 +29,10 @@ class Source(Protocol):
         """The results that have come since the last call."""
         ...
 
+    def close(self) -> None:
+        """Nobody will take results any more."""
+        ...
+
 
 async def batches(
     start: Callable[[], Source],
@@ -39,23 +44,26 @@ async def batches(
 ) -> AsyncGenerator[Any, None]:
     """Starts a source at the first step, and yields what it has after each wait."""
     source = start()
-    while source.left:
-        over = source.wait(yield_when)
-        if over is not None:
-            await asyncio.wait([over], timeout=timeout)
-        results = source.take()
-        if get_result is not None:
-            results = [get_result(result) for result in results]
-        if flat:
-            for result in results:
-                yield result
-        else:
-            yield results
+    try:
+        while source.left:
+            over = source.wait(yield_when)
+            if over is not None:
+                await asyncio.wait([over], timeout=timeout)
+            results = source.take()
+            if get_result is not None:
+                results = [get_result(result) for result in results]
+            if flat:
+                for result in results:
+                    yield result
+            else:
+                yield results
+    finally:
+        source.close()
 
 
 def check_wait(timeout: object, yield_when: object) -> None:
     """Raises what bad arguments of a wait deserve, at the call instead of the first step."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, Real)):
         raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
     if yield_when not in _WHENS:
         raise ValueError(
@@ -124,7 +132,7 @@ def iterwait(
         if not asyncio.isfuture(future):
             raise TypeError(f"iterwait takes futures, such as those of map_n, not {future!r}")
     return batches(
-        lambda: _Futures(unique),
+        lambda: _Futures(unique, yield_when),
         flat=flat,
         get_result=get_result,
         timeout=timeout,
@@ -135,21 +143,22 @@ def iterwait(
 class _Futures:
     """Futures as a source: each is looked at once, when it settles."""
 
-    def __init__(self, futures: list[asyncio.Future[Any]]) -> None:
-        self._ahead = futures
-        self._pending = len(futures)
+    def __init__(self, futures: list[asyncio.Future[Any]], when: str) -> None:
+        self._pending = dict.fromkeys(futures)
         self._settled: list[asyncio.Future[Any]] = []
+        # As asyncio does, errors are looked at only where the wait depends on them: an error that
+        # has been looked at is not reported as lost.
+        self._looks_at_errors = when == asyncio.FIRST_EXCEPTION
         self._failed = False
         self._waiter: tuple[asyncio.Future[None], str] | None = None
+        for future in futures:
+            future.add_done_callback(self._settle)
 
     @property
     def left(self) -> bool:
-        return self._pending > 0 or bool(self._settled)
+        return bool(self._pending or self._settled)
 
     def wait(self, when: str) -> asyncio.Future[None] | None:
-        for future in self._ahead:
-            future.add_done_callback(self._settle)
-        self._ahead = []
         if self._is_over(when):
             return None
         waiter = asyncio.get_running_loop().create_future()
@@ -160,10 +169,14 @@ class _Futures:
         taken, self._settled, self._failed = self._settled, [], False
         return taken
 
+    def close(self) -> None:
+        for future in self._pending:
+            future.remove_done_callback(self._settle)
+
     def _settle(self, future: asyncio.Future[Any]) -> None:
-        self._pending -= 1
+        del self._pending[future]
         self._settled.append(future)
-        if not future.cancelled() and future.exception() is not None:
+        if self._looks_at_errors and not future.cancelled() and future.exception() is not None:
             self._failed = True
         if self._waiter is not None and self._is_over(self._waiter[1]):
             waiter = self._waiter[0]
@@ -173,7 +186,7 @@ class _Futures:
 
     def _is_over(self, when: str) -> bool:
         return (
-            self._pending == 0
+            not self._pending
             or (when == asyncio.FIRST_COMPLETED and bool(self._settled))
             or (when == asyncio.FIRST_EXCEPTION and self._failed)
         )

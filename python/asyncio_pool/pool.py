@@ -50,7 +50,13 @@ class AioPool:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if exc_type is not None and issubclass(exc_type, asyncio.CancelledError):
+        if exc_type is not None and issubclass(exc_type, GeneratorExit):
+            return  # The block is destroyed with its task, and may not await any more.
+        if (
+            exc_type is not None
+            and issubclass(exc_type, asyncio.CancelledError)
+            and _is_cancelled()
+        ):
             await self.cancel()
             return
         try:
@@ -443,12 +449,12 @@ class AioPool:
         :raises ValueError: if `yield_when` is not one of the constants of asyncio.
         """
         _check_calls(fn, cb)
+        _check_iterable(iterable)
         check_wait(timeout, yield_when)
         shape, get_result_later = _shape_of(get_result)
         context = contextvars.copy_context()
-        items = iter(iterable)
         return batches(
-            lambda: self._core.itermap(fn, list(items), cb, ctx, context, shape),
+            lambda: self._core.itermap(fn, list(iterable), cb, ctx, context, shape),
             flat=flat,
             get_result=get_result_later,
             timeout=timeout,
@@ -475,8 +481,9 @@ class AioPool:
         if joiner is not None:
             try:
                 await joiner
-            finally:
+            except BaseException:
                 self._core.leave(joiner)
+                raise
         return True
 
     # Without futures there is no R: the results of all jobs can be anything.
@@ -517,6 +524,12 @@ class AioPool:
         return len(stopped), [get_result(future) for future in stopped]
 
 
+def _is_cancelled() -> bool:
+    """Whether the current task is, and not only something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def _ended(tasks: list[asyncio.Task[None]]) -> None:
     if tasks:
         await asyncio.wait(tasks)
@@ -541,6 +554,11 @@ def _check_calls(fn: object, cb: object) -> None:
         raise TypeError(
             f"cb must be a coroutine function such as `async def cb(res, err, ctx)`, not {cb!r}"
         )
+
+
+def _check_iterable(iterable: object) -> None:
+    if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
+        raise TypeError(f"the items must be an iterable, not {iterable!r}")
 
 
 def _shape_of(

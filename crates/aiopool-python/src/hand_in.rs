@@ -6,9 +6,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::line::{Callback, Extras, Waiter, WaitingJob};
-use crate::pool::Pool;
+use crate::pool::{Pool, State};
 use crate::python;
-use crate::settle::{Outcome, is_exit};
+use crate::settle::Outcome;
 use crate::stop::{self, dismiss};
 
 #[pymethods]
@@ -64,7 +64,7 @@ impl Pool {
 /// The future of an item for which no job could be made.
 fn failed_future<'py>(pool: &Bound<'py, Pool>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
     let py = pool.py();
-    if is_exit(error.value(py)) {
+    if python::is_exit(error.value(py)) {
         return Err(error);
     }
     let future = pool.get().enter(py)?.new_future(py)?;
@@ -117,8 +117,11 @@ fn hand_in<'py>(
     Ok((future, left_line))
 }
 
-fn has_free_slot(state: &crate::pool::State) -> bool {
-    !state.admission.is_full() && !state.advancing
+/// Whether a job would get a slot at once.
+fn has_free_slot(state: &State) -> bool {
+    let admission = &state.admission;
+    let free = admission.active() < admission.size().get() && admission.waiting() == 0;
+    free && !state.advancing && !state.paused
 }
 
 /// A job is an awaitable that nobody has awaited yet.

@@ -1,21 +1,22 @@
 //! A running `map` or `itermap`: one function called with many items, and what came of them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use aiopool_core::Ticket;
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
+use slab::Slab;
 
 use crate::context;
+use crate::guarded::Guarded;
 use crate::hand_in;
+use crate::job::Job;
 use crate::line::{Callback, Waiter};
 use crate::pool::Pool;
 use crate::python;
-use crate::settle::{Outcome, Target};
+use crate::settle::{Outcome, Target, mark_read};
 
 /// A running `map` or `itermap`. The results of a `map` stand in the order of its items, those of
 /// an `itermap` in the order in which they came.
@@ -30,7 +31,7 @@ pub struct Items {
     source_context: Py<PyAny>,
     shape: Shape,
     ordered: bool,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 /// What a result looks like; see `getres`.
@@ -49,8 +50,11 @@ struct State {
     results: Py<PyList>,
     /// How many items have no result yet, of those that are known.
     pending: usize,
+    active: Slab<Py<Job>>,
     /// Whether an item failed since the results were last taken.
     failed: bool,
+    /// Whether results are dropped because nobody will take them.
+    closed: bool,
     /// Why a `map` ended before its source did.
     error: Option<Py<PyAny>>,
     waiter: Option<(Py<PyAny>, When)>,
@@ -81,9 +85,7 @@ impl Pool {
         items.ordered = true;
         items
             .state
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .source = Some(source.unbind());
+            .with(|state| state.source = Some(source.unbind()));
         let items = Bound::new(slf.py(), items)?;
         Items::stand_in_line(&items);
         Self::advance(slf);
@@ -101,12 +103,8 @@ impl Pool {
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
         slf.get().enter(slf.py())?;
-        let mut items = Items::new(slf, function, cb, ctx, context, shape)?;
-        items
-            .state
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pending = values.len();
+        let items = Items::new(slf, function, cb, ctx, context, shape)?;
+        items.state.with(|state| state.pending = values.len());
         let items = Bound::new(slf.py(), items)?;
         for item in values {
             let waiter = Waiter::Item {
@@ -128,38 +126,51 @@ impl Items {
     fn wait<'py>(slf: &Bound<'py, Self>, when: When) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
         let items = slf.get();
-        if items.lock().is_over(py, when) {
+        if items.state.with(|state| state.is_over(py, when)) {
             return Ok(None);
         }
         let future = items.pool.bind(py).get().enter(py)?.new_future(py)?;
-        let waiter = Some((future.clone().unbind(), when));
-        let before = std::mem::replace(&mut items.lock().waiter, waiter);
-        drop(before);
+        let waiter = (future.clone().unbind(), when);
+        drop(items.state.with(|state| state.waiter.replace(waiter)));
         Ok(Some(future))
     }
 
     /// Whether there are results to come or to take.
     #[getter]
     fn left(&self, py: Python<'_>) -> bool {
-        let state = self.lock();
-        state.pending > 0 || !state.results.bind(py).is_empty()
+        self.state
+            .with(|state| state.pending > 0 || !state.results.bind(py).is_empty())
     }
 
     /// The results so far. Raises what the iterable of a `map` has raised.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let fresh = PyList::empty(py).unbind();
-        let (results, error) = {
-            let mut state = self.lock();
+        let (results, error) = self.state.with(|state| {
             state.failed = false;
-            (
-                std::mem::replace(&mut state.results, fresh),
-                state.error.take(),
-            )
-        };
+            let results = std::mem::replace(&mut state.results, fresh);
+            (results, state.error.take())
+        });
         match error {
             Some(error) => Err(PyErr::from_value(error.into_bound(py))),
             None => Ok(results.into_bound(py)),
         }
+    }
+
+    /// Nobody will take results any more: they are dropped as they come.
+    fn close(&self, py: Python<'_>) {
+        let fresh = PyList::empty(py).unbind();
+        let (results, waiter) = self.state.with(|state| {
+            state.closed = true;
+            let results = std::mem::replace(&mut state.results, fresh);
+            (results, state.waiter.take())
+        });
+        if matches!(self.shape, Shape::Future) {
+            results
+                .bind(py)
+                .iter()
+                .for_each(|future| mark_read(&future));
+        }
+        drop(waiter);
     }
 
     /// Ends a `map` whose caller is cancelled; gives the tasks of the jobs it had started, which
@@ -167,10 +178,10 @@ impl Items {
     fn stop(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {
         let py = slf.py();
         let items = slf.get();
-        let (source, place) = {
-            let mut state = items.lock();
-            (state.source.take(), state.place.take())
-        };
+        items.close(py);
+        let (source, place) = items
+            .state
+            .with(|state| (state.source.take(), state.place.take()));
         drop(source);
         let pool = items.pool.bind(py);
         drop(place.map(|place| pool.get().with(|state| state.admission.withdraw(place))));
@@ -187,20 +198,27 @@ impl Items {
         if let Some(callback) = &self.callback {
             callback.traverse(visit)?;
         }
-        let Ok(state) = self.state.try_lock() else {
-            return Ok(());
-        };
-        visit.call(&state.source)?;
-        visit.call(&state.results)?;
-        visit.call(&state.error)?;
-        visit.call(state.waiter.as_ref().map(|(future, _)| future))
+        self.state.traverse(|state| {
+            for (_, job) in &state.active {
+                visit.call(job)?;
+            }
+            visit.call(&state.source)?;
+            visit.call(&state.results)?;
+            visit.call(&state.error)?;
+            visit.call(state.waiter.as_ref().map(|(future, _)| future))
+        })
     }
 
     fn __clear__(&self) {
-        let cleared = {
-            let mut state = self.lock();
-            (state.source.take(), state.error.take(), state.waiter.take())
-        };
+        let cleared = self.state.with(|state| {
+            let active = std::mem::take(&mut state.active);
+            (
+                active,
+                state.source.take(),
+                state.error.take(),
+                state.waiter.take(),
+            )
+        });
         drop(cleared);
     }
 }
@@ -219,7 +237,9 @@ impl Items {
             place: None,
             results: PyList::empty(pool.py()).unbind(),
             pending: 0,
+            active: Slab::new(),
             failed: false,
+            closed: false,
             error: None,
             waiter: None,
         };
@@ -234,7 +254,7 @@ impl Items {
             context: context.unbind(),
             shape,
             ordered: false,
-            state: Mutex::new(state),
+            state: Guarded::new(state),
         })
     }
 
@@ -247,7 +267,7 @@ impl Items {
         let pool = slf.get().pool.bind(slf.py());
         let submitted = pool.get().with(|state| state.submit(waiter));
         match submitted {
-            Ok(place) => slf.get().lock().place = Some(place),
+            Ok(place) => slf.get().state.with(|state| state.place = Some(place)),
             Err(refused) => refused.withdrawn(pool),
         }
     }
@@ -256,26 +276,20 @@ impl Items {
     pub(crate) fn pull(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
         let py = slf.py();
         let items = slf.get();
-        let source = {
-            let mut state = items.lock();
+        let source = items.state.with(|state| {
             state.place = None;
             state.source.as_ref().map(|source| source.clone_ref(py))
-        }?;
+        })?;
         let context = items.source_context.bind(py);
         let pulled = python::next(py)
             .and_then(|next| context.call_method1(intern!(py, "run"), (next, source, slf)));
         match pulled {
             Ok(item) if item.is(slf) => {
-                drop(items.lock().source.take());
+                drop(items.state.with(|state| state.source.take()));
                 None
             }
             Ok(item) => {
-                let results = {
-                    let mut state = items.lock();
-                    state.pending += 1;
-                    state.results.clone_ref(py)
-                };
-                python::report(py, results.bind(py).append(py.None()), slf);
+                items.state.with(|state| state.pending += 1);
                 Self::stand_in_line(slf);
                 Some(item.unbind())
             }
@@ -305,38 +319,56 @@ impl Items {
             .map(|callback| callback.clone_ref(py))
     }
 
-    /// Where the outcome of the item goes that was pulled last.
+    /// Where the outcome of an item goes that is being started.
     pub(crate) fn target(slf: &Bound<'_, Self>) -> Target {
-        let last = slf.get().lock().results.bind(slf.py()).len();
+        let py = slf.py();
+        let results = slf.get().state.with(|state| state.results.clone_ref(py));
+        let results = results.bind(py);
+        let index = results.len();
+        if slf.get().ordered {
+            python::report(py, results.append(py.None()), slf);
+        }
         Target::Item {
             items: slf.clone().unbind(),
-            index: last.saturating_sub(1),
+            index,
+            key: None,
             future: None,
         }
+    }
+
+    /// Keeps an active job of one of the items; gives the key to [let it go](Self::let_go).
+    pub(crate) fn hold(&self, job: &Bound<'_, Job>) -> usize {
+        let job = job.clone().unbind();
+        self.state.with(|state| state.active.insert(job))
+    }
+
+    pub(crate) fn let_go(&self, key: usize) -> Option<Py<Job>> {
+        self.state.with(|state| state.active.try_remove(key))
     }
 
     pub(crate) fn settle(slf: &Bound<'_, Self>, index: usize, outcome: Outcome) {
         let py = slf.py();
         let items = slf.get();
         let failed = matches!(outcome, Outcome::Failed(_));
-        let results = items.lock().results.clone_ref(py);
-        let results = results.bind(py);
-        let stored = items
-            .shape
-            .of(items.pool.bind(py), outcome)
-            .and_then(|result| {
+        let results = items
+            .state
+            .with(|state| (!state.closed).then(|| state.results.clone_ref(py)));
+        if let Some(results) = results {
+            let result = items.shape.of(items.pool.bind(py), outcome);
+            let stored = result.and_then(|result| {
+                let results = results.bind(py);
                 if items.ordered {
                     results.set_item(index, result)
                 } else {
                     results.append(result)
                 }
             });
-        python::report(py, stored, slf);
-        {
-            let mut state = items.lock();
+            python::report(py, stored, slf);
+        }
+        items.state.with(|state| {
             state.pending -= 1;
             state.failed |= failed;
-        }
+        });
         Self::tell(slf);
     }
 
@@ -344,13 +376,10 @@ impl Items {
     pub(crate) fn tell(slf: &Bound<'_, Self>) {
         let py = slf.py();
         let items = slf.get();
-        let waiter = {
-            let mut state = items.lock();
-            match state.waiter {
-                Some((_, when)) if state.is_over(py, when) => state.waiter.take(),
-                _ => None,
-            }
-        };
+        let waiter = items.state.with(|state| match state.waiter {
+            Some((_, when)) if state.is_over(py, when) => state.waiter.take(),
+            _ => None,
+        });
         if let Some((future, _)) = waiter {
             let pool = items.pool.bind(py);
             Outcome::Returned(py.None()).settle_future(pool, future.bind(py));
@@ -367,25 +396,23 @@ impl Items {
     }
 
     fn fail(&self, error: Py<PyAny>) {
-        let (source, before) = {
-            let mut state = self.lock();
+        drop(self.state.with(|state| {
             state.place = None;
             (state.source.take(), state.error.replace(error))
-        };
-        drop((source, before));
+        }));
     }
 
     fn cancel_active(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
-        let jobs = self.pool.bind(py).get().active_jobs(py);
-        let own = jobs
-            .iter()
-            .map(|job| job.bind(py).get())
-            .filter(|job| job.is_item_of(self));
-        own.filter_map(|job| job.cancel(py)).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let jobs: Vec<_> = self.state.with(|state| {
+            state
+                .active
+                .iter()
+                .map(|(_, job)| job.clone_ref(py))
+                .collect()
+        });
+        jobs.iter()
+            .filter_map(|job| job.bind(py).get().cancel(py))
+            .collect()
     }
 }
 
@@ -404,7 +431,10 @@ impl Shape {
     fn of<'py>(self, pool: &Bound<'py, Pool>, outcome: Outcome) -> PyResult<Bound<'py, PyAny>> {
         let py = pool.py();
         if matches!(self, Self::Future) {
-            let future = pool.get().enter(py)?.new_future(py)?;
+            // Not by `enter`: the loop may have been closed under the job.
+            let event_loop = pool.get().event_loop.get();
+            let event_loop = event_loop.ok_or_else(|| PyRuntimeError::new_err("no loop"))?;
+            let future = event_loop.new_future(py)?;
             outcome.settle_future(pool, &future);
             return Ok(future);
         }

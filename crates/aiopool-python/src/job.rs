@@ -1,19 +1,18 @@
 //! An active job: it has a slot and a task, and is told by its coroutine how it went.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use aiopool_core::Slot;
 use pyo3::exceptions::PyGeneratorExit;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyTraceback;
 
 use crate::event_loop::EventLoop;
-use crate::items::Items;
+use crate::guarded::Guarded;
 use crate::line::Callback;
 use crate::pool::Pool;
 use crate::python;
-use crate::settle::{Outcome, Target, is_exit};
+use crate::settle::{Outcome, Target};
 use crate::stop::dismiss;
 
 /// An active job, as its coroutine in `_job.py` sees it. Awaited, it lets that coroutine pause
@@ -21,7 +20,7 @@ use crate::stop::dismiss;
 #[pyclass(frozen, weakref, module = "asyncio_pool._core")]
 pub struct Job {
     pool: Py<Pool>,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 #[derive(Default)]
@@ -53,15 +52,13 @@ impl Job {
     /// back the factories that make the first step of a task at once: nothing of a job runs
     /// inside the call that hands it in.
     fn __next__(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let begun = {
-            let mut state = self.lock();
-            if state.task.is_none() && state.held.is_some() {
-                return Some(py.None());
-            }
-            state.awaitable.take()
-        };
+        let (pauses, begun) = self.state.with(|state| {
+            let pauses = state.task.is_none() && state.held.is_some();
+            let begun = state.awaitable.take_if(|_| !pauses);
+            (pauses, begun)
+        });
         drop(begun);
-        None
+        pauses.then(|| py.None())
     }
 
     /// The awaitable has returned. Gives the coroutine of the callback, if there is one.
@@ -70,7 +67,7 @@ impl Job {
         result: Bound<'py, PyAny>,
     ) -> Option<Bound<'py, PyAny>> {
         slf.get().count(slf.py());
-        let Some(callback) = slf.get().lock().callback.take() else {
+        let Some(callback) = slf.get().take_callback() else {
             Self::settle(slf, Outcome::Returned(result.unbind()));
             return None;
         };
@@ -85,15 +82,15 @@ impl Job {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
         let job = slf.get();
-        if job.lock().held.is_none() {
+        if !job.is_held() {
             return Ok(None);
         }
-        forget_own_frame(error)?;
+        forget_own_frame(error);
         if !Self::never_began(slf) {
             job.count(py);
-            let callback = job.lock().callback.take();
+            let callback = job.take_callback();
             // Neither may be delayed by a callback, and a coroutine that is closed may not await.
-            let last = is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
+            let last = python::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
             if let Some(callback) = callback.filter(|_| !last) {
                 return Ok(call_back(slf, callback, None, Some(error)));
             }
@@ -110,7 +107,7 @@ impl Job {
 
     /// The callback has raised, or could not be called and so has not `run`.
     fn callback_failed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>, run: bool) -> PyResult<()> {
-        forget_own_frame(error)?;
+        forget_own_frame(error);
         if run {
             slf.get().count(slf.py());
         }
@@ -120,7 +117,7 @@ impl Job {
     /// The task has ended: that settles a job which its coroutine has not settled, because it was
     /// never stepped.
     fn task_ended(slf: &Bound<'_, Self>, _task: &Bound<'_, PyAny>) {
-        if slf.get().lock().held.is_some() {
+        if slf.get().is_held() {
             Self::never_stepped(slf, Outcome::Cancelled(None));
         }
     }
@@ -134,22 +131,21 @@ impl Job {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
-        let Ok(state) = self.state.try_lock() else {
-            return Ok(());
-        };
-        if let Some(held) = &state.held {
-            held.target.traverse(visit)?;
-        }
-        if let Some(callback) = &state.callback {
-            callback.traverse(visit)?;
-        }
-        visit.call(&state.awaitable)?;
-        visit.call(&state.coroutine)?;
-        visit.call(&state.task)
+        self.state.traverse(|state| {
+            if let Some(held) = &state.held {
+                held.target.traverse(visit)?;
+            }
+            if let Some(callback) = &state.callback {
+                callback.traverse(visit)?;
+            }
+            visit.call(&state.awaitable)?;
+            visit.call(&state.coroutine)?;
+            visit.call(&state.task)
+        })
     }
 
     fn __clear__(&self) {
-        drop(std::mem::take(&mut *self.lock()));
+        drop(self.state.with(std::mem::take));
     }
 }
 
@@ -167,38 +163,43 @@ impl Job {
         };
         let job = Self {
             pool: pool.clone().unbind(),
-            state: Mutex::new(state),
+            state: Guarded::new(state),
         };
         Bound::new(pool.py(), job)
     }
 
     /// Takes the slot, and has the pool hold the job until it settles.
-    pub(crate) fn hold(slf: &Bound<'_, Self>, slot: Slot, target: Target) {
+    pub(crate) fn hold(slf: &Bound<'_, Self>, slot: Slot, mut target: Target) {
         let py = slf.py();
         let job = slf.get();
-        if let Target::Future(future) = &target {
-            let future = future.bind(py);
-            python::report(py, future.setattr(intern!(py, "_owner"), slf), future);
+        match &mut target {
+            Target::Future(future) => {
+                let future = future.bind(py);
+                python::report(py, future.setattr(intern!(py, "_owner"), slf), future);
+            }
+            Target::Item { items, key, .. } => *key = Some(items.get().hold(slf)),
         }
         let own = slf.clone().unbind();
         let pool = job.pool.bind(py).get();
         let key = pool.with(|state| state.jobs.insert(own));
-        job.lock().held = Some(Held { slot, key, target });
+        let held = Held { slot, key, target };
+        job.state.with(|state| state.held = Some(held));
     }
 
     pub(crate) fn started(&self, task: Bound<'_, PyAny>) {
-        self.lock().task = Some(task.unbind());
+        let task = task.unbind();
+        drop(self.state.with(|state| state.task.replace(task)));
     }
 
     /// The coroutine that the task of the job is made for.
     pub(crate) fn runs(&self, coroutine: &Bound<'_, PyAny>) {
-        let coroutine = Some(coroutine.clone().unbind());
-        drop(std::mem::replace(&mut self.lock().coroutine, coroutine));
+        let coroutine = coroutine.clone().unbind();
+        drop(self.state.with(|state| state.coroutine.replace(coroutine)));
     }
 
     /// Settles a job whose coroutine cannot do so, because no task has stepped it.
     pub(crate) fn never_stepped(slf: &Bound<'_, Self>, outcome: Outcome) {
-        let coroutine = slf.get().lock().coroutine.take();
+        let coroutine = slf.get().state.with(|state| state.coroutine.take());
         Self::never_began(slf);
         Self::settle(slf, outcome);
         if let Some(coroutine) = coroutine {
@@ -208,7 +209,7 @@ impl Job {
 
     /// Dismisses the awaitable if the job has not begun.
     fn never_began(slf: &Bound<'_, Self>) -> bool {
-        let awaitable = slf.get().lock().awaitable.take();
+        let awaitable = slf.get().state.with(|state| state.awaitable.take());
         if let Some(awaitable) = &awaitable {
             dismiss(awaitable.bind(slf.py()));
         }
@@ -216,18 +217,12 @@ impl Job {
     }
 
     pub(crate) fn is_task(&self, task: &Bound<'_, PyAny>) -> bool {
-        self.lock().task.as_ref().is_some_and(|own| own.is(task))
+        self.state
+            .with(|state| state.task.as_ref().is_some_and(|own| own.is(task)))
     }
 
     pub(crate) fn is_of(&self, pool: &Bound<'_, Pool>) -> bool {
         self.pool.is(pool)
-    }
-
-    pub(crate) fn is_item_of(&self, own: &Items) -> bool {
-        match self.lock().held.as_ref().map(|held| &held.target) {
-            Some(Target::Item { items, .. }) => std::ptr::eq(items.get(), own),
-            _ => false,
-        }
     }
 
     /// The future of the job; an item of a `map` gets one.
@@ -237,10 +232,13 @@ impl Job {
         event_loop: &EventLoop,
     ) -> PyResult<Option<Py<PyAny>>> {
         let fresh = event_loop.new_future(py)?.unbind();
-        let mut state = self.lock();
-        Ok(state.held.as_mut().map(|held| match &mut held.target {
-            Target::Future(future) => future.clone_ref(py),
-            Target::Item { future, .. } => future.get_or_insert(fresh).clone_ref(py),
+        let given = fresh.clone_ref(py);
+        Ok(self.state.with(|state| {
+            let held = state.held.as_mut()?;
+            Some(match &mut held.target {
+                Target::Future(future) => future.clone_ref(py),
+                Target::Item { future, .. } => future.get_or_insert(given).clone_ref(py),
+            })
         }))
     }
 
@@ -253,29 +251,37 @@ impl Job {
     }
 
     /// Closes the coroutine, which will never be stepped again, unless it is in the midst of that.
-    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let coroutine = self.lock().coroutine.as_ref().map(|own| own.clone_ref(py));
+    pub(crate) fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let job = slf.get();
+        let coroutine = job.state.with(|state| {
+            let coroutine = state.coroutine.as_ref()?;
+            Some(coroutine.clone_ref(py))
+        });
         let Some(coroutine) = coroutine else {
             return Ok(());
         };
-        if !coroutine
-            .getattr(py, intern!(py, "cr_running"))?
-            .is_truthy(py)?
-        {
-            coroutine.call_method0(py, intern!(py, "close"))?;
+        let running = coroutine.getattr(py, intern!(py, "cr_running"))?;
+        if running.is_truthy(py)? {
+            return Ok(());
+        }
+        coroutine.call_method0(py, intern!(py, "close"))?;
+        if job.is_held() {
+            Self::never_stepped(slf, Outcome::Cancelled(None));
         }
         Ok(())
     }
 
     fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.lock().task.as_ref().map(|task| task.clone_ref(py))
+        self.state
+            .with(|state| state.task.as_ref().map(|task| task.clone_ref(py)))
     }
 
     /// Settles the job and gives its slot back; later calls find nothing left to do.
     fn settle(slf: &Bound<'_, Self>, outcome: Outcome) {
         let py = slf.py();
         let job = slf.get();
-        let ended = std::mem::take(&mut *job.lock());
+        let ended = job.state.with(std::mem::take);
         let Some(Held { slot, key, target }) = ended.held else {
             return;
         };
@@ -299,7 +305,7 @@ impl Job {
             Self::settle(slf, Outcome::Cancelled(None));
             return Ok(());
         }
-        if !is_exit(error) {
+        if !python::is_exit(error) {
             Self::settle(slf, Outcome::of_error(error));
             return Ok(());
         }
@@ -320,8 +326,12 @@ impl Job {
         self.pool.bind(py).get().with(|state| state.executed += 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_held(&self) -> bool {
+        self.state.with(|state| state.held.is_some())
+    }
+
+    fn take_callback(&self) -> Option<Callback> {
+        self.state.with(|state| state.callback.take())
     }
 }
 
@@ -342,12 +352,14 @@ fn call_back<'py>(
 
 /// The frames of an error keep all that is in them alive, and the outermost is that of the job's
 /// own coroutine in `_job.py`, which tells the user nothing.
-fn forget_own_frame(error: &Bound<'_, PyAny>) -> PyResult<()> {
+fn forget_own_frame(error: &Bound<'_, PyAny>) {
     let py = error.py();
-    let traceback = error.getattr(intern!(py, "__traceback__"))?;
-    if traceback.is_none() {
-        return Ok(());
-    }
-    let inner = traceback.getattr(intern!(py, "tb_next"))?;
-    error.setattr(intern!(py, "__traceback__"), inner)
+    // Not by its attributes, which an exception may refuse.
+    let error = PyErr::from_value(error.clone());
+    let Some(traceback) = error.traceback(py) else {
+        return;
+    };
+    let inner = traceback.getattr(intern!(py, "tb_next"));
+    let inner = inner.and_then(|inner| Ok(inner.cast_into::<PyTraceback>()?));
+    error.set_traceback(py, inner.ok());
 }

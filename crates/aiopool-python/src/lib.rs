@@ -18,6 +18,7 @@
 
 mod context;
 mod event_loop;
+mod guarded;
 mod hand_in;
 mod items;
 mod job;

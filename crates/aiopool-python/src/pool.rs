@@ -1,7 +1,7 @@
 //! The state that all calls share, and the questions that can be asked of it.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use aiopool_core::{Admission, Drain, Slot, Ticket};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -10,6 +10,7 @@ use slab::Slab;
 
 use crate::context::Snapshot;
 use crate::event_loop::EventLoop;
+use crate::guarded::Guarded;
 use crate::job::Job;
 use crate::line::{PlaceOfFuture, Waiter, WaitingJob};
 
@@ -17,7 +18,7 @@ use crate::line::{PlaceOfFuture, Waiter, WaitingJob};
 #[pyclass(frozen, module = "asyncio_pool._core")]
 pub struct Pool {
     pub(crate) event_loop: OnceLock<EventLoop>,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 pub(crate) struct State {
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) executed: u64,
     /// Whether a caller further up the stack is in [`Pool::advance`].
     pub(crate) advancing: bool,
+    /// Whether nobody is admitted before the next turn of the loop.
+    pub(crate) paused: bool,
 }
 
 #[pymethods]
@@ -40,7 +43,7 @@ impl Pool {
         let event_loop = event_loop.map(EventLoop::new).transpose()?;
         Ok(Self {
             event_loop: event_loop.map_or_else(OnceLock::new, OnceLock::from),
-            state: Mutex::new(State {
+            state: Guarded::new(State {
                 admission: Admission::new(size),
                 places: PlaceOfFuture::default(),
                 jobs: Slab::new(),
@@ -48,6 +51,7 @@ impl Pool {
                 keeper: None,
                 executed: 0,
                 advancing: false,
+                paused: false,
             }),
         })
     }
@@ -122,24 +126,21 @@ impl Pool {
         if let Some(event_loop) = self.event_loop.get() {
             event_loop.traverse(visit)?;
         }
-        // A collection in the midst of a step sees the pool as reachable only from outside: that
-        // keeps it alive, and the next collection looks again.
-        let Ok(state) = self.state.try_lock() else {
-            return Ok(());
-        };
-        for (_, waiter) in state.admission.waiters() {
-            waiter.traverse(visit)?;
-        }
-        for (_, joiner) in state.admission.joiners() {
-            visit.call(joiner)?;
-        }
-        for (_, job) in &state.jobs {
-            visit.call(job)?;
-        }
-        for part in state.snapshot.iter().flat_map(Snapshot::parts) {
-            visit.call(part)?;
-        }
-        visit.call(&state.keeper)
+        self.state.traverse(|state| {
+            for (_, waiter) in state.admission.waiters() {
+                waiter.traverse(visit)?;
+            }
+            for (_, joiner) in state.admission.joiners() {
+                visit.call(joiner)?;
+            }
+            for (_, job) in &state.jobs {
+                visit.call(job)?;
+            }
+            for part in state.snapshot.iter().flat_map(Snapshot::parts) {
+                visit.call(part)?;
+            }
+            visit.call(&state.keeper)
+        })
     }
 
     fn __clear__(&self) {
@@ -158,10 +159,9 @@ impl Pool {
 }
 
 impl Pool {
-    /// Runs one step on the state. The step must neither call into Python nor drop a Python
-    /// object: what it takes out it returns, to be dropped when the lock is free.
+    /// Makes one step on the state; see [`Guarded::with`].
     pub(crate) fn with<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
-        step(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        self.state.with(step)
     }
 
     pub(crate) fn active_jobs(&self, py: Python<'_>) -> Vec<Py<Job>> {

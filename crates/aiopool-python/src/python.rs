@@ -1,5 +1,7 @@
 //! What the extension borrows from Python: each imported once, at its first use.
 
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -16,8 +18,10 @@ borrowed! {
     call_back = "asyncio_pool._job", "call_back";
     cancelled_error = "asyncio", "CancelledError";
     copy_context = "contextvars", "copy_context";
+    coroutine = "collections.abc", "Coroutine";
     coroutine_type = "types", "CoroutineType";
     current_thread = "threading", "current_thread";
+    generator_type = "types", "GeneratorType";
     get_referents = "gc", "get_referents";
     get_running_loop = "asyncio", "get_running_loop";
     invalid_state_error = "asyncio", "InvalidStateError";
@@ -33,9 +37,23 @@ borrowed! {
     run_job = "asyncio_pool._job", "run_job";
 }
 
-/// Reports an error that has nobody to go to, the way the interpreter does for destructors.
+/// Reports an error that has nobody to go to: the way the interpreter does for destructors, or, if
+/// it is to end the program, by raising it through the running loop.
 pub(crate) fn report(py: Python<'_>, result: PyResult<()>, about: &Bound<'_, PyAny>) {
-    if let Err(error) = result {
+    let Err(error) = result else { return };
+    let raised = is_exit(error.value(py)) && raise_through_loop(py, &error).is_ok();
+    if !raised {
         error.write_unraisable(py, Some(about));
     }
+}
+
+/// Whether an error ends not only its job, but the program.
+pub(crate) fn is_exit(error: &Bound<'_, PyAny>) -> bool {
+    error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>()
+}
+
+fn raise_through_loop(py: Python<'_>, error: &PyErr) -> PyResult<()> {
+    let running = get_running_loop(py)?.call0()?;
+    running.call_method1(intern!(py, "call_soon"), (raise_(py)?, error.value(py)))?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! A job settles: its outcome goes to its future, or to its place among the items of a `map`.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyStopIteration, PySystemExit};
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,6 +16,8 @@ pub(crate) enum Target {
         items: Py<Items>,
         /// Where the outcome of an item of `map` belongs in the list of results.
         index: usize,
+        /// Where the items hold the job.
+        key: Option<usize>,
         /// The future of an item that `cancel` has stopped and wants to hear of.
         future: Option<Py<PyAny>>,
     },
@@ -72,17 +74,16 @@ impl Outcome {
             Target::Item {
                 items,
                 index,
+                key,
                 future,
             } => {
+                drop(key.and_then(|key| items.get().let_go(key)));
                 if let Some(future) = future {
                     let future = future.bind(py);
                     self.clone_ref(py).settle_future(pool, future);
-                    if matches!(self, Self::Failed(_)) {
-                        // The error is among the results of the items, whether `cancel` is still
-                        // there to read it here or not.
-                        let read = future.call_method0(intern!(py, "exception"));
-                        python::report(py, read.map(drop), future);
-                    }
+                    // The error is among the results of the items, whether `cancel` is still
+                    // there to read it here or not.
+                    mark_read(future);
                 }
                 Items::settle(items.bind(py), index, self);
             }
@@ -114,6 +115,12 @@ impl Outcome {
     }
 }
 
+/// Keeps a settled future from complaining that nobody has read its error.
+pub(crate) fn mark_read(future: &Bound<'_, PyAny>) {
+    // It raises CancelledError if the future is cancelled, which is nothing to complain of either.
+    let _ = future.call_method0(intern!(future.py(), "exception"));
+}
+
 /// From here on, to cancel the future does nothing to a job.
 pub(crate) fn disown(future: &Bound<'_, PyAny>) {
     let py = future.py();
@@ -134,9 +141,4 @@ fn storable(error: Bound<'_, PyAny>) -> Bound<'_, PyAny> {
 fn message_of(error: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
     let arguments = error.getattr(intern!(error.py(), "args")).ok()?;
     Some(arguments.get_item(0).ok()?.unbind())
-}
-
-/// An error that ends not only its job, but the program.
-pub(crate) fn is_exit(error: &Bound<'_, PyAny>) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>()
 }

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::line::{Callback, Waiter, WaitingJob};
 use crate::pool::Pool;
 use crate::python;
-use crate::settle::{Outcome, Target, is_exit};
+use crate::settle::{Outcome, Target};
 use crate::stop::dismiss;
 use crate::task;
 
@@ -23,52 +23,57 @@ impl Pool {
     /// Foreign code that runs in here may call the pool again; then the outer call carries on, so
     /// that neither the stack nor the order depends on what jobs do.
     pub(crate) fn advance(pool: &Bound<'_, Self>) {
-        if pool
+        let nested = pool
             .get()
-            .with(|state| std::mem::replace(&mut state.advancing, true))
-        {
-            return;
+            .with(|state| std::mem::replace(&mut state.advancing, true));
+        if !nested {
+            admit_waiting(pool);
+            rest(pool);
         }
-        let mut barren = 0;
-        loop {
-            if is_end_of_loop(pool) {
-                Self::end(pool);
-            }
-            let admitted = pool.get().with(|state| {
-                let admitted = state.admit();
-                state.advancing = admitted.is_some();
-                admitted
-            });
-            let Some((slot, waiter)) = admitted else {
-                break;
-            };
-            if !admit(pool, slot, waiter) {
-                barren += 1;
-            }
-            if barren == MOST_BARREN {
-                pool.get().with(|state| state.advancing = false);
-                return advance_later(pool);
-            }
-        }
-        rest(pool);
     }
 }
 
 #[pymethods]
 impl Pool {
-    /// `advance` as a callback of the loop.
-    #[pyo3(name = "advance")]
-    fn advance_from_loop(slf: &Bound<'_, Self>) {
+    /// Goes on after a pause.
+    fn resume(slf: &Bound<'_, Self>) {
+        slf.get().with(|state| state.paused = false);
         Self::advance(slf);
     }
 }
 
-fn advance_later(pool: &Bound<'_, Pool>) {
+/// Starts all who get a slot, or as many as one turn of the loop is to bear.
+fn admit_waiting(pool: &Bound<'_, Pool>) {
+    let mut barren = 0;
+    loop {
+        if is_end_of_loop(pool) {
+            Pool::end(pool);
+        }
+        let admitted = pool.get().with(|state| {
+            let admitted = if state.paused { None } else { state.admit() };
+            state.advancing = admitted.is_some();
+            admitted
+        });
+        let Some((slot, waiter)) = admitted else {
+            return;
+        };
+        if !admit(pool, slot, waiter) {
+            barren += 1;
+        }
+        if barren == MOST_BARREN {
+            pause(pool);
+        }
+    }
+}
+
+/// Lets others have their turn of the loop before the next admission.
+fn pause(pool: &Bound<'_, Pool>) {
     let py = pool.py();
-    let called = pool
-        .getattr(intern!(py, "advance"))
-        .and_then(|advance| call_soon(pool, (advance,)));
-    python::report(py, called, pool);
+    let resume = pool.getattr(intern!(py, "resume"));
+    match resume.and_then(|resume| call_soon(pool, (resume,))) {
+        Ok(()) => pool.get().with(|state| state.paused = true),
+        Err(error) => python::report(py, Err(error), pool),
+    }
 }
 
 fn call_soon<'py>(pool: &Bound<'py, Pool>, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
@@ -208,9 +213,8 @@ fn start<'py>(
 /// Settles what could not be started, and gives its slot back.
 fn give_back(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr) -> bool {
     let py = pool.py();
-    if is_exit(error.value(py)) {
-        let raise = python::raise_(py).and_then(|raise| call_soon(pool, (raise, error.value(py))));
-        python::report(py, raise, pool);
+    if python::is_exit(error.value(py)) {
+        python::report(py, Err(error.clone_ref(py)), pool);
     }
     Outcome::of_error(error.value(py)).settle(pool, target);
     pool.get().with(|state| state.admission.finish(slot));

@@ -121,7 +121,7 @@ impl Pool {
         }
         if pool.event_loop.get().is_some_and(|own| own.is_closed(py)) {
             for job in pool.active_jobs(py) {
-                python::report(py, job.get().close(py), slf);
+                python::report(py, Job::close(job.bind(py)), slf);
             }
         }
     }
@@ -162,17 +162,28 @@ impl WaitingJob {
 }
 
 /// Ends an awaitable that will not be awaited: a coroutine is closed, so that it does not warn of
-/// having been forgotten, and a future is cancelled, as the task of the job would have done.
+/// having been forgotten, and a future is cancelled, as the task of the job would have done. Any
+/// other object is its owner's.
 pub(crate) fn dismiss(awaitable: &Bound<'_, PyAny>) {
     let py = awaitable.py();
-    let end = if is_future(awaitable) {
-        intern!(py, "cancel")
+    let ended = if is_coroutine(awaitable) {
+        awaitable.call_method0(intern!(py, "close"))
+    } else if is_future(awaitable) {
+        awaitable.call_method0(intern!(py, "cancel"))
     } else {
-        intern!(py, "close")
+        return;
     };
-    if let Ok(Some(end)) = awaitable.getattr_opt(end) {
-        python::report(py, end.call0().map(drop), awaitable);
-    }
+    python::report(py, ended.map(drop), awaitable);
+}
+
+fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
+    let py = object.py();
+    let is_instance = |class: PyResult<&Bound<'_, PyAny>>| {
+        class.is_ok_and(|class| object.is_instance(class).unwrap_or(false))
+    };
+    is_instance(python::coroutine_type(py))
+        || is_instance(python::generator_type(py))
+        || is_instance(python::coroutine(py))
 }
 
 pub(crate) fn is_future(object: &Bound<'_, PyAny>) -> bool {

@@ -20,12 +20,10 @@ pub(crate) fn make<'py>(
     let event_loop = pool.get().enter(py)?;
     let coroutine = python::run_job(py)?.call1((job, awaitable))?;
     job.get().runs(&coroutine);
-    let keywords = PyDict::new(py);
-    keywords.set_item(intern!(py, "context"), context)?;
     let task = if event_loop.makes_plain_tasks(py)? {
-        make_plain(event_loop, &coroutine, &keywords)?
+        make_plain(event_loop, &coroutine, context)?
     } else {
-        make_by_loop(event_loop, job, &coroutine, &keywords)?
+        make_by_loop(event_loop, job, &coroutine, context)?
     };
     // The pool holds its tasks, so one is destroyed while pending only with its pool and its
     // loop: that is the end of the program, which has nothing to complain of.
@@ -38,25 +36,33 @@ pub(crate) fn make<'py>(
 fn make_plain<'py>(
     event_loop: &EventLoop,
     coroutine: &Bound<'py, PyAny>,
-    keywords: &Bound<'py, PyDict>,
+    context: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = coroutine.py();
     coroutine.call_method1(intern!(py, "send"), (py.None(),))?;
+    let keywords = PyDict::new(py);
     keywords.set_item(intern!(py, "loop"), &event_loop.object)?;
-    python::task(py)?.call((coroutine,), Some(keywords))
+    keywords.set_item(intern!(py, "context"), context)?;
+    python::task(py)?.call((coroutine,), Some(&keywords))
 }
 
 /// A task factory may await the coroutine in one of its own, which does not work with one that has
-/// begun. There the end of the task tells, a turn of the loop later, of a job that never began.
+/// begun. Here the end of the task tells, a turn of the loop later, of a job that never began.
+///
+/// The factory runs in the context of the job, of which the task makes a copy: so it sees what the
+/// job will see, and need not know of the parameter `context`.
 fn make_by_loop<'py>(
     event_loop: &EventLoop,
     job: &Bound<'py, Job>,
     coroutine: &Bound<'py, PyAny>,
-    keywords: &Bound<'py, PyDict>,
+    context: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = coroutine.py();
-    let event_loop = event_loop.object.bind(py);
-    let task = event_loop.call_method(intern!(py, "create_task"), (coroutine,), Some(keywords))?;
+    let create_task = event_loop
+        .object
+        .bind(py)
+        .getattr(intern!(py, "create_task"))?;
+    let task = context.call_method1(intern!(py, "run"), (create_task, coroutine))?;
     let ended = job.getattr(intern!(py, "task_ended"))?;
     task.call_method1(intern!(py, "add_done_callback"), (ended,))?;
     Ok(task)
