@@ -127,12 +127,12 @@ def iterwait(
     :raises ValueError: if `yield_when` is not one of the constants of asyncio.
     """
     check_wait(timeout, yield_when)
-    unique: list[Any] = list(dict.fromkeys(futures))
-    for future in unique:
+    awaited: list[Any] = list(futures)
+    for future in awaited:
         if not asyncio.isfuture(future):
             raise TypeError(f"iterwait takes futures, such as those of map_n, not {future!r}")
     return batches(
-        lambda: _Futures(unique, yield_when),
+        lambda: _Futures(awaited, yield_when),
         flat=flat,
         get_result=get_result,
         timeout=timeout,
@@ -151,7 +151,7 @@ class _Futures:
         self._looks_at_errors = when == asyncio.FIRST_EXCEPTION
         self._failed = False
         self._waiter: tuple[asyncio.Future[None], str] | None = None
-        for future in futures:
+        for future in self._pending:
             future.add_done_callback(self._settle)
 
     @property
