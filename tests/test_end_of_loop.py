@@ -220,8 +220,8 @@ def test_callers_and_maps_that_wait_end_with_the_loop(loop: str) -> None:
             async def spawn():
                 await pool.spawn(job(-1))
 
-            for caller in (spawn(), pool.exec(job(-1)), pool.map(job, range(SLOTS)), read(), pool.join()):
-                tasks.append(asyncio.ensure_future(caller))
+            callers = spawn(), read(), pool.exec(job(-1)), pool.map(job, range(SLOTS)), pool.join()
+            tasks.extend(map(asyncio.ensure_future, callers))
             await asyncio.sleep(0.01)
 
         tasks = []
@@ -292,3 +292,52 @@ def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(lo
         print(sorted(cleaned) == started)
     """
     assert lines_of(program, loop) == ["True", "True 10 True", "0 of 0 closed", "0 of 0 cancelled"]
+
+
+@every_loop
+def test_main_may_return_while_the_line_is_paused(loop: str) -> None:
+    program = """
+        def fn(item):
+            raise LookupError
+
+        async def main():
+            pool = AioPool(1)
+            results = pool.itermap(fn, range(10_000))
+            task = asyncio.ensure_future(anext(results))
+            await asyncio.sleep(0)
+            fill(pool)
+
+        run(main())
+    """
+    told = ["True 0 True", *TOLD[1:]]
+    assert lines_of(program, loop) == told
+
+
+@every_loop
+def test_a_job_whose_task_was_made_by_a_factory_and_never_stepped_settles(loop: str) -> None:
+    program = """
+        loop = new_loop()
+        loop.set_task_factory(lambda loop, coro, **kwargs: asyncio.Task(coro, loop=loop, **kwargs))
+        fill(AioPool(SLOTS, loop=loop))
+        loop.close()
+    """
+    assert lines_of(program, loop) == ["True 0 True", *TOLD[1:]]
+
+
+@every_loop
+def test_items_with_futures_settle_when_the_loop_is_closed_by_hand(loop: str) -> None:
+    program = """
+        loop = new_loop()
+
+        async def main():
+            global results
+            results = AioPool(SLOTS).itermap(job, range(SLOTS + 1), get_result=getres.dont)
+            task = asyncio.ensure_future(anext(results))
+            task._log_destroy_pending = False
+            await until_full()
+
+        loop.run_until_complete(main())
+        loop.close()
+    """
+    told = ["True 10 True", "0 of 0 closed", "0 of 0 cancelled"]
+    assert lines_of(program, loop) == told

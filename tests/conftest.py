@@ -1,0 +1,61 @@
+"""Runs every asynchronous test on every kind of loop, and looks at what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import Awaitable, Iterator
+from typing import Any
+
+import pytest
+
+from helpers import SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING, turns
+
+
+@pytest.fixture(params=["asyncio", "asyncio-debug", "uvloop"])
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    """A runner for each kind of loop; every ``async def test_...`` is run by it."""
+    factory = asyncio.SelectorEventLoop
+    if request.param == "uvloop":
+        uvloop = pytest.importorskip("uvloop", reason="uvloop is not to be had on this platform")
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(debug=request.param == "asyncio-debug", loop_factory=factory) as runner:
+        yield runner
+
+
+@pytest.fixture
+def loop_errors() -> list[dict[str, Any]]:
+    """What the loop's exception handler was called with.
+
+    A test fails if anything is in it at the end: one that expects an entry takes it out.
+    """
+    return []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> None:
+    if collector.istestfunction(obj, name) and inspect.iscoroutinefunction(obj):
+        pytest.mark.usefixtures("runner", "loop_errors")(obj)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    given = pyfuncitem.funcargs
+    arguments = {name: given[name] for name in inspect.signature(pyfuncitem.obj).parameters}
+    given["runner"].run(_checked(pyfuncitem.obj(**arguments), given["loop_errors"]))
+    return True
+
+
+async def _checked(test: Awaitable[None], loop_errors: list[dict[str, Any]]) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: loop_errors.append(context))
+    async with asyncio.timeout(SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING):
+        await test
+    await turns(3)
+    left_over = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left_over, f"the test left tasks behind: {left_over}"
+    gc.collect()
+    assert not loop_errors, f"the loop's exception handler was called: {loop_errors}"

@@ -1,0 +1,475 @@
+"""Callbacks: which are taken, what they are called with, and what becomes of what they give."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import AsyncMock
+
+import pytest
+
+from asyncio_pool import AioPool
+from helpers import (
+    Gate,
+    HandIn,
+    assert_usable,
+    every_verb,
+    fails,
+    ready,
+    turns,
+    until,
+)
+
+# What a job that returned 1 with the context "ctx" gives its callback, by number of arguments.
+ONE, TWO, THREE = (1,), (1, None), (1, None, "ctx")
+
+
+async def one(res: Any) -> Any:
+    return (res,)
+
+
+async def two(res: Any, err: Any) -> Any:
+    return res, err
+
+
+async def three(res: Any, err: Any, ctx: Any) -> Any:
+    return res, err, ctx
+
+
+async def default_error(res: Any, err: Any = "default") -> Any:
+    return res, err
+
+
+async def defaults(res: Any = "default", err: Any = "default", ctx: Any = "default") -> Any:
+    return res, err, ctx
+
+
+async def fourth_with_default(res: Any, err: Any, ctx: Any, more: Any = "default") -> Any:
+    assert more == "default"
+    return res, err, ctx
+
+
+async def var_args(*args: Any) -> Any:
+    return args
+
+
+async def one_and_var_args(res: Any, *args: Any) -> Any:
+    return res, *args
+
+
+async def keyword_only(res: Any, *, more: Any = "default", **others: Any) -> Any:
+    assert (more, others) == ("default", {})
+    return (res,)
+
+
+async def positional_only(res: Any, err: Any, /) -> Any:
+    return res, err
+
+
+async def named_self(self: Any, err: Any) -> Any:
+    return self, err
+
+
+def plain_function(res: Any, err: Any) -> Any:
+    return two(res, err)
+
+
+@functools.wraps(one)
+async def wrapped(*args: Any) -> Any:
+    return await one(*args)
+
+
+class Methods:
+    async def bound(self, res: Any, err: Any) -> Any:
+        return res, err
+
+    async def bound_var_args(self, *args: Any) -> Any:
+        return args
+
+    @classmethod
+    async def of_class(cls, res: Any, err: Any) -> Any:
+        return res, err
+
+    @staticmethod
+    async def static(res: Any, err: Any) -> Any:
+        return res, err
+
+
+class Callable2:
+    async def __call__(self, res: Any, err: Any) -> Any:
+        return res, err
+
+
+class CallableVarArgs:
+    async def __call__(self, *args: Any) -> Any:
+        return args
+
+
+class Falsy(Callable2):
+    def __bool__(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("callback", "arguments"),
+    [
+        pytest.param(one, ONE, id="one argument"),
+        pytest.param(two, TWO, id="two arguments"),
+        pytest.param(three, THREE, id="three arguments"),
+        pytest.param(default_error, TWO, id="a default"),
+        pytest.param(defaults, THREE, id="only defaults"),
+        pytest.param(fourth_with_default, THREE, id="a fourth with a default"),
+        pytest.param(var_args, THREE, id="*args"),
+        pytest.param(one_and_var_args, THREE, id="one and *args"),
+        pytest.param(keyword_only, ONE, id="keyword-only with a default"),
+        pytest.param(positional_only, TWO, id="positional-only"),
+        pytest.param(named_self, TWO, id="a function with an argument named self"),
+        pytest.param(lambda res: one(res), ONE, id="lambda"),
+        pytest.param(plain_function, TWO, id="a function that gives a coroutine"),
+        pytest.param(wrapped, ONE, id="functools.wraps"),
+        pytest.param(Methods().bound, TWO, id="bound method"),
+        pytest.param(Methods().bound_var_args, THREE, id="bound method with *args"),
+        pytest.param(Methods.of_class, TWO, id="class method"),
+        pytest.param(Methods().of_class, TWO, id="class method of an instance"),
+        pytest.param(Methods.static, TWO, id="static method"),
+        pytest.param(Methods().static, TWO, id="static method of an instance"),
+        pytest.param(functools.partial(two), TWO, id="partial"),
+        pytest.param(functools.partial(three, ctx="ctx"), THREE, id="partial with a keyword"),
+        pytest.param(functools.partial(two, 1), (1, 1), id="partial with a positional"),
+        pytest.param(functools.partial(Methods().bound), TWO, id="partial of a method"),
+        pytest.param(functools.partial(var_args), THREE, id="partial of *args"),
+        pytest.param(Callable2(), TWO, id="callable object"),
+        pytest.param(CallableVarArgs(), THREE, id="callable object with *args"),
+        pytest.param(functools.partial(Callable2()), TWO, id="partial of a callable object"),
+        pytest.param(Falsy(), TWO, id="callable object that is false"),
+    ],
+)
+async def test_a_callback_gets_as_many_arguments_as_it_accepts(
+    callback: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
+    pool = AioPool(1)
+    assert await pool.exec(ready(1), callback, "ctx") == arguments
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_mock_can_be_a_callback() -> None:
+    pool, callback = AioPool(1), AsyncMock(return_value=5)
+    assert await pool.exec(ready(1), callback, "ctx") == 5
+    callback.assert_awaited_once_with(1, None, "ctx")
+    await pool.join()
+
+
+@every_verb
+async def test_the_job_settles_with_what_the_callback_returns(hand_in: HandIn) -> None:
+    async def callback(res: int, err: object, ctx: int) -> int:
+        await asyncio.sleep(0)
+        return res + ctx
+
+    pool = AioPool(1)
+    assert await hand_in(pool, lambda: ready(1), callback, 10) == 11
+    await pool.join()
+    await assert_usable(pool)
+
+
+@every_verb
+async def test_the_job_settles_with_what_the_callback_raises(hand_in: HandIn) -> None:
+    async def callback(res: int) -> None:
+        raise error
+
+    pool, error = AioPool(1), LookupError()
+    with pytest.raises(LookupError) as raised:
+        await hand_in(pool, lambda: ready(1), callback)
+    assert raised.value is error
+    await pool.join()
+    await assert_usable(pool)
+
+
+@every_verb
+async def test_a_callback_without_a_positional_argument_is_a_runtime_error(
+    hand_in: HandIn,
+) -> None:
+    async def callback() -> None:
+        called.append("callback")
+
+    async def job() -> None:
+        called.append("job")
+
+    pool, called = AioPool(1), []
+    with pytest.raises(RuntimeError, match="argument"):
+        await hand_in(pool, job, callback)
+    assert called == ["job"]
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_keyword_arguments_are_no_positional_arguments() -> None:
+    async def callback(*, res: object = None, **others: object) -> None:
+        raise AssertionError("never called")
+
+    pool = AioPool(1)
+    with pytest.raises(RuntimeError, match="argument"):
+        await pool.exec(ready(1), callback)
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_method_that_takes_only_itself_has_no_positional_argument() -> None:
+    class Method:
+        async def callback(self) -> None:
+            raise AssertionError("never called")
+
+    pool = AioPool(1)
+    with pytest.raises(RuntimeError, match="argument"):
+        await pool.exec(ready(1), Method().callback)
+    await pool.join()
+    await assert_usable(pool)
+
+
+@every_verb
+@pytest.mark.parametrize("given", [None, 5, "text"])
+async def test_a_callback_that_gives_no_awaitable_is_a_type_error(
+    hand_in: HandIn, given: object
+) -> None:
+    pool = AioPool(1)
+    with pytest.raises(TypeError, match=r"callback|cb"):
+        await hand_in(pool, lambda: ready(1), lambda res: given)
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_callback_that_raises_when_it_is_called_settles_the_job() -> None:
+    def callback(res: object) -> Any:
+        raise error
+
+    pool, error = AioPool(1), LookupError()
+    with pytest.raises(LookupError) as raised:
+        await pool.exec(ready(1), callback)
+    assert raised.value is error
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_callback_that_raises_stop_iteration_when_it_is_called_settles_the_job() -> None:
+    def callback(res: object) -> Any:
+        raise StopIteration
+
+    pool = AioPool(1)
+    future = pool.spawn_n(ready(1), callback)
+    await pool.join()
+    assert isinstance(future.exception(), Exception)
+    await assert_usable(pool)
+
+
+async def test_a_callback_that_wants_more_arguments_than_three_settles_the_job() -> None:
+    async def callback(res: object, err: object, ctx: object, more: object) -> None:
+        raise AssertionError("never called")
+
+    pool = AioPool(1)
+    with pytest.raises(TypeError):
+        await pool.exec(ready(1), callback)
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_callback_that_wants_a_keyword_argument_settles_the_job() -> None:
+    async def callback(res: object, *, more: object) -> None:
+        raise AssertionError("never called")
+
+    pool = AioPool(1)
+    with pytest.raises(TypeError):
+        await pool.exec(ready(1), callback)
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_callback_may_give_any_awaitable() -> None:
+    def callback(res: int) -> asyncio.Future[int]:
+        return asyncio.ensure_future(ready(res + 1))
+
+    pool = AioPool(1)
+    assert await pool.exec(ready(1), callback) == 2
+    await pool.join()
+
+
+@every_verb
+async def test_the_callback_of_a_failed_job_gets_the_exception_and_its_traceback(
+    hand_in: HandIn,
+) -> None:
+    async def the_job_that_fails() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    async def callback(res: object, err: Any, ctx: object) -> Any:
+        return res, err, ctx
+
+    pool, error = AioPool(1), LookupError("nothing there")
+    res, (exception, text), ctx = await hand_in(pool, the_job_that_fails, callback, "ctx")
+    assert (res, ctx) == (None, "ctx")
+    assert exception is error
+    assert text.startswith("Traceback (most recent call last)")
+    assert "in the_job_that_fails" in text
+    assert "raise error" in text
+    assert "LookupError: nothing there" in text
+    await pool.join()
+
+
+async def test_the_traceback_text_shows_the_cause_too() -> None:
+    async def job() -> None:
+        try:
+            raise KeyError("the cause")
+        except KeyError as cause:
+            raise LookupError("the effect") from cause
+
+    async def callback(res: object, err: Any) -> Any:
+        return err[1]
+
+    pool = AioPool(1)
+    text = await pool.exec(job(), callback)
+    assert "the cause" in text
+    assert "the effect" in text
+    await pool.join()
+
+
+async def test_the_traceback_text_is_built_only_for_callbacks_that_take_it() -> None:
+    class PrintedError(Exception):
+        def __str__(self) -> str:
+            printed.append(True)
+            return "printed"
+
+    async def callback(res: object) -> object:
+        return "called"
+
+    pool, printed = AioPool(1), []
+    assert await pool.exec(fails(PrintedError()), callback) == "called"
+    assert printed == []
+    assert "printed" in (await pool.exec(fails(PrintedError()), two))[1][1]
+    assert printed
+    await pool.join()
+
+
+async def test_an_exception_that_cannot_be_printed_harms_nobody() -> None:
+    class PrintedError(Exception):
+        def __str__(self) -> str:
+            raise LookupError
+
+    pool, error = AioPool(1), PrintedError()
+    _, (exception, text) = await pool.exec(fails(error), two)
+    assert exception is error
+    assert text.startswith("Traceback (most recent call last)")
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_callback_that_takes_no_error_hides_the_error() -> None:
+    async def callback(res: object) -> tuple[str, object]:
+        return "called", res
+
+    pool = AioPool(1)
+    assert await pool.exec(fails(LookupError()), callback) == ("called", None)
+    await pool.join()
+
+
+async def test_a_callback_may_raise_the_error_of_its_job_again() -> None:
+    async def callback(res: object, err: Any) -> None:
+        raise err[0]
+
+    pool, error = AioPool(1), LookupError()
+    with pytest.raises(LookupError) as raised:
+        await pool.exec(fails(error), callback)
+    assert raised.value is error
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_an_error_of_fn_settles_its_item_without_the_callback() -> None:
+    def fn(item: int) -> Any:
+        raise LookupError(item)
+
+    pool, callback = AioPool(1), AsyncMock()
+    [of_map] = await pool.map(fn, [7], callback)
+    [of_itermap] = [error async for error in pool.itermap(fn, [7], callback)]
+    [future] = pool.map_n(fn, [7], callback)
+    await pool.join()
+    errors = [of_map, of_itermap, future.exception()]
+    assert [type(error) for error in errors] == [LookupError] * 3
+    assert callback.await_count == 0
+
+
+async def test_the_callback_runs_in_the_slot_of_its_job() -> None:
+    async def callback(res: object) -> None:
+        await gate.job("callback")
+
+    pool, gate = AioPool(1), Gate()
+    pool.spawn_n(ready(1), callback)
+    waiting = pool.spawn_n(gate.job("waiting"))
+    await until(lambda: "callback" in gate.started)
+    await turns()
+    assert gate.started == ["callback"]
+    assert (pool.n_active, len(pool)) == (1, 2)
+    gate.open()
+    await waiting
+    await pool.join()
+    assert gate.highest == 1
+
+
+async def test_the_future_is_not_settled_before_the_callback_has_ended() -> None:
+    async def callback(res: object) -> str:
+        return await gate.job("callback")
+
+    pool, gate = AioPool(1), Gate()
+    future = pool.spawn_n(ready(1), callback)
+    await until(lambda: gate.active)
+    await turns()
+    assert not future.done()
+    gate.open()
+    assert await future == "callback"
+    await pool.join()
+
+
+async def test_a_callback_can_hand_in_jobs() -> None:
+    async def callback(res: int, err: object, ctx: Any) -> Any:
+        return pool.spawn_n(ready(res + 1))
+
+    pool = AioPool(1)
+    inner = await pool.exec(ready(1), callback)
+    assert await inner == 2
+    await pool.join()
+
+
+async def test_no_callback_is_the_same_as_none() -> None:
+    pool = AioPool(1)
+    assert await pool.exec(ready(1), None) == 1
+    assert await pool.map(ready, [1], None, "ctx") == [1]
+    await pool.join()
+
+
+async def test_a_callback_that_raises_cancelled_error_cancels_the_future() -> None:
+    async def callback(res: object) -> None:
+        raise asyncio.CancelledError
+
+    pool = AioPool(1)
+    future = pool.spawn_n(ready(1), callback)
+    await pool.join()
+    assert future.cancelled()
+    await assert_usable(pool)
+
+
+async def test_the_callback_of_a_job_that_cancelled_its_own_task_is_not_cancelled() -> None:
+    async def job() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return "result"
+
+    async def callback(res: object, err: object) -> str:
+        await turns()
+        return "callback"
+
+    pool = AioPool(1)
+    future = pool.spawn_n(job(), callback)
+    await pool.join()
+    assert future.result() == "callback"
+    await assert_usable(pool)

@@ -1,0 +1,233 @@
+"""KeyboardInterrupt, SystemExit and their like, raised in a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from asyncio_pool import AioPool, getres
+from helpers import Gate, HandIn, assert_usable, every_verb, fails, ready, run, until
+
+every_exit = pytest.mark.parametrize("exit_", [KeyboardInterrupt, SystemExit])
+
+
+def interrupted(
+    runner: asyncio.Runner,
+    exit_: type[BaseException],
+    hand_in: Callable[[AioPool], Awaitable[Any]],
+) -> AioPool:
+    """Assert that the loop raises what the job raised, then run it again to the end."""
+
+    async def main() -> None:
+        pools.append(AioPool(1))
+        await hand_in(pools[0])
+        await asyncio.Event().wait()
+
+    loop, pools = runner.get_loop(), list[AioPool]()
+    with pytest.raises(exit_):
+        run(loop, main())
+    run(loop, pools[0].join())
+    run(loop, assert_usable(pools[0]))
+    return pools[0]
+
+
+@every_exit
+def test_an_exit_is_stored_and_raised_through_the_loop_and_the_slot_is_given_back(
+    runner: asyncio.Runner, exit_: type[BaseException]
+) -> None:
+    async def hand_in(pool: AioPool) -> None:
+        futures.append(pool.spawn_n(fails(error)))
+        futures.append(pool.spawn_n(ready("behind")))
+
+    error, futures = exit_(), list[asyncio.Future[Any]]()
+    interrupted(runner, exit_, hand_in)
+    assert futures[0].exception() is error
+    assert futures[1].result() == "behind"
+
+
+@every_exit
+def test_an_exit_after_a_suspension_is_raised_through_the_loop_too(
+    runner: asyncio.Runner, exit_: type[BaseException]
+) -> None:
+    async def job() -> None:
+        await asyncio.sleep(0)
+        raise exit_
+
+    async def hand_in(pool: AioPool) -> None:
+        futures.append(await pool.spawn(job()))
+
+    futures: list[asyncio.Future[Any]] = []
+    interrupted(runner, exit_, hand_in)
+    assert isinstance(futures[0].exception(), exit_)
+
+
+@every_exit
+def test_nobody_goes_on_between_an_exit_and_its_way_through_the_loop(
+    exit_: type[BaseException],
+) -> None:
+    async def hand_in(pool: AioPool) -> None:
+        future = pool.spawn_n(fails(exit_()))
+        future.add_done_callback(lambda _: went_on.append("a done callback"))
+        await pool.join()
+        went_on.append("the joiner")
+        assert isinstance(future.exception(), exit_)
+
+    async def main() -> None:
+        await hand_in(AioPool(1))
+
+    # Not on uvloop, which turns once more before it raises, for tasks of its own too.
+    went_on: list[str] = []
+    with asyncio.Runner() as runner:
+        with pytest.raises(exit_):
+            run(runner.get_loop(), main())
+        assert went_on == []
+        run(runner.get_loop(), until(lambda: len(went_on) == 2))
+
+
+@every_exit
+def test_no_callback_runs_after_an_exit(runner: asyncio.Runner, exit_: type[BaseException]) -> None:
+    async def callback(res: object) -> None:
+        called.append(res)
+
+    async def hand_in(pool: AioPool) -> None:
+        futures.append(pool.spawn_n(fails(exit_()), callback))
+
+    called: list[object] = []
+    futures: list[asyncio.Future[Any]] = []
+    interrupted(runner, exit_, hand_in)
+    assert called == []
+    assert isinstance(futures[0].exception(), exit_)
+
+
+@every_exit
+def test_an_exit_in_a_callback_is_stored_and_raised_through_the_loop(
+    runner: asyncio.Runner, exit_: type[BaseException]
+) -> None:
+    async def callback(res: object) -> None:
+        raise exit_
+
+    async def hand_in(pool: AioPool) -> None:
+        futures.append(pool.spawn_n(ready(1), callback))
+
+    futures: list[asyncio.Future[Any]] = []
+    interrupted(runner, exit_, hand_in)
+    assert isinstance(futures[0].exception(), exit_)
+
+
+@every_exit
+def test_a_map_goes_on_after_an_exit_in_one_of_its_jobs(
+    runner: asyncio.Runner, exit_: type[BaseException]
+) -> None:
+    async def job(item: int) -> int:
+        if item == 1:
+            raise exit_
+        return item
+
+    async def hand_in(pool: AioPool) -> None:
+        mappings.append(asyncio.ensure_future(pool.map(job, range(4))))
+
+    mappings: list[asyncio.Future[list[Any]]] = []
+    interrupted(runner, exit_, hand_in)
+    results = run(runner.get_loop(), mappings[0])
+    assert isinstance(results[1], exit_)
+    assert [results[0], *results[2:]] == [0, 2, 3]
+
+
+class Unusual(BaseException):
+    pass
+
+
+@every_verb
+async def test_any_other_base_exception_is_only_stored(hand_in: HandIn) -> None:
+    pool, error = AioPool(1), Unusual()
+    with pytest.raises(Unusual) as raised:
+        await hand_in(pool, lambda: fails(error))
+    assert raised.value is error
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_generator_exit_is_stored_like_any_other_error() -> None:
+    pool, error = AioPool(1), GeneratorExit()
+    future = pool.spawn_n(fails(error))
+    await pool.join()
+    assert future.exception() is error
+    assert await pool.map(fails, [error]) == [error]
+    await assert_usable(pool)
+
+
+async def test_the_callback_runs_after_any_other_base_exception() -> None:
+    async def callback(res: object, err: Any) -> Any:
+        return err[0]
+
+    pool, error = AioPool(1), Unusual()
+    assert await pool.exec(fails(error), callback) is error
+    await pool.join()
+
+
+async def test_getres_gives_any_base_exception_as_a_result() -> None:
+    pool, error = AioPool(1), Unusual()
+    assert await pool.map(fails, [error], get_result=getres.pair) == [(None, error)]
+    await pool.join()
+
+
+async def test_an_error_nobody_reads_is_reported_as_asyncio_reports_it(
+    loop_errors: list[dict[str, Any]],
+) -> None:
+    pool, error = AioPool(1), LookupError("nobody reads it")
+    pool.spawn_n(fails(error))
+    await pool.join()
+    await until(lambda: loop_errors)
+    [context] = loop_errors
+    assert context["exception"] is error
+    assert "never retrieved" in context["message"]
+    loop_errors.clear()
+
+
+@every_verb
+async def test_an_error_that_was_read_is_not_reported(hand_in: HandIn) -> None:
+    pool = AioPool(1)
+    with pytest.raises(LookupError):
+        await hand_in(pool, lambda: fails(LookupError()))
+    await pool.join()
+
+
+async def test_results_that_map_took_are_not_reported() -> None:
+    pool = AioPool(1)
+    assert len(await pool.map(fails, [LookupError(), Unusual()])) == 2
+    await pool.join()
+
+
+async def test_the_traceback_of_an_error_shows_the_frames_of_the_job() -> None:
+    async def the_job_that_fails() -> None:
+        await gate.job()
+        raise LookupError
+
+    pool, gate = AioPool(1), Gate()
+    gate.open()
+    with pytest.raises(LookupError) as raised:
+        await pool.exec(the_job_that_fails())
+    assert "the_job_that_fails" in [entry.name for entry in raised.traceback]
+    await pool.join()
+
+
+@every_exit
+def test_an_exit_out_of_fn_is_raised_through_the_loop_and_loses_no_slot(
+    runner: asyncio.Runner, exit_: type[BaseException]
+) -> None:
+    def fn(item: int) -> Any:
+        if item == 1:
+            raise exit_
+        return ready(item)
+
+    async def hand_in(pool: AioPool) -> None:
+        mappings.append(asyncio.ensure_future(pool.map(fn, range(3))))
+
+    mappings: list[asyncio.Future[list[Any]]] = []
+    interrupted(runner, exit_, hand_in)
+    results = run(runner.get_loop(), mappings[0])
+    assert isinstance(results[1], exit_)
+    assert [results[0], results[2]] == [0, 2]

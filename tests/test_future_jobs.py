@@ -1,0 +1,107 @@
+"""A future may be a job: the job waits for it in its slot."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from asyncio_pool import AioPool
+from helpers import Gate, add_one, assert_usable, turns
+
+
+def new_future() -> asyncio.Future[Any]:
+    return asyncio.get_running_loop().create_future()
+
+
+async def test_the_job_gives_the_result_of_the_future() -> None:
+    pool, inner = AioPool(1), new_future()
+    future = pool.spawn_n(inner)
+    await turns()
+    assert not future.done()
+    assert pool.n_active == 1
+    inner.set_result(5)
+    assert await future == 5
+    await pool.join()
+
+
+async def test_the_job_gives_the_error_of_the_future() -> None:
+    pool, inner, error = AioPool(1), new_future(), LookupError()
+    future = pool.spawn_n(inner)
+    await turns()
+    inner.set_exception(error)
+    await pool.join()
+    assert future.exception() is error
+    await assert_usable(pool)
+
+
+async def test_a_task_can_be_a_job() -> None:
+    pool = AioPool(1)
+    assert await pool.exec(asyncio.create_task(add_one(1))) == 2
+    await pool.join()
+
+
+async def test_a_future_that_is_done_already_can_be_a_job() -> None:
+    pool, inner = AioPool(1), new_future()
+    inner.set_result(5)
+    assert await pool.exec(inner) == 5
+    assert await (await pool.spawn(inner)) == 5
+    await pool.join()
+
+
+async def test_the_job_holds_a_slot_while_it_waits_for_the_future() -> None:
+    pool, gate, inner = AioPool(1), Gate(), new_future()
+    pool.spawn_n(inner)
+    waiting = pool.spawn_n(gate.job())
+    gate.open()
+    await turns()
+    assert gate.started == []
+    inner.set_result(None)
+    await waiting
+    await pool.join()
+
+
+async def test_the_future_of_one_pool_can_be_a_job_of_another() -> None:
+    first, second = AioPool(1), AioPool(1)
+    assert await second.exec(first.spawn_n(add_one(1)), add_one) == 3
+    await first.join()
+    await second.join()
+
+
+async def test_cancelling_the_active_job_cancels_the_future() -> None:
+    pool, inner = AioPool(1), new_future()
+    future = pool.spawn_n(inner)
+    await turns()
+    assert (await pool.cancel(future))[0] == 1
+    assert future.cancelled()
+    assert inner.cancelled()
+    await assert_usable(pool)
+
+
+async def test_cancelling_the_waiting_job_cancels_the_future() -> None:
+    pool, gate, inner = AioPool(1), Gate(), new_future()
+    pool.spawn_n(gate.job())
+    future = pool.spawn_n(inner)
+    await turns()
+    assert (await pool.cancel(future))[0] == 1
+    assert future.cancelled()
+    assert inner.cancelled()
+    gate.open()
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_future_that_is_cancelled_cancels_its_job() -> None:
+    pool, inner = AioPool(1), new_future()
+    future = pool.spawn_n(inner)
+    await turns()
+    inner.cancel()
+    await pool.join()
+    assert future.cancelled()
+    await assert_usable(pool)
+
+
+async def test_map_takes_futures_from_fn() -> None:
+    pool = AioPool(2)
+    results = await pool.map(lambda n: asyncio.ensure_future(add_one(n)), range(5))
+    assert results == [1, 2, 3, 4, 5]
+    await pool.join()

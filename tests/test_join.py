@@ -1,0 +1,293 @@
+"""join, and the end of an ``async with`` block."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from asyncio_pool import AioPool
+from helpers import Gate, add_one, assert_usable, at_once, fails, ready, turns, until
+
+
+async def test_join_of_an_empty_pool_returns_true_at_once() -> None:
+    assert at_once(AioPool(1).join()) is True
+
+
+async def test_join_returns_true_when_nobody_waits_and_nothing_is_active() -> None:
+    pool, gate = AioPool(1), Gate()
+    futures = pool.map_n(gate.job, range(3))
+    joined = asyncio.create_task(pool.join())
+    for name in range(3):
+        await turns()
+        assert not joined.done()
+        gate.let(name)
+    assert await joined is True
+    assert pool.is_empty
+    assert all(future.done() for future in futures)
+
+
+async def test_all_results_can_be_read_when_join_returns() -> None:
+    async def callback(res: int) -> int:
+        await turns()
+        return res
+
+    pool = AioPool(3)
+    futures = [*pool.map_n(add_one, range(10)), *pool.map_n(add_one, range(10), callback)]
+    futures += [await pool.spawn(add_one(n), callback) for n in range(10)]
+    await pool.join()
+    assert [future.result() for future in futures] == 3 * list(range(1, 11))
+
+
+async def test_any_number_of_tasks_can_join() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.map_n(gate.job, range(3))
+    joiners = [asyncio.create_task(pool.join()) for _ in range(10)]
+    await turns()
+    assert not any(joiner.done() for joiner in joiners)
+    gate.open()
+    assert await asyncio.gather(*joiners) == [True] * 10
+
+
+async def test_a_cancelled_joiner_disturbs_neither_jobs_nor_other_joiners() -> None:
+    pool, gate = AioPool(1), Gate()
+    future = pool.spawn_n(gate.job("result"))
+    first, second = (asyncio.create_task(pool.join()) for _ in range(2))
+    await turns()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert not second.done()
+    gate.open()
+    assert await second is True
+    assert future.result() == "result"
+
+
+async def test_join_waits_for_jobs_handed_in_meanwhile() -> None:
+    async def job(left: int) -> None:
+        ended.append(left)
+        if left:
+            pool.spawn_n(job(left - 1))
+
+    pool, ended = AioPool(1), []
+    pool.spawn_n(job(5))
+    assert await pool.join() is True
+    assert ended == [5, 4, 3, 2, 1, 0]
+
+
+async def test_join_waits_for_the_callbacks() -> None:
+    async def callback(res: object) -> None:
+        await gate.job("callback")
+
+    pool, gate = AioPool(1), Gate()
+    pool.spawn_n(ready(1), callback)
+    joined = asyncio.create_task(pool.join())
+    await until(lambda: gate.active)
+    await turns()
+    assert not joined.done()
+    gate.open()
+    assert await joined is True
+
+
+async def test_join_waits_for_a_blocked_spawn_and_its_job() -> None:
+    pool, gate = AioPool(1), Gate()
+    await pool.spawn(gate.job("active"))
+    blocked = asyncio.create_task(pool.spawn(gate.job("blocked")))
+    await turns()
+    joined = asyncio.create_task(pool.join())
+    gate.let("active")
+    await until(lambda: "blocked" in gate.started)
+    await turns()
+    assert not joined.done()
+    gate.open()
+    assert await joined is True
+    assert await (await blocked) == "blocked"
+
+
+async def test_join_waits_for_a_running_map() -> None:
+    pool, gate = AioPool(2), Gate()
+    mapping = asyncio.create_task(pool.map(gate.job, range(10)))
+    await until(lambda: gate.active == 2)
+    joined = asyncio.create_task(pool.join())
+    for name in range(9):
+        gate.let(name)
+        await turns()
+        assert not joined.done()
+    gate.open()
+    assert await joined is True
+    assert sorted(gate.ended) == list(range(10))
+    assert await mapping == list(range(10))
+
+
+async def test_join_returns_when_the_last_job_was_cancelled() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.map_n(gate.job, range(3))
+    await turns()
+    joined = asyncio.create_task(pool.join())
+    await turns()
+    await pool.cancel()
+    assert await joined is True
+
+
+async def test_join_returns_when_the_last_waiting_future_was_cancelled() -> None:
+    pool, gate = AioPool(1), Gate()
+    active, waiting = pool.map_n(gate.job, range(2))
+    await turns()
+    joined = asyncio.create_task(pool.join())
+    gate.let(0)
+    waiting.cancel()
+    assert await joined is True
+    assert active.result() == 0
+    assert gate.started == [0]
+
+
+async def test_a_pool_can_be_joined_again_and_again() -> None:
+    pool = AioPool(2)
+    for round_ in range(3):
+        futures = pool.map_n(add_one, range(round_, round_ + 5))
+        assert await pool.join() is True
+        assert all(future.done() for future in futures)
+    await assert_usable(pool)
+
+
+async def test_join_inside_a_job_never_returns_and_warns_about_it() -> None:
+    async def job() -> None:
+        gate.started.append("job")
+        await pool.join()
+        gate.ended.append("job")
+
+    pool, gate = AioPool(1), Gate()
+    with pytest.warns(RuntimeWarning, match="join"):
+        future = pool.spawn_n(job())
+        await until(lambda: gate.started)
+        await turns(10)
+    assert gate.ended == []
+    assert (await pool.cancel(future))[0] == 1
+    await assert_usable(pool)
+
+
+async def test_join_inside_a_callback_warns_too() -> None:
+    async def callback(res: object) -> None:
+        await pool.join()
+
+    pool = AioPool(1)
+    with pytest.warns(RuntimeWarning, match="join"):
+        future = pool.spawn_n(ready(1), callback)
+        await turns(10)
+    assert not future.done()
+    await pool.cancel()
+    await assert_usable(pool)
+
+
+async def test_a_job_may_join_another_pool() -> None:
+    async def job() -> bool:
+        other.spawn_n(ready(1))
+        return await other.join()
+
+    pool, other = AioPool(1), AioPool(1)
+    assert await pool.exec(job()) is True
+    await pool.join()
+
+
+async def test_a_task_that_a_job_started_may_join_the_pool() -> None:
+    async def job() -> None:
+        joiners.append(asyncio.create_task(pool.join()))
+
+    pool, joiners = AioPool(1), []
+    pool.spawn_n(job())
+    await pool.join()
+    assert await joiners[0] is True
+
+
+async def test_async_with_gives_the_pool_and_joins_it_at_the_exit() -> None:
+    pool = AioPool(2)
+    async with pool as entered:
+        assert entered is pool
+        futures = pool.map_n(add_one, range(5))
+    assert [future.result() for future in futures] == [1, 2, 3, 4, 5]
+    await assert_usable(pool)
+
+
+async def test_async_with_joins_also_when_the_block_raises() -> None:
+    with pytest.raises(LookupError):
+        async with AioPool(2) as pool:
+            futures = pool.map_n(add_one, range(5))
+            raise LookupError
+    assert [future.result() for future in futures] == [1, 2, 3, 4, 5]
+    await assert_usable(pool)
+
+
+async def test_a_failed_job_does_not_fail_the_async_with_block() -> None:
+    async with AioPool(2) as pool:
+        future = pool.spawn_n(fails(LookupError()))
+    assert isinstance(future.exception(), LookupError)
+
+
+async def test_async_with_waits_for_the_map_that_another_task_awaits() -> None:
+    async with AioPool(2) as pool:
+        mapping = asyncio.create_task(pool.map(add_one, range(10)))
+        await turns(1)
+    assert await mapping == list(range(1, 11))
+
+
+async def test_a_cancelled_async_with_block_cancels_the_jobs_and_waits_for_them() -> None:
+    async def job(name: int) -> None:
+        try:
+            await gate.job(name)
+        finally:
+            await gate.job("cleaning up")
+
+    async def block() -> None:
+        async with AioPool(2) as pool:
+            pools.append(pool)
+            pool.map_n(job, range(5))
+            await asyncio.Event().wait()
+
+    gate, pools = Gate(), []
+    task = asyncio.create_task(block())
+    await until(lambda: gate.active == 2)
+    task.cancel()
+    await until(lambda: gate.started.count("cleaning up") == 2)
+    await turns()
+    assert not task.done()
+    gate.open()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert gate.started == [0, 1, "cleaning up", "cleaning up"]
+    assert gate.cancelled == [0, 1]
+    await assert_usable(pools[0])
+
+
+async def test_an_async_with_block_that_is_cancelled_while_it_joins_cancels_the_jobs() -> None:
+    async def block() -> None:
+        async with AioPool(2) as pool:
+            pools.append(pool)
+            pool.map_n(gate.job, range(5))
+
+    gate, pools = Gate(), []
+    task = asyncio.create_task(block())
+    await until(lambda: gate.active == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert gate.cancelled == gate.started == [0, 1]
+    await assert_usable(pools[0])
+
+
+async def test_an_async_with_block_that_times_out_cancels_the_jobs() -> None:
+    gate = Gate()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0), AioPool(2) as pool:
+            pool.map_n(gate.job, range(5))
+            await asyncio.Event().wait()
+    assert gate.active == 0
+    await assert_usable(pool)
+
+
+async def test_an_async_with_block_that_catches_a_cancellation_inside_goes_on() -> None:
+    async with AioPool(2) as pool:
+        future = pool.spawn_n(ready(1))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.Event().wait()
+    assert future.result() == 1
