@@ -1,11 +1,11 @@
 //! An active job: it has a slot and a task, and is told by its coroutine how it went.
 
 use aiopool_core::Slot;
-use pyo3::exceptions::PyGeneratorExit;
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::{PyBaseException, PyGeneratorExit};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTraceback;
 
 use crate::event_loop::EventLoop;
 use crate::guarded::Guarded;
@@ -354,12 +354,13 @@ fn call_back<'py>(
 /// own coroutine in `_job.py`, which tells the user nothing.
 fn forget_own_frame(error: &Bound<'_, PyAny>) {
     let py = error.py();
-    // Not by its attributes, which an exception may refuse.
-    let error = PyErr::from_value(error.clone());
-    let Some(traceback) = error.traceback(py) else {
+    let Some(traceback) = PyErr::from_value(error.clone()).traceback(py) else {
         return;
     };
-    let inner = traceback.getattr(intern!(py, "tb_next"));
-    let inner = inner.and_then(|inner| Ok(inner.cast_into::<PyTraceback>()?));
-    error.set_traceback(py, inner.ok());
+    // Not by the attributes of the error itself, which it may refuse.
+    let base = PyBaseException::type_object(py);
+    let forgotten = traceback
+        .getattr(intern!(py, "tb_next"))
+        .and_then(|inner| base.call_method1(intern!(py, "with_traceback"), (error, inner)));
+    python::report(py, forgotten.map(drop), error);
 }
