@@ -1,0 +1,61 @@
+"""What a waiting job costs: the peak memory of a process with a million of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+on_linux = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="memory is read from the /proc of Linux"
+)
+
+SETUP = """
+import asyncio
+from asyncio_pool import AioPool
+
+JOBS = 1_000_000
+
+def memory(name):
+    with open("/proc/self/status") as status:
+        [line] = [line for line in status if line.startswith(name)]
+    return int(line.split()[1]) * 1024
+
+async def job(item):
+    return item
+"""
+
+
+def measured(script: str) -> float:
+    """What a script prints that runs in a process of its own, after the setup above."""
+    command = [sys.executable, "-c", SETUP + textwrap.dedent(script)]
+    return float(subprocess.check_output(command, timeout=300))
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("most", "hand_in"),
+    [
+        pytest.param(480, "for _ in range(JOBS): pool.spawn_n(job(0))", id="spawn_n"),
+        pytest.param(100, "results = await pool.map(job, range(JOBS))", id="map"),
+        pytest.param(160, "async for _ in pool.itermap(job, range(JOBS)): pass", id="itermap"),
+    ],
+)
+def test_the_peak_memory_of_a_million_jobs_is_bounded(most: int, hand_in: str) -> None:
+    """In bytes a job: with its coroutine and its future, or its item and its place among the results."""
+    per_job = measured(
+        f"""
+        async def main():
+            pool = AioPool(1_000)
+            idle = memory("VmHWM")
+            {hand_in}
+            await pool.join()
+            print((memory("VmHWM") - idle) / JOBS)
+
+        asyncio.run(main())
+        """
+    )
+    assert per_job <= most
