@@ -45,7 +45,7 @@ def measured(script: str) -> float:
     ],
 )
 def test_the_peak_memory_of_a_million_jobs_is_bounded(most: int, hand_in: str) -> None:
-    """In bytes a job: with its coroutine and its future, or its item and its place among the results."""
+    """In bytes a job: its coroutine and its future, or its item and its place among the results."""
     per_job = measured(
         f"""
         async def main():

@@ -88,7 +88,7 @@ class HandIn:
     def made(self, item: int) -> Any:
         return self.watch(self.job(item))
 
-    def arguments(self, item: int) -> tuple[Any, Callback, Thing]:
+    def arguments(self, item: int) -> tuple[Any, Any, Thing]:
         variable.set(self.watch(Thing()))
         return self.made(item), self.cb, self.watch(Thing())
 
@@ -172,6 +172,8 @@ def test_nothing_is_left_of_jobs_that_return_or_raise(
 def test_nothing_is_left_of_jobs_that_are_cancelled(
     watch: Watch, verb: str, active: int, calls_back: bool
 ) -> None:
+    begun = 0
+
     async def job(item: int) -> None:
         nonlocal begun
         begun += 1
@@ -202,7 +204,6 @@ def test_nothing_is_left_of_jobs_that_are_cancelled(
         await turns()
         watch.assert_nothing_is_left()
 
-    begun = 0
     asyncio.run(main())
 
 
