@@ -39,7 +39,8 @@ async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
         error = raised
     # Others are started in here, so not inside `except`: their errors have nothing to do with it.
     callback = job.returned(result) if error is None else job.failed(error)
-    del result, error
+    # From 3.12 on the frames of an error lead to this one: it is to keep nothing alive.
+    del job, awaitable, result, error
     if callback is not None:
         await callback
 
@@ -52,7 +53,7 @@ async def call_back(
     error: BaseException | None,
 ) -> None:
     """Runs the callback of a job in the slot and the task of the job."""
-    run, outcome, failure = False, None, None
+    run, awaitable, outcome, failure = False, None, None, None
     try:
         await _forget_cancellation()
         awaitable = _call(function, ctx, result, error)
@@ -60,11 +61,11 @@ async def call_back(
         outcome = await awaitable
     except BaseException as raised:
         failure = raised
-    del result, error
     if failure is None:
         job.callback_returned(outcome)
     else:
         job.callback_failed(failure, run)
+    del job, function, ctx, result, error, awaitable, outcome, failure  # as above
 
 
 def raise_(error: BaseException) -> NoReturn:
