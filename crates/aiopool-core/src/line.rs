@@ -1,11 +1,13 @@
 //! The line: first in, first out, and anybody may step out of the middle.
 
 use alloc::vec::Vec;
+use core::fmt;
 use core::iter::FusedIterator;
 use core::num::NonZeroU32;
 
 /// A place in the line. It stays valid until its holder leaves the line; afterwards it names
-/// nobody, even if the storage of the place has been used again.
+/// nobody, even if the storage of the place has been used again. It is printed as a number that
+/// counts the places given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     index: u32,
@@ -46,6 +48,12 @@ pub struct Drain<T> {
     places: Vec<Place<T>>,
     head: u32,
     left: usize,
+}
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serial.fmt(f)
+    }
 }
 
 impl<T> Line<T> {

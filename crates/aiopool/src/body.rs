@@ -1,0 +1,205 @@
+//! How a job is run: polled, stopped and dropped, with each panic caught.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use crate::error::JobError;
+use crate::foreign::{discard, guarded};
+
+/// A job that is run. Once one of its methods has told the end, everything foreign in it has been
+/// dropped, and none of them is called again.
+pub trait Body: Send + 'static {
+    type Output: Send + 'static;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Output, JobError>>;
+
+    /// Drops the future that runs. `None` if a callback runs now instead, and has to be polled.
+    fn stop(self: Pin<&mut Self>) -> Option<Result<Self::Output, JobError>>;
+
+    /// Drops everything. Nothing more is run.
+    fn give_up(self: Pin<&mut Self>) -> JobError;
+
+    /// How many futures of this job have begun: itself and its callback.
+    fn begun(&self) -> u64;
+}
+
+pin_project! {
+    /// A future whose panics, in poll and in drop, become errors.
+    pub struct Caught<F> {
+        #[pin]
+        future: Option<F>,
+        begun: bool,
+    }
+}
+
+pin_project! {
+    /// A future, then its callback.
+    #[project = CaughtWithCallbackProjection]
+    pub enum CaughtWithCallback<F, C, G> {
+        Job {
+            #[pin]
+            job: Caught<F>,
+            callback: Option<C>,
+        },
+        Callback {
+            #[pin]
+            callback: Caught<G>,
+            before: u64,
+        },
+    }
+}
+
+impl<F> Caught<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self {
+            future: Some(future),
+            begun: false,
+        }
+    }
+
+    /// Drops the future and gives `result`, or the panic of the drop if `result` is not one.
+    fn end<T>(self: Pin<&mut Self>, result: Result<T, JobError>) -> Result<T, JobError> {
+        match guarded(|| self.project().future.set(None)) {
+            Ok(()) => result,
+            Err(payload) if matches!(result, Err(JobError::Panicked(_))) => {
+                discard(payload);
+                result
+            }
+            Err(payload) => {
+                discard(result);
+                Err(JobError::panicked(payload))
+            }
+        }
+    }
+}
+
+impl<F: Future> Caught<F> {
+    fn cancel(self: Pin<&mut Self>) -> Result<F::Output, JobError> {
+        self.end(Err(JobError::Cancelled))
+    }
+}
+
+impl<F> Body for Caught<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, JobError>> {
+        let this = self.as_mut().project();
+        *this.begun = true;
+        let Some(future) = this.future.as_pin_mut() else {
+            unreachable!("a job is polled after its end");
+        };
+        let result = match guarded(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(JobError::panicked(payload)),
+        };
+        Poll::Ready(self.end(result))
+    }
+
+    fn stop(self: Pin<&mut Self>) -> Option<Result<F::Output, JobError>> {
+        Some(self.cancel())
+    }
+
+    fn give_up(self: Pin<&mut Self>) -> JobError {
+        self.end::<()>(Err(JobError::Cancelled))
+            .err()
+            .unwrap_or(JobError::Cancelled)
+    }
+
+    fn begun(&self) -> u64 {
+        self.begun.into()
+    }
+}
+
+impl<F, C, G> CaughtWithCallback<F, C, G>
+where
+    F: Future,
+    C: FnOnce(Result<F::Output, JobError>) -> G,
+    G: Future,
+{
+    pub(crate) fn new(future: F, callback: C) -> Self {
+        Self::Job {
+            job: Caught::new(future),
+            callback: Some(callback),
+        }
+    }
+
+    /// Calls the callback with the result of the job. The error is what the call panicked with.
+    fn call_back(
+        mut self: Pin<&mut Self>,
+        result: Result<F::Output, JobError>,
+    ) -> Result<(), JobError> {
+        let CaughtWithCallbackProjection::Job { job, callback } = self.as_mut().project() else {
+            unreachable!("a callback has no callback");
+        };
+        let before = job.begun.into();
+        let Some(callback) = callback.take() else {
+            unreachable!("a callback is called twice");
+        };
+        let callback = guarded(|| callback(result)).map_err(JobError::panicked)?;
+        self.set(Self::Callback {
+            callback: Caught::new(callback),
+            before,
+        });
+        Ok(())
+    }
+}
+
+impl<F, C, G> Body for CaughtWithCallback<F, C, G>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    C: FnOnce(Result<F::Output, JobError>) -> G + Send + 'static,
+    G: Future + Send + 'static,
+    G::Output: Send + 'static,
+{
+    type Output = G::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<G::Output, JobError>> {
+        loop {
+            match self.as_mut().project() {
+                CaughtWithCallbackProjection::Job { job, .. } => {
+                    let result = ready!(job.poll(cx));
+                    self.as_mut().call_back(result)?;
+                }
+                CaughtWithCallbackProjection::Callback { callback, .. } => {
+                    return callback.poll(cx);
+                }
+            }
+        }
+    }
+
+    fn stop(mut self: Pin<&mut Self>) -> Option<Result<G::Output, JobError>> {
+        match self.as_mut().project() {
+            CaughtWithCallbackProjection::Job { job, .. } => {
+                let result = job.cancel();
+                self.call_back(result).err().map(Err)
+            }
+            CaughtWithCallbackProjection::Callback { callback, .. } => callback.stop(),
+        }
+    }
+
+    fn give_up(self: Pin<&mut Self>) -> JobError {
+        match self.project() {
+            CaughtWithCallbackProjection::Job { job, callback } => {
+                let error = job.give_up();
+                discard(callback.take());
+                error
+            }
+            CaughtWithCallbackProjection::Callback { callback, .. } => callback.give_up(),
+        }
+    }
+
+    fn begun(&self) -> u64 {
+        match self {
+            Self::Job { job, .. } => job.begun.into(),
+            Self::Callback { callback, before } => before + u64::from(callback.begun),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a job has no result.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Mutex;
+
+use crate::foreign::Payload;
+
+/// Why a job has no result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The job, or its callback, panicked: while it was polled, or when it was dropped.
+    Panicked(Panic),
+    /// The job was cancelled, or its runtime was shut down, before it had ended.
+    Cancelled,
+}
+
+/// What a job panicked with.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use aiopool::{JobError, Pool};
+///
+/// let pool = Pool::new(4);
+/// match pool.exec(async { panic!("no such page") }).await {
+///     Err(JobError::Panicked(panic)) => assert_eq!(panic.message(), Some("no such page")),
+///     other => unreachable!("{other:?}"),
+/// }
+/// # }
+/// ```
+pub struct Panic(Box<Caught>);
+
+struct Caught {
+    message: Option<Box<str>>,
+    /// In a mutex so that the error is `Sync`, which error reporters ask for; it is never locked.
+    payload: Mutex<Payload>,
+}
+
+impl JobError {
+    pub(crate) fn panicked(payload: Payload) -> Self {
+        let message = match payload.downcast_ref::<&'static str>() {
+            Some(message) => Some(Box::from(*message)),
+            None => payload
+                .downcast_ref::<String>()
+                .map(|message| Box::from(message.as_str())),
+        };
+        let payload = Mutex::new(payload);
+        Self::Panicked(Panic(Box::new(Caught { message, payload })))
+    }
+
+    /// Whether the job panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// Whether the job was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled)
+    }
+}
+
+impl Panic {
+    /// The message, if the panic was raised with one, as `panic!` does.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+
+    /// What the panic was raised with, as [`std::panic::catch_unwind`] gives it.
+    #[must_use]
+    pub fn into_payload(self) -> Box<dyn std::any::Any + Send> {
+        self.0
+            .payload
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Goes on panicking where the job left off.
+    ///
+    /// # Panics
+    ///
+    /// Always, with the job's payload.
+    pub fn resume(self) -> ! {
+        resume_unwind(self.into_payload())
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic").field(&self.message()).finish()
+    }
+}
+
+impl fmt::Display for JobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => match panic.message() {
+                Some(message) => write!(f, "the job panicked: {message}"),
+                None => f.write_str("the job panicked"),
+            },
+            Self::Cancelled => f.write_str("the job was cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for JobError {}

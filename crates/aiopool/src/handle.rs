@@ -1,0 +1,178 @@
+//! A job as its owner outside the pool holds it.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use aiopool_core::Ticket;
+
+use crate::cell::Seen;
+use crate::error::JobError;
+use crate::foreign::wake;
+use crate::line::Shared;
+use crate::runtime::poll_proceed;
+
+/// The right to wait for the result of a job, and to cancel it.
+///
+/// Dropping a handle detaches the job: it runs on, and its result is dropped. To stop a job, call
+/// [`cancel`](Self::cancel).
+///
+/// # Returns
+///
+/// As a future it gives the result of the job, or of its callback if it has one, or the
+/// [`JobError`] that took its place.
+///
+/// # Panics
+///
+/// If it is polled after it has given the result.
+///
+/// # Cancel safety
+///
+/// It may be polled by reference (`&mut handle`) and given up at any moment: the result stays in
+/// the handle.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let pool = aiopool::Pool::new(2);
+/// let handle = pool.spawn_n(async { 6 * 7 });
+/// assert_eq!(handle.await.unwrap(), 42);
+/// # }
+/// ```
+#[must_use = "dropping a handle detaches the job, whose result is then lost; say so with `drop`"]
+pub struct JobHandle<T> {
+    job: Arc<dyn Seen<T>>,
+    shared: Arc<Shared>,
+    ticket: Ticket,
+}
+
+/// Names a job among all of its pool. It is printed as a number, which comes again after 2^32 jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobId(Ticket);
+
+impl<T> JobHandle<T> {
+    pub(crate) fn new(job: Arc<dyn Seen<T>>, shared: Arc<Shared>, ticket: Ticket) -> Self {
+        Self {
+            job,
+            shared,
+            ticket,
+        }
+    }
+
+    /// Asks the job to stop.
+    ///
+    /// A job that waits is taken out of the line: its future is dropped unrun inside this call, and
+    /// its callback is not called. A job that is active is stopped at its next `await`; its future
+    /// has been dropped when the handle gives a result. Its callback, if it has one, is then run
+    /// with [`JobError::Cancelled`]; cancelling the job again cancels the callback.
+    ///
+    /// # Returns
+    ///
+    /// Whether there was something to cancel: `false` once the job has ended. A job may still
+    /// come to its end by itself before it is stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let handle = pool.spawn_n(std::future::pending::<()>());
+    /// assert!(handle.cancel());
+    /// assert!(handle.await.unwrap_err().is_cancelled());
+    /// # }
+    /// ```
+    // The result may be ignored: who cancels mostly only wants the job to be gone.
+    #[allow(clippy::must_use_candidate)]
+    pub fn cancel(&self) -> bool {
+        self.shared
+            .stop(self.ticket, || self.job.worker().load(Ordering::Relaxed))
+    }
+
+    /// Whether the job has ended and its result can be read, or has been.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.job.outcome().is_settled()
+    }
+
+    /// The name of the job.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        JobId(self.ticket)
+    }
+
+    pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
+    /// Waits for the start of a job whose submitter is blocked. The worker wakes it.
+    pub(crate) fn poll_started(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.shared.is_waiting(self.ticket) {
+            return Poll::Ready(());
+        }
+        // Registered first, looked once more then: a start in between would wake nobody.
+        if self.job.outcome().poll_settled(cx).is_ready() || !self.shared.is_waiting(self.ticket) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Waits for the end, and tells whether a cancellation brought it.
+    pub(crate) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.job.outcome().poll_settled(cx)
+    }
+
+    /// The result, once the job is settled.
+    pub(crate) fn take(&self) -> Option<Result<T, JobError>> {
+        self.job.outcome().take()
+    }
+
+    /// Takes the job out of the line, if it is still there.
+    pub(crate) fn withdraw(&self) {
+        if let Some(waiter) = self.shared.withdraw(self.ticket) {
+            wake(waiter.give_up().waker);
+        }
+    }
+}
+
+impl<T> Future for JobHandle<T> {
+    type Output = Result<T, JobError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A task that awaits many jobs, all of them settled, has to yield now and then.
+        let budget = ready!(poll_proceed(cx));
+        ready!(self.poll_settled(cx));
+        budget.made_progress();
+        self.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<T> Drop for JobHandle<T> {
+    fn drop(&mut self) {
+        self.job.outcome().detach();
+    }
+}
+
+// A panic cannot leave a job half settled: `catch_unwind` is where such panics end.
+impl<T> UnwindSafe for JobHandle<T> {}
+impl<T> RefUnwindSafe for JobHandle<T> {}
+
+impl<T> fmt::Debug for JobHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobHandle")
+            .field("id", &self.id())
+            .field("is_finished", &self.job.outcome().try_is_settled())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

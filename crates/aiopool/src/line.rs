@@ -1,0 +1,110 @@
+//! What a pool knows under its one lock: the core with all who wait, and the workers.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::task::Waker;
+
+use aiopool_core::{Admission, Ticket};
+use slab::Slab;
+
+use crate::cell::Owner;
+use crate::runtime::Handle;
+use crate::source::Source;
+use crate::sync::{Mutex, MutexGuard};
+use crate::worker::Entry;
+
+/// The inside of a pool.
+pub(crate) struct Shared {
+    pub(crate) size: NonZeroUsize,
+    pub(crate) state: Mutex<State>,
+}
+
+/// The state of a pool. Nothing foreign is called, cloned or dropped under its lock.
+pub(crate) struct State {
+    pub(crate) admission: Admission<Waiter, Waker>,
+    /// One for each slot that is held.
+    pub(crate) workers: Slab<Entry>,
+    /// The sources of running maps and streams, with their places while they stand in the line. A
+    /// source that is not here has been abandoned.
+    pub(crate) sources: BTreeMap<u64, Option<Ticket>>,
+    pub(crate) next_source: u64,
+    /// Whether somebody starts those who are admitted.
+    pub(crate) starting: bool,
+    pub(crate) executed: u64,
+}
+
+/// What stands in the line.
+pub(crate) enum Waiter {
+    Job(Owner),
+    /// The job of a blocked `spawn`, whose caller is to be told that it starts.
+    Blocked(Owner),
+    /// A running map or stream, for its next item.
+    Source(Box<Source>),
+}
+
+impl Shared {
+    pub(crate) fn new(size: NonZeroUsize) -> Arc<Self> {
+        let state = State {
+            admission: Admission::new(size),
+            workers: Slab::new(),
+            sources: BTreeMap::new(),
+            next_source: 0,
+            starting: false,
+            executed: 0,
+        };
+        Arc::new(Self {
+            size,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// `waiter` takes the last place in the line, or a slot if one is free.
+    pub(crate) fn submit(self: &Arc<Self>, waiter: Waiter) -> Ticket {
+        let mut state = self.lock();
+        let ticket = state.submit(waiter);
+        self.advance(state);
+        ticket
+    }
+
+    /// Whether the waiter with this ticket has not been started or withdrawn yet.
+    pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.lock().admission.get(ticket).is_some()
+    }
+
+    /// Takes a waiter out of the line.
+    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) -> Option<Waiter> {
+        let mut state = self.lock();
+        let waiter = state.admission.withdraw(ticket);
+        self.advance(state);
+        waiter
+    }
+}
+
+impl State {
+    pub(crate) fn submit(&mut self, waiter: Waiter) -> Ticket {
+        match self.admission.submit(waiter) {
+            Ok(ticket) => ticket,
+            Err(_) => unreachable!("this face never closes its core"),
+        }
+    }
+
+    /// Those who wait for an idle pool, if it is idle.
+    pub(crate) fn idle(&mut self) -> Vec<Waker> {
+        std::iter::from_fn(|| self.admission.poll_idle()).collect()
+    }
+}
+
+impl Waiter {
+    /// The runtime on which it was handed in.
+    pub(crate) fn home(&self) -> &Handle {
+        match self {
+            Self::Job(job) | Self::Blocked(job) => job.home(),
+            Self::Source(source) => source.home(),
+        }
+    }
+}

@@ -1,0 +1,592 @@
+//! The pool and its verbs.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::mem;
+use std::num::NonZeroUsize;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use crate::cell::Owner;
+use crate::error::JobError;
+use crate::foreign::guarded;
+use crate::handle::JobHandle;
+use crate::job::Job;
+use crate::join::Join;
+use crate::line::{Shared, Waiter};
+use crate::reader::{Itermap, Reader};
+use crate::results::Order;
+use crate::runtime::{Handle, current, current_for};
+use crate::source::panicking;
+
+/// A pool of jobs: it keeps no more and no less than `size` of them active while any are waiting.
+///
+/// A `Pool` is a cheap handle: clones of it are the same pool. Dropping the last one does not stop
+/// its jobs. The futures that its methods return do not borrow it.
+///
+/// Jobs stand in one line, first come first served, whichever method handed them in. A running
+/// [`map`](Self::map) or stream stands in it with one item at a time and goes to the back after
+/// each.
+///
+/// # Panics
+///
+/// What hands in a job panics outside a Tokio runtime: [`spawn_n`](Self::spawn_n) and
+/// [`map_n`](Self::map_n) in the call, the others when their future is first polled. Each job runs
+/// on the runtime on which it was handed in.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+/// Makes a [`Pool`]; what else can be chosen about one will be chosen here.
+#[derive(Debug, Clone)]
+#[must_use = "a builder makes a pool when `build` is called"]
+pub struct Builder {
+    size: NonZeroUsize,
+}
+
+/// A number of slots: a [`usize`] above 0, or a [`NonZeroUsize`]. The trait is sealed.
+pub trait Size: sealed::Sealed {
+    #[doc(hidden)]
+    fn checked(self) -> Option<NonZeroUsize>;
+}
+
+/// Making a pool.
+impl Pool {
+    /// A pool with `size` slots.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is 0: such a pool would never start a job.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = aiopool::Pool::new(20);
+    /// assert_eq!(pool.size(), 20);
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn new(size: impl Size) -> Self {
+        Self::builder(size).build()
+    }
+
+    /// A builder for a pool with `size` slots.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = aiopool::Pool::builder(20).build();
+    /// ```
+    #[track_caller]
+    pub fn builder(size: impl Size) -> Builder {
+        match size.checked() {
+            Some(size) => Builder { size },
+            None => panic!("a pool of size 0 never starts a job: give it at least 1 slot"),
+        }
+    }
+}
+
+/// Handing in.
+impl Pool {
+    /// Waits for a slot and starts the job. A loop of `spawn`s is held back by the pool.
+    ///
+    /// # Returns
+    ///
+    /// The handle of the started job; of a cancelled one, if the job was cancelled while it waited.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens until the future is polled. If it is dropped while it waits, the job has
+    /// not run: it is dropped, no slot is lost, and those behind it move up. A job that has been
+    /// started meanwhile runs on, detached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// for n in 0..10 {
+    ///     let _detached = pool.spawn(async move { println!("{n}") }).await;
+    /// }
+    /// pool.join().await;
+    /// # }
+    /// ```
+    #[track_caller]
+    #[expect(
+        clippy::async_yields_async,
+        reason = "what waits for a slot gives what waits for the end"
+    )]
+    pub fn spawn<J: Job>(
+        &self,
+        job: J,
+    ) -> impl Future<Output = JobHandle<J::Output>> + Send + use<J> {
+        let (pool, caller) = (self.clone(), Location::caller());
+        async move {
+            let handle = pool.hand_in(job, current_for(caller), Waiter::Blocked);
+            let blocked = Blocked(&handle);
+            poll_fn(|cx| handle.poll_started(cx)).await;
+            mem::forget(blocked);
+            handle
+        }
+    }
+
+    /// Queues the job at once, or starts it if a slot is free. Nothing of it runs inside this call.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let handles: Vec<_> = (0..10).map(|n| pool.spawn_n(async move { n * n })).collect();
+    /// for (n, handle) in handles.into_iter().enumerate() {
+    ///     assert_eq!(handle.await.unwrap(), n * n);
+    /// }
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn spawn_n<J: Job>(&self, job: J) -> JobHandle<J::Output> {
+        self.hand_in(job, current(), Waiter::Job)
+    }
+
+    /// Runs the job in its turn and waits for its end.
+    ///
+    /// # Returns
+    ///
+    /// The result of the job or of its callback, or the [`JobError`] that took its place.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens until the future is polled. Dropping it cancels the job, as
+    /// [`JobHandle::cancel`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// assert_eq!(pool.exec(async { 6 * 7 }).await.unwrap(), 42);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn exec<J: Job>(
+        &self,
+        job: J,
+    ) -> impl Future<Output = Result<J::Output, JobError>> + Send + use<J> {
+        let (pool, caller) = (self.clone(), Location::caller());
+        async move {
+            let handle = pool.hand_in(job, current_for(caller), Waiter::Job);
+            let mut executed = Executed(handle);
+            (&mut executed.0).await
+        }
+    }
+
+    /// Runs the jobs that `function` makes of `items`, and waits for all of them.
+    ///
+    /// The iterator is pulled, and the function called, whenever it is this map's turn for a slot,
+    /// by the tasks that run the jobs: so it may be long, or make its items as it goes. A panic of
+    /// the function is the result of its item.
+    ///
+    /// # Returns
+    ///
+    /// The results in the order of the items. If the runtime on which it was first polled is shut
+    /// down, the results end with a [`JobError::Cancelled`] in the place of those that are missing.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a Tokio runtime; and with what the iterator panicked with, after the
+    /// jobs that were started have been cancelled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens until the future is polled. Dropping it pulls no more items and cancels
+    /// those jobs that are active. [`cancel_all`](Self::cancel_all) does not stop a map: it cancels
+    /// the active jobs, and the map goes on with the items that it has not pulled yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let results = pool.map(0..10, |n| async move { n * n }).await;
+    /// let squares: Vec<u32> = results.into_iter().map(Result::unwrap).collect();
+    /// assert_eq!(squares[9], 81);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn map<I, F, J>(
+        &self,
+        items: I,
+        function: F,
+    ) -> impl Future<Output = Vec<Result<J::Output, JobError>>> + Send + use<I, F, J>
+    where
+        I: IntoIterator<IntoIter: Send + 'static>,
+        F: FnMut(I::Item) -> J + Send + 'static,
+        J: Job,
+    {
+        self.read(items, function, Order::Whole, usize::MAX)
+            .whole(Location::caller())
+    }
+
+    /// Queues the jobs that `function` makes of `items`, all at once.
+    ///
+    /// # Returns
+    ///
+    /// The handles in the order of the items. A panic of the function is the result of its item.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime; and if the iterator panics, before any job has been queued.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// for handle in pool.map_n(0..10, |n| async move { n * n }) {
+    ///     println!("{}", handle.await.unwrap());
+    /// }
+    /// # }
+    /// ```
+    #[track_caller]
+    #[must_use = "dropping the handles detaches the jobs, whose results are then lost"]
+    pub fn map_n<I, F, J>(&self, items: I, mut function: F) -> Vec<JobHandle<J::Output>>
+    where
+        I: IntoIterator,
+        F: FnMut(I::Item) -> J,
+        J: Job,
+    {
+        let home = current();
+        let items = items.into_iter();
+        let jobs: Vec<_> = items.map(|item| guarded(|| function(item))).collect();
+        let hand_in = |job| match job {
+            Ok(job) => self.hand_in(job, home.clone(), Waiter::Job),
+            Err(payload) => self.hand_in(panicking(payload), home.clone(), Waiter::Job),
+        };
+        jobs.into_iter().map(hand_in).collect()
+    }
+
+    /// The results of the jobs that `function` makes of `items`, as the jobs end.
+    ///
+    /// [`Itermap`] says how far it goes ahead of its reader, and when it panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use futures_util::StreamExt;
+    ///
+    /// let pool = aiopool::Pool::new(2);
+    /// let mut results = pool.itermap(0..10, |n| async move { n * n });
+    /// while let Some(result) = results.next().await {
+    ///     println!("{}", result.unwrap());
+    /// }
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn itermap<I, F, J>(&self, items: I, function: F) -> Itermap<J::Output>
+    where
+        I: IntoIterator<IntoIter: Send + 'static>,
+        F: FnMut(I::Item) -> J + Send + 'static,
+        J: Job,
+    {
+        let reader = self.read(items, function, Order::Completion, self.size());
+        Itermap::new(reader, Location::caller())
+    }
+
+    /// As [`itermap`](Self::itermap), with the results in the order of the items.
+    ///
+    /// A slow item does not stop those behind it, up to [`Itermap::ahead`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use futures_util::StreamExt;
+    ///
+    /// let pool = aiopool::Pool::new(2);
+    /// let results = pool.itermap_ordered(0..4, |n| async move { n * n }).ahead(10);
+    /// let squares: Vec<u32> = results.map(Result::unwrap).collect().await;
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn itermap_ordered<I, F, J>(&self, items: I, function: F) -> Itermap<J::Output>
+    where
+        I: IntoIterator<IntoIter: Send + 'static>,
+        F: FnMut(I::Item) -> J + Send + 'static,
+        J: Job,
+    {
+        let reader = self.read(items, function, Order::Items, self.size());
+        Itermap::new(reader, Location::caller())
+    }
+}
+
+/// Waiting and stopping.
+impl Pool {
+    /// Waits until nobody waits and nothing is active. Any number of tasks may wait for it.
+    ///
+    /// All results can be read then. A job that joins its own pool waits for itself, for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped at any moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let handle = pool.spawn_n(async { 6 * 7 });
+    /// pool.join().await;
+    /// assert!(handle.is_finished());
+    /// # }
+    /// ```
+    pub fn join(&self) -> impl Future<Output = ()> + Send + use<> {
+        Join::new(self.shared.clone())
+    }
+
+    /// Stops the jobs of these handles and waits until they and their callbacks have ended, and
+    /// their futures have been dropped.
+    ///
+    /// Handles whose jobs have ended, or which are of another pool, are left as they are, with
+    /// their results; so are those of jobs that come to their end by themselves before they are
+    /// stopped.
+    ///
+    /// # Returns
+    ///
+    /// How many jobs it stopped, and what became of each: [`JobError::Cancelled`], or what its
+    /// callback gave. The handles of these jobs have then given their results, and panic if they
+    /// are polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens until the future is polled. If it is dropped then, the jobs are cancelled
+    /// all the same; results that it has not taken stay in the handles.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let mut handles = pool.map_n(0..10, |_| std::future::pending::<()>());
+    /// let (stopped, results) = pool.cancel(&mut handles).await;
+    /// assert_eq!((stopped, results.len()), (10, 10));
+    /// # }
+    /// ```
+    pub fn cancel<'a, T: Send + 'static>(
+        &self,
+        handles: impl IntoIterator<Item = &'a mut JobHandle<T>>,
+    ) -> impl Future<Output = (usize, Vec<Result<T, JobError>>)> + Send {
+        let ours = handles
+            .into_iter()
+            .filter(|handle| handle.is_of(&self.shared));
+        let mut handles: Vec<_> = ours.collect();
+        async move {
+            handles.retain(|handle| !handle.is_finished() && handle.cancel());
+            let mut results = Vec::with_capacity(handles.len());
+            for handle in handles {
+                let stopped = poll_fn(|cx| handle.poll_settled(cx)).await;
+                results.extend(if stopped { handle.take() } else { None });
+            }
+            (results.len(), results)
+        }
+    }
+
+    /// Stops all jobs that exist and waits until they and their callbacks have ended, and their
+    /// futures have been dropped.
+    ///
+    /// The items that a running [`map`](Self::map) or stream has not pulled yet do not exist: it
+    /// goes on with them. To stop it, drop its future or stream.
+    ///
+    /// # Returns
+    ///
+    /// How many jobs it stopped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens until the future is polled. If it is dropped then, the jobs are cancelled
+    /// all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let handles = pool.map_n(0..10, |_| std::future::pending::<()>());
+    /// assert_eq!(pool.cancel_all().await, 10);
+    /// assert!(handles.iter().all(|handle| handle.is_finished()));
+    /// # }
+    /// ```
+    pub fn cancel_all(&self) -> impl Future<Output = usize> + Send + use<> {
+        let shared = self.shared.clone();
+        async move {
+            let (withdrawn, active) = shared.stop_all();
+            withdrawn + poll_fn(|cx| active.poll_ended(cx)).await
+        }
+    }
+}
+
+/// Looking. What is told may be past as soon as it is told.
+impl Pool {
+    /// The number of slots.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.shared.size.get()
+    }
+
+    /// How many jobs wait or are active; a running map or stream counts as one that waits.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.lock().admission.len()
+    }
+
+    /// How many jobs hold a slot.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.shared.lock().admission.active()
+    }
+
+    /// How many stand in the line.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().admission.waiting()
+    }
+
+    /// Whether nobody waits and nothing is active.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shared.lock().admission.is_empty()
+    }
+
+    /// Whether at least [`size`](Self::size) jobs wait or are active.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.lock().admission.is_full()
+    }
+
+    /// How many futures have been run to their end, or to where they were stopped; callbacks are
+    /// counted too.
+    #[must_use]
+    pub fn executed(&self) -> u64 {
+        self.shared.lock().executed
+    }
+}
+
+impl Builder {
+    /// Makes the pool.
+    #[must_use]
+    pub fn build(self) -> Pool {
+        Pool {
+            shared: Shared::new(self.size),
+        }
+    }
+}
+
+impl Pool {
+    fn hand_in<J: Job>(
+        &self,
+        job: J,
+        home: Handle,
+        waiter: fn(Owner) -> Waiter,
+    ) -> JobHandle<J::Output> {
+        let (owner, job) = Owner::new(job.into_body(), home);
+        let ticket = self.shared.submit(waiter(owner));
+        JobHandle::new(job, self.shared.clone(), ticket)
+    }
+
+    fn read<I, F, J>(&self, items: I, function: F, order: Order, ahead: usize) -> Reader<J::Output>
+    where
+        I: IntoIterator<IntoIter: Send + 'static>,
+        F: FnMut(I::Item) -> J + Send + 'static,
+        J: Job,
+    {
+        Reader::new(
+            self.shared.clone(),
+            items.into_iter(),
+            function,
+            order,
+            ahead,
+        )
+    }
+}
+
+/// A job whose submitter waits for its start. Dropped meanwhile, it takes the job back.
+struct Blocked<'a, T>(&'a JobHandle<T>);
+
+/// A job whose submitter waits for its end. Dropped meanwhile, it cancels the job.
+struct Executed<T>(JobHandle<T>);
+
+impl<T> Drop for Blocked<'_, T> {
+    fn drop(&mut self) {
+        self.0.withdraw();
+    }
+}
+
+impl<T> Drop for Executed<T> {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Size for usize {
+    fn checked(self) -> Option<NonZeroUsize> {
+        NonZeroUsize::new(self)
+    }
+}
+
+impl Size for NonZeroUsize {
+    fn checked(self) -> Option<NonZeroUsize> {
+        Some(self)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for usize {}
+    impl Sealed for std::num::NonZeroUsize {}
+}
+
+// A panic cannot leave a pool half changed: nothing that may panic is called under its lock.
+impl UnwindSafe for Pool {}
+impl RefUnwindSafe for Pool {}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pool = f.debug_struct("Pool");
+        pool.field("size", &self.size());
+        match self.shared.state.try_lock() {
+            Some(state) => pool
+                .field("active", &state.admission.active())
+                .field("waiting", &state.admission.waiting())
+                .finish(),
+            None => pool.finish_non_exhaustive(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Who reads the results of a source: the future of `map`, and the streams.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use crate::error::JobError;
+use crate::job::Job;
+use crate::line::Shared;
+use crate::results::{Order, Read, Results};
+use crate::runtime::{current_for, poll_proceed};
+use crate::source::{Items, Mapped, Source};
+
+/// The results of the jobs that a function makes of the items of an iterator, in the order in
+/// which they end or in the order of the items: what [`Pool::itermap`] and
+/// [`Pool::itermap_ordered`] return.
+///
+/// It does nothing until it is polled for the first time. From then on its jobs make progress
+/// while nobody polls it; the iterator is pulled whenever it is this stream's turn for a slot and
+/// at most [`ahead`](Self::ahead) items have been pulled whose results have not been read. So a
+/// slow reader bounds the memory, and never stalls a job that runs.
+///
+/// The stream ends after the last result. It is [`Unpin`].
+///
+/// # Panics
+///
+/// Polling it panics outside a Tokio runtime, and where the iterator has panicked: with the same
+/// payload, after the results of all items that came before have been read. A panic of the
+/// function or of a job is that item's result.
+///
+/// # Cancel safety
+///
+/// Waiting for the next result may be given up at any moment; no result is lost. Dropping the
+/// stream pulls no more items and cancels those jobs of it that are active.
+///
+/// [`Pool::itermap`]: crate::Pool::itermap
+/// [`Pool::itermap_ordered`]: crate::Pool::itermap_ordered
+#[must_use = "a stream does nothing unless it is polled"]
+pub struct Itermap<T: Send + 'static> {
+    reader: Reader<T>,
+    caller: &'static Location<'static>,
+}
+
+/// The end of a source at which results are read. Dropping it ends the source.
+pub(crate) struct Reader<T: Send + 'static> {
+    shared: Arc<Shared>,
+    results: Arc<Results<T>>,
+    id: u64,
+    /// Until the first poll, what the source is to be made of.
+    items: Option<Box<dyn Items>>,
+}
+
+impl<T: Send + 'static> Itermap<T> {
+    pub(crate) fn new(reader: Reader<T>, caller: &'static Location<'static>) -> Self {
+        Self { reader, caller }
+    }
+
+    /// Allows at most `items` items to be pulled whose results have not been read. The default is
+    /// the size of the pool.
+    ///
+    /// # Panics
+    ///
+    /// If `items` is 0.
+    #[track_caller]
+    pub fn ahead(self, items: usize) -> Self {
+        assert!(
+            items > 0,
+            "a stream that is 0 items ahead never starts: allow at least 1"
+        );
+        self.reader.results.set_ahead(items);
+        self
+    }
+}
+
+impl<T: Send + 'static> Stream for Itermap<T> {
+    type Item = Result<T, JobError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { reader, caller } = self.get_mut();
+        reader.start(caller);
+        let budget = ready!(poll_proceed(cx));
+        let read = ready!(reader.results.poll_read(cx));
+        budget.made_progress();
+        Poll::Ready(match read {
+            Read::Result(result, source) => {
+                if let Some(source) = source {
+                    reader.shared.line_up(source);
+                }
+                Some(result)
+            }
+            Read::Panicked(payload) => resume_unwind(payload),
+            Read::End => None,
+        })
+    }
+}
+
+impl<T: Send + 'static> Reader<T> {
+    pub(crate) fn new<I, F, J>(
+        shared: Arc<Shared>,
+        items: I,
+        function: F,
+        order: Order,
+        ahead: usize,
+    ) -> Self
+    where
+        I: Iterator + Send + 'static,
+        F: FnMut(I::Item) -> J + Send + 'static,
+        J: Job<Output = T>,
+    {
+        let results = Arc::new(Results::new(order, ahead));
+        let items = Some(Mapped::boxed(items, function, results.clone()));
+        let id = shared.announce_source();
+        Self {
+            shared,
+            results,
+            id,
+            items,
+        }
+    }
+
+    /// All results at once.
+    pub(crate) async fn whole(
+        mut self,
+        caller: &'static Location<'static>,
+    ) -> Vec<Result<T, JobError>> {
+        self.start(caller);
+        match poll_fn(|cx| self.results.poll_whole(cx)).await {
+            Ok(results) => results,
+            Err(payload) => {
+                self.shared.abandon(self.id);
+                poll_fn(|cx| self.results.poll_quiet(cx)).await;
+                resume_unwind(payload)
+            }
+        }
+    }
+
+    /// Lets the source take its first place in the line, at the first poll.
+    fn start(&mut self, caller: &Location<'_>) {
+        if self.items.is_none() {
+            return;
+        }
+        let home = current_for(caller);
+        if let Some(items) = self.items.take() {
+            let source = Source::new(self.id, home, items, self.results.clone());
+            self.shared.line_up(Box::new(source));
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for Reader<T> {
+    fn drop(&mut self) {
+        let left = self.results.abandon();
+        if left.unfinished {
+            self.shared.abandon(self.id);
+        } else {
+            self.shared.forget_source(self.id);
+        }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Itermap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Itermap").finish_non_exhaustive()
+    }
+}

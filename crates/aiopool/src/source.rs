@@ -1,0 +1,214 @@
+//! A running map or stream: it stands in the line for its next item, pulls it when it gets a slot,
+//! and goes to the back of the line.
+
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
+
+use crate::body::{Body, Caught};
+use crate::foreign::{Payload, discard, guarded};
+use crate::job::Job;
+use crate::line::{Shared, Waiter};
+use crate::results::{AnyResults, Place, Results};
+use crate::run::{Ended, Run};
+use crate::runtime::Handle;
+
+/// What stands in the line for a map or a stream.
+pub(crate) struct Source {
+    id: u64,
+    home: Handle,
+    items: Box<dyn Items>,
+    results: Arc<dyn AnyResults>,
+}
+
+/// The items of a source, whatever their types.
+pub(crate) trait Items: Send {
+    fn pull(&mut self) -> Pulled;
+}
+
+/// What a source gives when it is asked for an item.
+pub(crate) enum Pulled {
+    Item(Pin<Box<dyn Item>>),
+    Nothing(End),
+}
+
+/// Why there are no more items.
+pub(crate) enum End {
+    Exhausted,
+    /// The iterator panicked.
+    Panicked(Payload),
+    /// The runtime shut down, or nobody wants the results any more.
+    CutShort,
+}
+
+/// The job of an item, as its worker sees it.
+pub(crate) trait Item: Send {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
+    fn give_up(self: Pin<Box<Self>>) -> Ended;
+}
+
+/// An iterator and the function that makes jobs of its items.
+pub(crate) struct Mapped<I, F, T> {
+    items: I,
+    function: F,
+    results: Arc<Results<T>>,
+}
+
+pin_project! {
+    struct ItemJob<B: Body> {
+        #[pin]
+        run: Run<B>,
+        results: Arc<Results<B::Output>>,
+        place: Place,
+    }
+}
+
+impl Shared {
+    /// An id for a source that is to come.
+    pub(crate) fn announce_source(&self) -> u64 {
+        let mut state = self.lock();
+        let id = state.next_source;
+        state.next_source += 1;
+        state.sources.insert(id, None);
+        id
+    }
+
+    /// A source has ended, and its last item too.
+    pub(crate) fn forget_source(&self, id: u64) {
+        self.lock().sources.remove(&id);
+    }
+
+    /// A source that has given an item goes to the back of the line, or aside while as many
+    /// results as may be are ahead of their reader.
+    pub(crate) fn put_back(self: &Arc<Self>, source: Box<Source>) {
+        let results = source.results.clone();
+        if let Some(source) = results.park(source) {
+            self.line_up(source);
+        }
+    }
+
+    /// A source takes the last place in the line.
+    pub(crate) fn line_up(self: &Arc<Self>, source: Box<Source>) {
+        let id = source.id;
+        let mut state = self.lock();
+        if !state.sources.contains_key(&id) {
+            drop(state);
+            // It has been abandoned, so nobody waits to be woken.
+            source.retire(End::CutShort);
+            return;
+        }
+        let ticket = state.submit(Waiter::Source(source));
+        state.sources.insert(id, Some(ticket));
+        self.advance(state);
+    }
+}
+
+impl Source {
+    pub(crate) fn new(
+        id: u64,
+        home: Handle,
+        items: Box<dyn Items>,
+        results: Arc<dyn AnyResults>,
+    ) -> Self {
+        Self {
+            id,
+            home,
+            items,
+            results,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn home(&self) -> &Handle {
+        &self.home
+    }
+
+    pub(crate) fn pull(&mut self) -> Pulled {
+        self.items.pull()
+    }
+
+    /// Drops the iterator, then lets the reader know that there are no more items. The waker it
+    /// gives is to be woken last.
+    pub(crate) fn retire(self, end: End) -> Option<Waker> {
+        discard(self.items);
+        self.results.end(end)
+    }
+}
+
+impl<I, F, J> Mapped<I, F, J::Output>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(I::Item) -> J + Send + 'static,
+    J: Job,
+{
+    pub(crate) fn boxed(items: I, function: F, results: Arc<Results<J::Output>>) -> Box<dyn Items> {
+        Box::new(Self {
+            items,
+            function,
+            results,
+        })
+    }
+
+    fn item_job<B: Body<Output = J::Output>>(&self, body: B, place: Place) -> Pulled {
+        let results = self.results.clone();
+        Pulled::Item(Box::pin(ItemJob {
+            run: Run::new(body),
+            results,
+            place,
+        }))
+    }
+}
+
+impl<I, F, J> Items for Mapped<I, F, J::Output>
+where
+    I: Iterator + Send + 'static,
+    F: FnMut(I::Item) -> J + Send + 'static,
+    J: Job,
+{
+    fn pull(&mut self) -> Pulled {
+        let Some(place) = self.results.reserve() else {
+            return Pulled::Nothing(End::CutShort);
+        };
+        let item = match guarded(|| self.items.next()) {
+            Ok(Some(item)) => item,
+            Ok(None) => {
+                self.results.unreserve();
+                return Pulled::Nothing(End::Exhausted);
+            }
+            Err(payload) => {
+                self.results.unreserve();
+                return Pulled::Nothing(End::Panicked(payload));
+            }
+        };
+        match guarded(|| (self.function)(item).into_body()) {
+            Ok(body) => self.item_job(body, place),
+            // A panic of the function is the item's own.
+            Err(payload) => self.item_job(Caught::new(panicking(payload)), place),
+        }
+    }
+}
+
+/// A job that panics with what the function has panicked with that was to make it.
+pub(crate) async fn panicking<T>(payload: Payload) -> T {
+    resume_unwind(payload)
+}
+
+impl<B: Body> Item for ItemJob<B> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
+        let this = self.project();
+        this.run
+            .poll(cx, stop, |result, _| this.results.put(*this.place, result))
+    }
+
+    fn give_up(mut self: Pin<Box<Self>>) -> Ended {
+        let this = self.as_mut().project();
+        this.run
+            .give_up(|result, _| this.results.put(*this.place, result))
+    }
+}

@@ -1,0 +1,81 @@
+//! The locks and cells at which threads meet: those of std, or those of loom in its models.
+
+use std::sync::{PoisonError, TryLockError};
+use std::task::{Context, Poll, Waker};
+
+#[cfg(aiopool_loom)]
+use loom::sync as imp;
+#[cfg(not(aiopool_loom))]
+use std::sync as imp;
+
+pub(crate) use imp::MutexGuard;
+pub(crate) use imp::atomic::{AtomicBool, Ordering};
+
+#[cfg(aiopool_loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+/// A mutex whose holders cannot panic: nothing foreign runs under it.
+#[derive(Debug)]
+pub(crate) struct Mutex<T>(imp::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(imp::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// std's cell with the interface of loom's, which sees accesses from two threads at once.
+#[cfg(not(aiopool_loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(aiopool_loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// Polls what stands under a lock: `look` finds it, or gives the place for the waker of the task
+/// that wants it.
+pub(crate) fn poll_locked<T, R>(
+    mutex: &Mutex<T>,
+    cx: &mut Context<'_>,
+    mut look: impl FnMut(&mut T) -> Result<R, &mut Option<Waker>>,
+) -> Poll<R> {
+    // A waker is foreign code: it is cloned and dropped where the lock is not held.
+    let mut spare: Option<Waker> = None;
+    loop {
+        let mut guard = mutex.lock();
+        match look(&mut guard) {
+            Ok(found) => return Poll::Ready(found),
+            Err(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            Err(place) => {
+                if let Some(waker) = spare.take() {
+                    let replaced = place.replace(waker);
+                    drop(guard);
+                    drop(replaced);
+                    return Poll::Pending;
+                }
+            }
+        }
+        drop(guard);
+        spare = Some(cx.waker().clone());
+    }
+}

@@ -1,0 +1,272 @@
+//! The task that runs jobs, one after another.
+
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use aiopool_core::{Admitted, Slot, Ticket};
+
+use crate::cell::Owner;
+use crate::foreign::wake;
+use crate::line::{Shared, State, Waiter};
+use crate::run::Ended;
+use crate::runtime::{Handle, poll_proceed};
+use crate::source::{Item, Pulled};
+use crate::stop::{Group, Tether};
+use crate::sync::{AtomicBool, Ordering};
+
+/// Holds a slot: runs what it has been started with, then whoever is next in line, and ends when
+/// nobody waits.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    home: Handle,
+    key: usize,
+    slot: Option<Slot>,
+    tether: Option<Arc<Tether>>,
+    work: Work,
+}
+
+enum Work {
+    Begin(Waiter),
+    Job(Owner),
+    Item(Pin<Box<dyn Item>>),
+    Done,
+}
+
+/// What the pool knows of a worker.
+pub(crate) struct Entry {
+    /// The place that its job, or its source, had in the line.
+    ticket: Ticket,
+    /// The source whose item it runs.
+    source: Option<u64>,
+    /// How to reach it; it is tied on when the worker is first polled.
+    tether: Option<Arc<Tether>>,
+    /// Whether its job is to be stopped as soon as it is tied.
+    stop: bool,
+    /// Those who wait for the end of its job.
+    watchers: Vec<Arc<Group>>,
+}
+
+impl Shared {
+    /// A worker for a waiter that has been admitted.
+    pub(crate) fn employ(
+        self: &Arc<Self>,
+        state: &mut State,
+        admitted: Admitted<Waiter>,
+    ) -> Worker {
+        let Admitted {
+            slot,
+            ticket,
+            waiter,
+        } = admitted;
+        let key = state.workers.vacant_key();
+        let mut entry = Entry {
+            ticket,
+            source: None,
+            tether: None,
+            stop: false,
+            watchers: Vec::new(),
+        };
+        entry.begin(key, ticket, &waiter);
+        state.workers.insert(entry);
+        Worker {
+            shared: self.clone(),
+            home: waiter.home().clone(),
+            key,
+            slot: Some(slot),
+            tether: None,
+            work: Work::Begin(waiter),
+        }
+    }
+}
+
+impl Worker {
+    /// Starts the task, to be called under no lock: a runtime that shuts down drops it here.
+    pub(crate) fn start(self) {
+        self.home.clone().spawn(self);
+    }
+
+    /// Ties the worker to the pool, so that it can be told to stop.
+    fn tie(&mut self, cx: &Context<'_>) -> &Tether {
+        let (shared, key) = (&self.shared, self.key);
+        self.tether.get_or_insert_with(|| {
+            let waker = cx.waker().clone();
+            let mut state = shared.lock();
+            let entry = &mut state.workers[key];
+            let tether = Arc::new(Tether {
+                stop: AtomicBool::new(entry.stop),
+                waker,
+            });
+            entry.tether = Some(tether.clone());
+            tether
+        })
+    }
+
+    /// Takes up the work it has been given. `Some` if there is nothing to run.
+    fn begin(&mut self) -> Option<Ended> {
+        match mem::replace(&mut self.work, Work::Done) {
+            Work::Begin(Waiter::Job(job)) => self.work = Work::Job(job),
+            Work::Begin(Waiter::Blocked(job)) => {
+                wake(job.take_waker());
+                self.work = Work::Job(job);
+            }
+            Work::Begin(Waiter::Source(mut source)) => match source.pull() {
+                Pulled::Item(item) => {
+                    self.work = Work::Item(item);
+                    self.shared.put_back(source);
+                }
+                Pulled::Nothing(end) => return Some(Ended::without_a_job(source.retire(end))),
+            },
+            work => self.work = work,
+        }
+        None
+    }
+
+    /// Gives the slot back after a job, and takes up whoever is next.
+    fn next(&mut self, ended: Ended) {
+        let Some(slot) = self.slot.take() else { return };
+        let mut state = self.shared.lock();
+        let watchers = state.workers[self.key].end();
+        state.executed += ended.begun;
+        state.admission.finish(slot);
+        let mut idle = Vec::new();
+        let mut successor = None;
+        let mut left = None;
+        match state.admission.poll_admit() {
+            Some(admitted) if admitted.waiter.home().id() == self.home.id() => {
+                state.workers[self.key].begin(self.key, admitted.ticket, &admitted.waiter);
+                self.slot = Some(admitted.slot);
+                self.work = Work::Begin(admitted.waiter);
+            }
+            // A job runs on the runtime on which it was handed in.
+            Some(admitted) => {
+                left = Some(state.workers.remove(self.key));
+                successor = Some(self.shared.employ(&mut state, admitted));
+            }
+            None => {
+                left = Some(state.workers.remove(self.key));
+                idle = state.idle();
+            }
+        }
+        drop(state);
+        drop(left);
+        if let Some(successor) = successor {
+            successor.start();
+        }
+        wake(ended.waker);
+        wake(
+            watchers
+                .iter()
+                .filter_map(|watcher| watcher.tell(ended.stopped)),
+        );
+        wake(idle);
+    }
+}
+
+impl Future for Worker {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let worker = self.get_mut();
+        worker.tie(cx);
+        loop {
+            let ended = match &mut worker.work {
+                Work::Begin(_) => {
+                    // However many jobs end without ever suspending, other tasks get their turn.
+                    ready!(poll_proceed(cx)).made_progress();
+                    worker.begin()
+                }
+                Work::Job(job) => {
+                    let stop = worker
+                        .tether
+                        .as_ref()
+                        .is_some_and(|tether| tether.is_pulled());
+                    Some(ready!(job.poll(cx, stop)))
+                }
+                Work::Item(item) => {
+                    let stop = worker
+                        .tether
+                        .as_ref()
+                        .is_some_and(|tether| tether.is_pulled());
+                    Some(ready!(item.as_mut().poll(cx, stop)))
+                }
+                Work::Done => return Poll::Ready(()),
+            };
+            if let Some(ended) = ended {
+                worker.work = Work::Done;
+                worker.next(ended);
+            }
+        }
+    }
+}
+
+/// A worker that is dropped with its slot was dropped by its runtime, which shuts down.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot.take() else { return };
+        let ended = match mem::replace(&mut self.work, Work::Done) {
+            Work::Begin(waiter) => waiter.give_up(),
+            Work::Job(job) => job.give_up(),
+            Work::Item(item) => item.give_up(),
+            Work::Done => Ended::without_a_job(None),
+        };
+        let mut state = self.shared.lock();
+        let mut left = state.workers.remove(self.key);
+        let watchers = left.end();
+        state.executed += ended.begun;
+        state.admission.finish(slot);
+        self.shared.advance(state);
+        drop(left);
+        wake(ended.waker);
+        wake(
+            watchers
+                .iter()
+                .filter_map(|watcher| watcher.tell(ended.stopped)),
+        );
+    }
+}
+
+impl Entry {
+    fn begin(&mut self, key: usize, ticket: Ticket, waiter: &Waiter) {
+        self.ticket = ticket;
+        self.source = None;
+        match waiter {
+            Waiter::Job(job) | Waiter::Blocked(job) => job.taken_by(key),
+            Waiter::Source(source) => self.source = Some(source.id()),
+        }
+    }
+
+    /// Whether it runs the job that had `ticket` in the line.
+    pub(crate) fn has_job(&self, ticket: Ticket) -> bool {
+        self.ticket == ticket
+    }
+
+    /// Whether it runs an item of the source with this id.
+    pub(crate) fn is_of_source(&self, id: u64) -> bool {
+        self.source == Some(id)
+    }
+
+    /// The worker is to stop its job: the tether, once there is one, is to be pulled.
+    pub(crate) fn stop(&mut self) -> Option<Arc<Tether>> {
+        match &self.tether {
+            Some(tether) => tether.stop.store(true, Ordering::Relaxed),
+            None => self.stop = true,
+        }
+        self.tether.clone()
+    }
+
+    /// `watcher` is to be told of the end of the job.
+    pub(crate) fn watch(&mut self, watcher: Arc<Group>) {
+        self.watchers.push(watcher);
+    }
+
+    /// The job has ended: forgets that it was to be stopped, and gives those who wait for its end.
+    fn end(&mut self) -> Vec<Arc<Group>> {
+        self.stop = false;
+        if let Some(tether) = &self.tether {
+            tether.stop.store(false, Ordering::Relaxed);
+        }
+        mem::take(&mut self.watchers)
+    }
+}
