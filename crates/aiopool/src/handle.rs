@@ -90,8 +90,8 @@ impl<T> JobHandle<T> {
     // The result may be ignored: who cancels mostly only wants the job to be gone.
     #[allow(clippy::must_use_candidate)]
     pub fn cancel(&self) -> bool {
-        self.shared
-            .stop(self.ticket, || self.job.worker().load(Ordering::Relaxed))
+        let worker = || self.job.worker().load(Ordering::Relaxed);
+        !self.is_finished() && self.shared.stop(self.ticket, worker)
     }
 
     /// Whether the job has ended and its result can be read, or has been.

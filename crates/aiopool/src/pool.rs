@@ -399,16 +399,20 @@ impl Pool {
     /// assert_eq!((stopped, results.len()), (10, 10));
     /// # }
     /// ```
-    pub fn cancel<'a, T: Send + 'static>(
+    pub fn cancel<'a, T, I>(
         &self,
-        handles: impl IntoIterator<Item = &'a mut JobHandle<T>>,
-    ) -> impl Future<Output = (usize, Vec<Result<T, JobError>>)> + Send {
+        handles: I,
+    ) -> impl Future<Output = (usize, Vec<Result<T, JobError>>)> + Send + use<'a, T, I>
+    where
+        T: Send + 'static,
+        I: IntoIterator<Item = &'a mut JobHandle<T>>,
+    {
         let ours = handles
             .into_iter()
             .filter(|handle| handle.is_of(&self.shared));
         let mut handles: Vec<_> = ours.collect();
         async move {
-            handles.retain(|handle| !handle.is_finished() && handle.cancel());
+            handles.retain(|handle| handle.cancel());
             let mut results = Vec::with_capacity(handles.len());
             for handle in handles {
                 let stopped = poll_fn(|cx| handle.poll_settled(cx)).await;

@@ -34,15 +34,14 @@ impl Shared {
     /// Cancels the job that had `ticket` in the line, and `worker` if it has been started. Tells
     /// whether it had not ended yet.
     pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, worker: impl FnOnce() -> usize) -> bool {
-        if let Some(waiter) = self.withdraw(ticket) {
-            wake(waiter.give_up().waker);
+        let mut state = self.lock();
+        if let Some(job) = state.admission.withdraw(ticket) {
+            self.advance(state);
+            wake(job.give_up().waker);
             return true;
         }
-        let mut state = self.lock();
-        let entry = state
-            .workers
-            .get_mut(worker())
-            .filter(|entry| entry.has_job(ticket));
+        let entry = state.workers.get_mut(worker());
+        let entry = entry.filter(|entry| entry.has_job(ticket));
         let found = entry.is_some();
         let tether = entry.and_then(Entry::stop);
         drop(state);

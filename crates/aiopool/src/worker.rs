@@ -87,40 +87,54 @@ impl Worker {
         self.home.clone().spawn(self);
     }
 
-    /// Ties the worker to the pool, so that it can be told to stop.
-    fn tie(&mut self, cx: &Context<'_>) -> &Tether {
-        let (shared, key) = (&self.shared, self.key);
-        self.tether.get_or_insert_with(|| {
+    /// Ties the worker to the pool at its first poll, so that it can be told to stop.
+    fn tie(&mut self, cx: &Context<'_>) {
+        if self.tether.is_none() {
             let waker = cx.waker().clone();
-            let mut state = shared.lock();
-            let entry = &mut state.workers[key];
-            let tether = Arc::new(Tether {
-                stop: AtomicBool::new(entry.stop),
-                waker,
-            });
-            entry.tether = Some(tether.clone());
-            tether
-        })
+            let mut state = self.shared.lock();
+            let entry = &mut state.workers[self.key];
+            let stop = AtomicBool::new(entry.stop);
+            self.tether = Some(Arc::new(Tether { stop, waker }));
+            entry.tether.clone_from(&self.tether);
+        }
     }
 
-    /// Takes up the work it has been given. `Some` if there is nothing to run.
-    fn begin(&mut self) -> Option<Ended> {
+    /// Takes up the work it has been given.
+    fn begin(&mut self) {
         match mem::replace(&mut self.work, Work::Done) {
             Work::Begin(Waiter::Job(job)) => self.work = Work::Job(job),
             Work::Begin(Waiter::Blocked(job)) => {
                 wake(job.take_waker());
                 self.work = Work::Job(job);
             }
-            Work::Begin(Waiter::Source(mut source)) => match source.pull() {
-                Pulled::Item(item) => {
-                    self.work = Work::Item(item);
-                    self.shared.put_back(source);
+            Work::Begin(Waiter::Source(mut source)) => {
+                self.outlive_stop();
+                match source.pull() {
+                    Pulled::Item(item) => {
+                        self.work = Work::Item(item);
+                        self.shared.put_back(source);
+                    }
+                    Pulled::Nothing(end) => {
+                        self.next(Ended::without_a_job(source.retire(end)));
+                    }
                 }
-                Pulled::Nothing(end) => return Some(Ended::without_a_job(source.retire(end))),
-            },
+            }
             work => self.work = work,
         }
-        None
+    }
+
+    /// What was stopped before a source is asked for its item is not that item.
+    fn outlive_stop(&mut self) {
+        if self.is_stopped() {
+            let watchers = self.shared.lock().workers[self.key].end();
+            tell(&watchers, false);
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.tether
+            .as_ref()
+            .is_some_and(|tether| tether.is_pulled())
     }
 
     /// Gives the slot back after a job, and takes up whoever is next.
@@ -155,11 +169,7 @@ impl Worker {
             successor.start();
         }
         wake(ended.waker);
-        wake(
-            watchers
-                .iter()
-                .filter_map(|watcher| watcher.tell(ended.stopped)),
-        );
+        tell(&watchers, ended.stopped);
         wake(idle);
     }
 }
@@ -171,32 +181,20 @@ impl Future for Worker {
         let worker = self.get_mut();
         worker.tie(cx);
         loop {
-            let ended = match &mut worker.work {
-                Work::Begin(_) => {
-                    // However many jobs end without ever suspending, other tasks get their turn.
-                    ready!(poll_proceed(cx)).made_progress();
-                    worker.begin()
-                }
-                Work::Job(job) => {
-                    let stop = worker
-                        .tether
-                        .as_ref()
-                        .is_some_and(|tether| tether.is_pulled());
-                    Some(ready!(job.poll(cx, stop)))
-                }
-                Work::Item(item) => {
-                    let stop = worker
-                        .tether
-                        .as_ref()
-                        .is_some_and(|tether| tether.is_pulled());
-                    Some(ready!(item.as_mut().poll(cx, stop)))
-                }
-                Work::Done => return Poll::Ready(()),
-            };
-            if let Some(ended) = ended {
-                worker.work = Work::Done;
-                worker.next(ended);
+            if let Work::Begin(_) = worker.work {
+                // However many jobs end without ever suspending, other tasks get their turn.
+                ready!(poll_proceed(cx)).made_progress();
+                worker.begin();
+                continue;
             }
+            let stop = worker.is_stopped();
+            let ended = match &mut worker.work {
+                Work::Job(job) => ready!(job.poll(cx, stop)),
+                Work::Item(item) => ready!(item.as_mut().poll(cx, stop)),
+                Work::Begin(_) | Work::Done => return Poll::Ready(()),
+            };
+            worker.work = Work::Done;
+            worker.next(ended);
         }
     }
 }
@@ -219,11 +217,7 @@ impl Drop for Worker {
         self.shared.advance(state);
         drop(left);
         wake(ended.waker);
-        wake(
-            watchers
-                .iter()
-                .filter_map(|watcher| watcher.tell(ended.stopped)),
-        );
+        tell(&watchers, ended.stopped);
     }
 }
 
@@ -269,4 +263,9 @@ impl Entry {
         }
         mem::take(&mut self.watchers)
     }
+}
+
+/// Tells those who wait for the end of a job, under no lock.
+fn tell(watchers: &[Arc<Group>], stopped: bool) {
+    wake(watchers.iter().filter_map(|watcher| watcher.tell(stopped)));
 }
