@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use crate::body::{Body, Caught};
-use crate::foreign::{Payload, discard, guarded};
+use crate::foreign::{Payload, discard, guarded, wake};
 use crate::job::Job;
-use crate::line::{Shared, Waiter};
+use crate::line::{Shared, State, Waiter};
 use crate::results::{AnyResults, Place, Results};
 use crate::run::{Ended, Run};
 use crate::runtime::Handle;
@@ -81,28 +81,29 @@ impl Shared {
         self.lock().sources.remove(&id);
     }
 
-    /// A source that has given an item goes to the back of the line, or aside while as many
-    /// results as may be are ahead of their reader.
-    pub(crate) fn put_back(self: &Arc<Self>, source: Box<Source>) {
-        let results = source.results.clone();
-        if let Some(source) = results.park(source) {
-            self.line_up(source);
+    /// A source takes the last place in the line, for the first time or after it stood aside.
+    pub(crate) fn line_up(self: &Arc<Self>, source: Box<Source>) {
+        let mut state = self.lock();
+        match state.line_up(source) {
+            Ok(()) => self.advance(state),
+            Err(abandoned) => {
+                drop(state);
+                wake(abandoned.retire(End::CutShort));
+            }
         }
     }
+}
 
-    /// A source takes the last place in the line.
-    pub(crate) fn line_up(self: &Arc<Self>, source: Box<Source>) {
+impl State {
+    /// A source takes the last place in the line, if it has not been abandoned.
+    pub(crate) fn line_up(&mut self, source: Box<Source>) -> Result<(), Box<Source>> {
         let id = source.id;
-        let mut state = self.lock();
-        if !state.sources.contains_key(&id) {
-            drop(state);
-            // It has been abandoned, so nobody waits to be woken.
-            source.retire(End::CutShort);
-            return;
+        if !self.sources.contains_key(&id) {
+            return Err(source);
         }
-        let ticket = state.submit(Waiter::Source(source));
-        state.sources.insert(id, Some(ticket));
-        self.advance(state);
+        let ticket = self.submit(Waiter::Source(source));
+        self.sources.insert(id, Some(ticket));
+        Ok(())
     }
 }
 
@@ -131,6 +132,12 @@ impl Source {
 
     pub(crate) fn pull(&mut self) -> Pulled {
         self.items.pull()
+    }
+
+    /// Lets the source stand aside while as many results as may be are ahead of their reader.
+    pub(crate) fn park(self: Box<Self>) -> Option<Box<Self>> {
+        let results = self.results.clone();
+        results.park(self)
     }
 
     /// Drops the iterator, then lets the reader know that there are no more items. The waker it

@@ -12,7 +12,7 @@ use crate::foreign::wake;
 use crate::line::{Shared, State, Waiter};
 use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
-use crate::source::{Item, Pulled};
+use crate::source::{End, Item, Pulled, Source};
 use crate::stop::{Group, Tether};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -48,7 +48,24 @@ pub(crate) struct Entry {
     watchers: Vec<Arc<Group>>,
 }
 
+/// Whose turn it is for a free slot, as a worker sees it.
+enum Turn {
+    /// One that can be run on this worker's runtime.
+    Here(Admitted<Waiter>),
+    /// One that was handed in on another runtime, with a worker to be started there.
+    Elsewhere(Worker),
+    Nobodys,
+}
+
 impl Shared {
+    fn turn(self: &Arc<Self>, state: &mut State, home: &Handle) -> Turn {
+        match state.admission.poll_admit() {
+            Some(admitted) if admitted.waiter.home().id() == home.id() => Turn::Here(admitted),
+            Some(admitted) => Turn::Elsewhere(self.employ(state, admitted)),
+            None => Turn::Nobodys,
+        }
+    }
+
     /// A worker for a waiter that has been admitted.
     pub(crate) fn employ(
         self: &Arc<Self>,
@@ -112,7 +129,7 @@ impl Worker {
                 match source.pull() {
                     Pulled::Item(item) => {
                         self.work = Work::Item(item);
-                        self.shared.put_back(source);
+                        self.put_back(source);
                     }
                     Pulled::Nothing(end) => {
                         self.next(Ended::without_a_job(source.retire(end)));
@@ -121,6 +138,51 @@ impl Worker {
             }
             work => self.work = work,
         }
+    }
+
+    /// The source of the item that is to be run goes to the back of the line, or aside while its
+    /// reader is behind. If its turn comes again at once, because slots are free, a new worker runs
+    /// the item and this one asks for the next: so a source takes all free slots in one go, and not
+    /// one slot each time the runtime comes round.
+    fn put_back(&mut self, source: Box<Source>) {
+        let Some(source) = source.park() else { return };
+        let mut state = self.shared.lock();
+        if let Err(abandoned) = state.line_up(source) {
+            drop(state);
+            wake(abandoned.retire(End::CutShort));
+            return;
+        }
+        // Whoever starts workers now starts one for the source.
+        if state.starting {
+            return;
+        }
+        let worker = match self.shared.turn(&mut state, &self.home) {
+            Turn::Here(Admitted {
+                slot,
+                ticket,
+                waiter,
+            }) => {
+                let entry = &mut state.workers[self.key];
+                let handed_over = entry.hand_over();
+                entry.begin(self.key, ticket, &waiter);
+                let key = state.workers.insert(handed_over);
+                let slot = self.slot.replace(slot);
+                let work = mem::replace(&mut self.work, Work::Begin(waiter));
+                let (shared, home) = (self.shared.clone(), self.home.clone());
+                Worker {
+                    shared,
+                    home,
+                    key,
+                    slot,
+                    tether: None,
+                    work,
+                }
+            }
+            Turn::Elsewhere(worker) => worker,
+            Turn::Nobodys => return,
+        };
+        drop(state);
+        worker.start();
     }
 
     /// What was stopped before a source is asked for its item is not that item.
@@ -144,29 +206,31 @@ impl Worker {
         let watchers = state.workers[self.key].end();
         state.executed += ended.begun;
         state.admission.finish(slot);
-        let mut idle = Vec::new();
-        let mut successor = None;
-        let mut left = None;
-        match state.admission.poll_admit() {
-            Some(admitted) if admitted.waiter.home().id() == self.home.id() => {
-                state.workers[self.key].begin(self.key, admitted.ticket, &admitted.waiter);
-                self.slot = Some(admitted.slot);
-                self.work = Work::Begin(admitted.waiter);
+        let turn = self.shared.turn(&mut state, &self.home);
+        let (mut left, mut elsewhere, mut idle) = (None, None, Vec::new());
+        match turn {
+            Turn::Here(Admitted {
+                slot,
+                ticket,
+                waiter,
+            }) => {
+                state.workers[self.key].begin(self.key, ticket, &waiter);
+                self.slot = Some(slot);
+                self.work = Work::Begin(waiter);
             }
-            // A job runs on the runtime on which it was handed in.
-            Some(admitted) => {
+            Turn::Elsewhere(worker) => {
                 left = Some(state.workers.remove(self.key));
-                successor = Some(self.shared.employ(&mut state, admitted));
+                elsewhere = Some(worker);
             }
-            None => {
+            Turn::Nobodys => {
                 left = Some(state.workers.remove(self.key));
                 idle = state.idle();
             }
         }
         drop(state);
         drop(left);
-        if let Some(successor) = successor {
-            successor.start();
+        if let Some(worker) = elsewhere {
+            worker.start();
         }
         wake(ended.waker);
         tell(&watchers, ended.stopped);
@@ -253,6 +317,22 @@ impl Entry {
     /// `watcher` is to be told of the end of the job.
     pub(crate) fn watch(&mut self, watcher: Arc<Group>) {
         self.watchers.push(watcher);
+    }
+
+    /// The entry of another worker that runs on with the job of this one.
+    fn hand_over(&mut self) -> Self {
+        let stop = self
+            .tether
+            .as_ref()
+            .is_some_and(|tether| tether.is_pulled());
+        let watchers = mem::take(&mut self.watchers);
+        Self {
+            ticket: self.ticket,
+            source: self.source,
+            tether: None,
+            stop,
+            watchers,
+        }
     }
 
     /// The job has ended: forgets that it was to be stopped, and gives those who wait for its end.
