@@ -24,15 +24,15 @@ pub(crate) struct Owner(Arc<dyn Owned>);
 pub(crate) trait Seen<T>: Send + Sync {
     fn outcome(&self) -> &Outcome<T>;
 
-    /// The worker that has taken the job; without meaning while it waits. Read and written under
-    /// the lock of the pool.
-    fn worker(&self) -> &AtomicUsize;
+    /// The key of the post that is held for the job; without meaning while it waits. Read and
+    /// written under the lock of the pool.
+    fn post(&self) -> &AtomicUsize;
 }
 
 struct Cell<B: Body> {
     /// The runtime on which the job was handed in, and on which it is to run.
     home: Handle,
-    worker: AtomicUsize,
+    post: AtomicUsize,
     outcome: Outcome<B::Output>,
     run: UnsafeCell<Run<B>>,
 }
@@ -46,7 +46,7 @@ unsafe impl<B: Body> Sync for Cell<B> {}
 /// What an owner does to its cell, whatever the type of the job.
 trait Owned: Send + Sync {
     fn home(&self) -> &Handle;
-    fn worker(&self) -> &AtomicUsize;
+    fn post(&self) -> &AtomicUsize;
     fn take_waker(&self) -> Option<Waker>;
 
     /// # Safety
@@ -65,7 +65,7 @@ impl Owner {
     pub(crate) fn new<B: Body>(body: B, home: Handle) -> (Self, Arc<dyn Seen<B::Output>>) {
         let cell = Arc::new(Cell {
             home,
-            worker: AtomicUsize::new(usize::MAX),
+            post: AtomicUsize::new(usize::MAX),
             outcome: Outcome::new(),
             run: UnsafeCell::new(Run::new(body)),
         });
@@ -76,9 +76,9 @@ impl Owner {
         self.0.home()
     }
 
-    /// Lets the handle know which worker has taken the job. Under the lock of the pool.
-    pub(crate) fn taken_by(&self, worker: usize) {
-        self.0.worker().store(worker, Ordering::Relaxed);
+    /// Lets the handle know the post of the job. Under the lock of the pool.
+    pub(crate) fn posted_at(&self, key: usize) {
+        self.0.post().store(key, Ordering::Relaxed);
     }
 
     /// The waker of the blocked caller of `spawn`, to be told that the job starts.
@@ -116,8 +116,8 @@ impl<B: Body> Owned for Cell<B> {
         &self.home
     }
 
-    fn worker(&self) -> &AtomicUsize {
-        &self.worker
+    fn post(&self) -> &AtomicUsize {
+        &self.post
     }
 
     fn take_waker(&self) -> Option<Waker> {
@@ -142,7 +142,7 @@ impl<B: Body> Seen<B::Output> for Cell<B> {
         &self.outcome
     }
 
-    fn worker(&self) -> &AtomicUsize {
-        &self.worker
+    fn post(&self) -> &AtomicUsize {
+        &self.post
     }
 }

@@ -90,8 +90,8 @@ impl<T> JobHandle<T> {
     // The result may be ignored: who cancels mostly only wants the job to be gone.
     #[allow(clippy::must_use_candidate)]
     pub fn cancel(&self) -> bool {
-        let worker = || self.job.worker().load(Ordering::Relaxed);
-        !self.is_finished() && self.shared.stop(self.ticket, worker)
+        let post = || self.job.post().load(Ordering::Relaxed);
+        !self.is_finished() && self.shared.stop(self.ticket, post)
     }
 
     /// Whether the job has ended and its result can be read, or has been.

@@ -9,6 +9,7 @@ mod job;
 mod join;
 mod line;
 mod pool;
+mod posts;
 mod reader;
 mod results;
 mod run;

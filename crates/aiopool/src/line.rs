@@ -9,10 +9,11 @@ use aiopool_core::{Admission, Ticket};
 use slab::Slab;
 
 use crate::cell::Owner;
+use crate::posts::{Crew, Post};
 use crate::runtime::Handle;
 use crate::source::Source;
+use crate::stop::Tether;
 use crate::sync::{Mutex, MutexGuard};
-use crate::worker::Entry;
 
 /// The inside of a pool.
 pub(crate) struct Shared {
@@ -24,7 +25,11 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) admission: Admission<Waiter, Waker>,
     /// One for each slot that is held.
-    pub(crate) workers: Slab<Entry>,
+    pub(crate) posts: Slab<Post>,
+    /// The workers, one crew for each runtime.
+    pub(crate) crews: Vec<Crew>,
+    /// What the workers can be stopped by.
+    pub(crate) tethers: Slab<Arc<Tether>>,
     /// The sources of running maps and streams, with their places while they stand in the line. A
     /// source that is not here has been abandoned.
     pub(crate) sources: BTreeMap<u64, Option<Ticket>>,
@@ -47,7 +52,9 @@ impl Shared {
     pub(crate) fn new(size: NonZeroUsize) -> Arc<Self> {
         let state = State {
             admission: Admission::new(size),
-            workers: Slab::new(),
+            posts: Slab::new(),
+            crews: Vec::new(),
+            tethers: Slab::new(),
             sources: BTreeMap::new(),
             next_source: 0,
             starting: false,

@@ -3,9 +3,12 @@
 use std::panic::Location;
 
 #[cfg(aiopool_loom)]
-pub(crate) use in_loom::{Handle, poll_proceed};
+pub(crate) use in_loom::{Handle, RuntimeId, poll_proceed};
 #[cfg(not(aiopool_loom))]
-pub(crate) use tokio::{runtime::Handle, task::coop::poll_proceed};
+pub(crate) use tokio::{
+    runtime::{Handle, Id as RuntimeId},
+    task::coop::poll_proceed,
+};
 
 /// The runtime of the caller.
 ///
@@ -30,8 +33,11 @@ pub(crate) fn current_for(caller: &Location<'_>) -> Handle {
 mod in_loom {
     use std::task::{Context, Poll};
 
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     pub(crate) struct Handle;
+
+    #[derive(PartialEq, Eq)]
+    pub(crate) struct RuntimeId;
 
     impl Handle {
         pub(crate) fn current() -> Self {
@@ -42,7 +48,9 @@ mod in_loom {
             Ok(Self)
         }
 
-        pub(crate) fn id(&self) {}
+        pub(crate) fn id(&self) -> RuntimeId {
+            RuntimeId
+        }
 
         pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
             loom::thread::spawn(move || loom::future::block_on(task));

@@ -20,10 +20,11 @@ impl Shared {
         }
         state.starting = true;
         while let Some(admitted) = state.admission.poll_admit() {
-            let worker = self.employ(&mut state, admitted);
-            drop(state);
-            worker.start();
-            state = self.lock();
+            if let Some(worker) = self.open_post(&mut state, admitted) {
+                drop(state);
+                worker.start();
+                state = self.lock();
+            }
         }
         state.starting = false;
         let idle = state.idle();

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, Waker};
 use aiopool_core::Ticket;
 
 use crate::foreign::wake;
-use crate::line::{Shared, Waiter};
+use crate::line::{Shared, State, Waiter};
+use crate::posts::Post;
 use crate::run::Ended;
 use crate::source::End;
 use crate::sync::{AtomicBool, Mutex, Ordering, poll_locked};
-use crate::worker::Entry;
 
 /// What a worker can be stopped by.
 pub(crate) struct Tether {
@@ -31,19 +31,21 @@ struct Left {
 }
 
 impl Shared {
-    /// Cancels the job that had `ticket` in the line, and `worker` if it has been started. Tells
-    /// whether it had not ended yet.
-    pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, worker: impl FnOnce() -> usize) -> bool {
+    /// Cancels the job that had `ticket` in the line, and has its post at the key that `post` tells
+    /// if it has been started. Tells whether it had not ended yet.
+    pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, post: impl FnOnce() -> usize) -> bool {
         let mut state = self.lock();
         if let Some(job) = state.admission.withdraw(ticket) {
             self.advance(state);
             wake(job.give_up().waker);
             return true;
         }
-        let entry = state.workers.get_mut(worker());
-        let entry = entry.filter(|entry| entry.has_job(ticket));
-        let found = entry.is_some();
-        let tether = entry.and_then(Entry::stop);
+        let key = post();
+        let found = state
+            .posts
+            .get(key)
+            .is_some_and(|post| post.has_job(ticket));
+        let tether = if found { state.stop(key) } else { None };
         drop(state);
         pull(tether);
         found
@@ -60,19 +62,16 @@ impl Shared {
             .into_iter()
             .filter_map(|ticket| state.admission.withdraw(ticket))
             .collect();
-        let left = Left {
-            active: state.workers.len(),
-            stopped: 0,
-            waker: None,
-        };
-        let group = Arc::new(Group(Mutex::new(left)));
-        let entries = state.workers.iter_mut();
-        let tethers: Vec<_> = entries
-            .filter_map(|(_, entry)| {
-                entry.watch(group.clone());
-                entry.stop()
-            })
-            .collect();
+        let (active, stopped, waker) = (state.posts.len(), 0, None);
+        let group = Arc::new(Group(Mutex::new(Left {
+            active,
+            stopped,
+            waker,
+        })));
+        for (_, post) in &mut state.posts {
+            post.watch(group.clone());
+        }
+        let tethers = state.stop_where(|_| true);
         self.advance(state);
         let withdrawn = jobs.len();
         pull(tethers);
@@ -85,12 +84,19 @@ impl Shared {
         let mut state = self.lock();
         let place = state.sources.remove(&id).flatten();
         let source = place.and_then(|ticket| state.admission.withdraw(ticket));
-        let entries = state.workers.iter_mut().map(|(_, entry)| entry);
-        let of_source = entries.filter(|entry| entry.is_of_source(id));
-        let tethers: Vec<_> = of_source.filter_map(Entry::stop).collect();
+        let tethers = state.stop_where(|post| post.is_of_source(id));
         self.advance(state);
         pull(tethers);
         wake(source.and_then(|source| source.give_up().waker));
+    }
+}
+
+impl State {
+    /// Stops the jobs of these posts: what is to be pulled under no lock.
+    fn stop_where(&mut self, condition: impl Fn(&Post) -> bool) -> Vec<Arc<Tether>> {
+        let posts = self.posts.iter().filter(|(_, post)| condition(post));
+        let keys: Vec<_> = posts.map(|(key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.stop(key)).collect()
     }
 }
 

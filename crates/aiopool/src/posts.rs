@@ -1,0 +1,233 @@
+//! Posts and crews: what each slot is held for, and the workers of each runtime, who take the
+//! posts up.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use aiopool_core::{Admitted, Slot, Ticket};
+
+use crate::line::{Shared, State, Waiter};
+use crate::runtime::{Handle, RuntimeId};
+use crate::stop::{Group, Tether};
+use crate::sync::Ordering;
+use crate::worker::{Work, Worker};
+
+/// What a slot is held for.
+pub(crate) struct Post {
+    /// The place that the job, or its source, had in the line.
+    ticket: Ticket,
+    /// The source whose item it is.
+    source: Option<u64>,
+    /// The slot and the work, until a worker takes them up.
+    open: Option<(Slot, Work)>,
+    /// The key of the tether of the worker that has taken it up.
+    worker: Option<usize>,
+    /// Whether the job is to be stopped when a worker takes it up.
+    stop: bool,
+    /// Those who wait for the end of the job.
+    watchers: Vec<Arc<Group>>,
+}
+
+/// The workers on one runtime.
+pub(crate) struct Crew {
+    home: RuntimeId,
+    workers: usize,
+    /// How many of the workers are about to look for an open post. There are never fewer of them
+    /// than open posts, so each post is taken up.
+    looking: usize,
+    /// The keys of the open posts, in the order in which they are to be taken up.
+    open: VecDeque<usize>,
+}
+
+impl Shared {
+    /// Opens a post for a waiter that has been admitted. A worker that is given back is to be
+    /// started, under no lock.
+    pub(crate) fn open_post(
+        self: &Arc<Self>,
+        state: &mut State,
+        admitted: Admitted<Waiter>,
+    ) -> Option<Worker> {
+        let Admitted {
+            slot,
+            ticket,
+            waiter,
+        } = admitted;
+        let home = waiter.home().clone();
+        let key = state.new_post(ticket, &waiter);
+        self.offer(state, key, slot, Work::Begin(waiter), &home)
+    }
+
+    /// Opens a post to all workers on `home`, and employs one more if too few are looking.
+    pub(crate) fn offer(
+        self: &Arc<Self>,
+        state: &mut State,
+        key: usize,
+        slot: Slot,
+        work: Work,
+        home: &Handle,
+    ) -> Option<Worker> {
+        state.posts[key].open = Some((slot, work));
+        let crew = state.crew(home);
+        crew.open.push_back(key);
+        if crew.open.len() <= crew.looking {
+            return None;
+        }
+        crew.workers += 1;
+        crew.looking += 1;
+        Some(Worker::new(self.clone(), home.clone()))
+    }
+}
+
+impl State {
+    /// A post for what was admitted, to be taken up at once.
+    pub(crate) fn new_post(&mut self, ticket: Ticket, waiter: &Waiter) -> usize {
+        let key = self.posts.insert(Post::new(ticket, waiter));
+        waiter.posted_at(key);
+        key
+    }
+
+    /// A worker on `home` is about to look for an open post.
+    pub(crate) fn looks(&mut self, home: &Handle) {
+        self.crew(home).looking += 1;
+    }
+
+    /// A worker that was looking takes up the first open post, if there is one: its key, its slot
+    /// and its work.
+    pub(crate) fn claim(
+        &mut self,
+        home: &Handle,
+        worker: Option<usize>,
+    ) -> Option<(usize, Slot, Work)> {
+        let crew = self.crew(home);
+        let key = crew.open.pop_front()?;
+        crew.looking -= 1;
+        let (slot, work) = self.take_up(key, worker)?;
+        Some((key, slot, work))
+    }
+
+    /// A worker takes up a post, and with it the news that its job is to be stopped.
+    pub(crate) fn take_up(&mut self, key: usize, worker: Option<usize>) -> Option<(Slot, Work)> {
+        let post = &mut self.posts[key];
+        post.worker = worker;
+        if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
+            tether
+                .stop
+                .store(mem::take(&mut post.stop), Ordering::Relaxed);
+        }
+        post.open.take()
+    }
+
+    /// The worker of a post leaves it to another.
+    pub(crate) fn lay_down(&mut self, key: usize) {
+        let post = &mut self.posts[key];
+        let tether = post
+            .worker
+            .take()
+            .and_then(|worker| self.tethers.get(worker));
+        post.stop = tether.is_some_and(|tether| tether.is_pulled());
+    }
+
+    /// A worker lays its post down and looks for one, this or another, when the other tasks have
+    /// had their turn.
+    pub(crate) fn postpone(&mut self, key: usize, slot: Slot, work: Work, home: &Handle) {
+        self.lay_down(key);
+        self.posts[key].open = Some((slot, work));
+        let crew = self.crew(home);
+        crew.open.push_front(key);
+        crew.looking += 1;
+    }
+
+    /// A worker that was looking leaves its crew, or one that was not. What it gives is to be
+    /// dropped under no lock.
+    pub(crate) fn leave(
+        &mut self,
+        home: &Handle,
+        was_looking: bool,
+        worker: Option<usize>,
+    ) -> Option<Arc<Tether>> {
+        let crew = self.crew(home);
+        crew.workers -= 1;
+        crew.looking -= usize::from(was_looking);
+        if crew.workers == 0 {
+            let home = home.id();
+            self.crews.retain(|crew| crew.home != home);
+        }
+        worker.map(|worker| self.tethers.remove(worker))
+    }
+
+    /// The job of a post is to be stopped: by its worker, whose tether is to be pulled under no
+    /// lock, or by the one that takes it up.
+    pub(crate) fn stop(&mut self, key: usize) -> Option<Arc<Tether>> {
+        let post = self.posts.get_mut(key)?;
+        let Some(tether) = post.worker.and_then(|worker| self.tethers.get(worker)) else {
+            post.stop = true;
+            return None;
+        };
+        tether.stop.store(true, Ordering::Relaxed);
+        Some(tether.clone())
+    }
+
+    fn crew(&mut self, home: &Handle) -> &mut Crew {
+        let home = home.id();
+        let index = self.crews.iter().position(|crew| crew.home == home);
+        let index = index.unwrap_or_else(|| {
+            self.crews.push(Crew {
+                home,
+                workers: 0,
+                looking: 0,
+                open: VecDeque::new(),
+            });
+            self.crews.len() - 1
+        });
+        &mut self.crews[index]
+    }
+}
+
+impl Post {
+    fn new(ticket: Ticket, waiter: &Waiter) -> Self {
+        let source = match waiter {
+            Waiter::Job(_) | Waiter::Blocked(_) => None,
+            Waiter::Source(source) => Some(source.id()),
+        };
+        let (open, worker, watchers) = (None, None, Vec::new());
+        Self {
+            ticket,
+            source,
+            open,
+            worker,
+            stop: false,
+            watchers,
+        }
+    }
+
+    /// Whether it is held for the job that had `ticket` in the line.
+    pub(crate) fn has_job(&self, ticket: Ticket) -> bool {
+        self.ticket == ticket
+    }
+
+    /// Whether it is held for an item of the source with this id.
+    pub(crate) fn is_of_source(&self, id: u64) -> bool {
+        self.source == Some(id)
+    }
+
+    /// `watcher` is to be told of the end of the job.
+    pub(crate) fn watch(&mut self, watcher: Arc<Group>) {
+        self.watchers.push(watcher);
+    }
+
+    /// Those who wait for the end of the job.
+    pub(crate) fn take_watchers(&mut self) -> Vec<Arc<Group>> {
+        mem::take(&mut self.watchers)
+    }
+}
+
+impl Waiter {
+    /// Lets the handle of a job know its post.
+    fn posted_at(&self, key: usize) {
+        match self {
+            Self::Job(job) | Self::Blocked(job) => job.posted_at(key),
+            Self::Source(_) => {}
+        }
+    }
+}
