@@ -1,10 +1,11 @@
 //! The one allocation of a job: what its handle sees, and the job itself, which only its owner
 //! touches.
 //!
-//! A safe job would be two allocations: the future in a `Pin<Box<_>>`, and beside it what is
-//! shared with the handle. `docs/performance.md` has what the second one costs.
+//! The safe way is two allocations: the future in a `Pin<Box<_>>`, and beside it what is shared
+//! with the handle. Measured over `spawn_n` of jobs that yield once, 1,000 slots, it costs an eighth
+//! more time and 16 bytes more for each waiting job.
 
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "one allocation for each job; the gain is above")]
 
 use std::pin::Pin;
 use std::sync::Arc;
