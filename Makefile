@@ -15,10 +15,13 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo loadtest test test-rust test-python test-matrix lint format clean
+.PHONY: demo demo-rust loadtest test test-rust test-python test-matrix msrv lint format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
+
+demo-rust:
+	cargo run --release --locked --quiet -p aiopool --example crawl -- $(ARGS)
 
 loadtest: $(BIN)/.built
 	$(BIN)/python -m asyncio_pool.loadtest $(or $(ARGS),map)
@@ -37,6 +40,9 @@ test-matrix: $(MATRIX:%=test-on-%)
 
 test-on-%:
 	$(MAKE) test-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
+
+msrv:
+	tools/check-msrv
 
 lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check

@@ -44,7 +44,6 @@ use crate::runtime::poll_proceed;
 /// assert_eq!(handle.await.unwrap(), 42);
 /// # }
 /// ```
-#[must_use = "dropping a handle detaches the job, whose result is then lost; say so with `drop`"]
 pub struct JobHandle<T> {
     job: Arc<dyn Seen<T>>,
     shared: Arc<Shared>,

@@ -116,7 +116,7 @@ impl Pool {
     /// # async fn main() {
     /// let pool = aiopool::Pool::new(2);
     /// for n in 0..10 {
-    ///     let _detached = pool.spawn(async move { println!("{n}") }).await;
+    ///     pool.spawn(async move { println!("{n}") }).await;
     /// }
     /// pool.join().await;
     /// # }
@@ -270,7 +270,6 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    #[must_use = "dropping the handles detaches the jobs, whose results are then lost"]
     pub fn map_n<I, F, J>(&self, items: I, mut function: F) -> Vec<JobHandle<J::Output>>
     where
         I: IntoIterator,
