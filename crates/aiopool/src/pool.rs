@@ -142,9 +142,17 @@ impl Pool {
 
     /// Queues the job at once, or starts it if a slot is free. Nothing of it runs inside this call.
     ///
+    /// # Returns
+    ///
+    /// The handle of the job, which may be dropped: the job runs on.
+    ///
     /// # Panics
     ///
     /// Outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// The call does not wait. [`JobHandle`] says what may be done with the handle.
     ///
     /// # Examples
     ///
@@ -258,6 +266,10 @@ impl Pool {
     ///
     /// Outside a Tokio runtime; and if the iterator panics, before any job has been queued.
     ///
+    /// # Cancel safety
+    ///
+    /// The call does not wait. [`JobHandle`] says what may be done with the handles.
+    ///
     /// # Examples
     ///
     /// ```
@@ -286,9 +298,24 @@ impl Pool {
         jobs.into_iter().map(hand_in).collect()
     }
 
-    /// The results of the jobs that `function` makes of `items`, as the jobs end.
+    /// Runs the jobs that `function` makes of `items`, and gives their results as the jobs end.
     ///
-    /// [`Itermap`] says how far it goes ahead of its reader, and when it panics.
+    /// The iterator is pulled, and the function called, as [`map`](Self::map) does it, but only a
+    /// bounded number of items ahead of the reader.
+    ///
+    /// # Returns
+    ///
+    /// The stream of the results. [`Itermap`] says how far it goes ahead and how it ends.
+    ///
+    /// # Panics
+    ///
+    /// The call does not; polling the stream does outside a Tokio runtime, and where the iterator
+    /// has panicked.
+    ///
+    /// # Cancel safety
+    ///
+    /// The stream may be polled and given up at any moment. Dropping it pulls no more items and
+    /// cancels those jobs that are active.
     ///
     /// # Examples
     ///
@@ -317,7 +344,18 @@ impl Pool {
 
     /// As [`itermap`](Self::itermap), with the results in the order of the items.
     ///
-    /// A slow item does not stop those behind it, up to [`Itermap::ahead`].
+    /// # Returns
+    ///
+    /// The stream of the results. A slow item does not hold up the jobs behind it, as far as the
+    /// stream may go [`ahead`](Itermap::ahead).
+    ///
+    /// # Panics
+    ///
+    /// As [`itermap`](Self::itermap).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`itermap`](Self::itermap).
     ///
     /// # Examples
     ///
@@ -348,11 +386,19 @@ impl Pool {
 impl Pool {
     /// Waits until nobody waits and nothing is active. Any number of tasks may wait for it.
     ///
-    /// All results can be read then. A job that joins its own pool waits for itself, for ever.
+    /// A job that joins its own pool waits for itself, for ever.
+    ///
+    /// # Returns
+    ///
+    /// Once the pool is empty, be it for a moment; at once if it is. All results can be read then.
+    ///
+    /// # Panics
+    ///
+    /// Never. It needs no runtime.
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped at any moment.
+    /// It may be dropped at any moment, without a consequence.
     ///
     /// # Examples
     ///
@@ -381,6 +427,10 @@ impl Pool {
     /// How many jobs it stopped, and what became of each: [`JobError::Cancelled`], or what its
     /// callback gave. The handles of these jobs have then given their results, and panic if they
     /// are polled.
+    ///
+    /// # Panics
+    ///
+    /// Never. It needs no runtime.
     ///
     /// # Cancel safety
     ///
@@ -431,6 +481,10 @@ impl Pool {
     ///
     /// How many jobs it stopped.
     ///
+    /// # Panics
+    ///
+    /// Never. It needs no runtime.
+    ///
     /// # Cancel safety
     ///
     /// Nothing happens until the future is polled. If it is dropped then, the jobs are cancelled
@@ -464,7 +518,22 @@ impl Pool {
         self.shared.size.get()
     }
 
-    /// How many jobs wait or are active; a running map or stream counts as one that waits.
+    /// How many jobs wait or are active. A running map or stream counts as one more that waits,
+    /// while it waits for its next item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let handles = pool.map_n(0..3, |n| async move { n });
+    /// assert_eq!((pool.len(), pool.active(), pool.waiting()), (3, 2, 1));
+    /// assert!(pool.is_full() && !pool.is_empty());
+    /// pool.join().await;
+    /// assert_eq!((pool.len(), pool.executed(), handles.len()), (0, 3, 3));
+    /// # }
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.lock().admission.len()
