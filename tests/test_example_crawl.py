@@ -30,6 +30,17 @@ crawler.AioPool = lambda size: real_pool(size + 1)
 sys.exit(main())
 """
 
+# What the test of the Rust demo, in crates/aiopool/tests, expects as well.
+SITE = "c17086e8526d9ef2b82e17c4f0586ec2c9d91cfe2b245a0d2990e67f97dcfda1"
+DIGEST = f"""
+import hashlib, sys
+sys.path.insert(0, {str(CRAWL)!r})
+from website import Website
+website = Website(500, seed=-7)
+pages = "".join(website.generate(number)[1] for number in range(500))
+print(hashlib.sha256(pages.encode()).hexdigest())
+"""
+
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -121,6 +132,10 @@ def test_a_pool_that_lets_too_many_in_is_found_out() -> None:
     ended = run("-c", LEAKY_CRAWL, "--pages", "60", "--size", "5", "--timeout", "2")
     assert ended.returncode == 1
     assert "FAILED: 6 requests were in flight in a pool of 5" in ended.stderr
+
+
+def test_the_site_is_the_one_of_the_rust_demo() -> None:
+    assert run("-c", DIGEST).stdout.strip() == SITE
 
 
 def test_ctrl_c_keeps_what_is_stored(long_crawl: subprocess.Popen[str], db: Path) -> None:

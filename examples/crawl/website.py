@@ -1,12 +1,14 @@
 """A generated web site, served on loopback, that counts its requests in flight."""
 
 import asyncio
-import random
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+
+from chance import Chance
 
 WORDS = ["bay", "cloud", "dune", "elm", "fern", "gorge", "heath", "isle", "marsh", "oak"]
 
@@ -49,23 +51,19 @@ class Website:
         finally:
             self._in_flight -= 1
 
-    async def _page(self, request: web.Request) -> web.Response:
-        number = int(request.match_info["number"])
-        if number >= self._pages:
-            raise web.HTTPNotFound
-        chance = random.Random(f"{self._seed}/{number}")  # noqa: S311
-        slow = chance.random() < 0.02
-        await asyncio.sleep(chance.uniform(0.4, 1) if slow else chance.expovariate(1 / 0.04))
-        text = " ".join(chance.choices(WORDS, k=chance.randint(50, 500)))
+    def generate(self, number: int) -> tuple[float, str]:
+        """Return how long the answer with page `number` takes, in seconds, and its HTML."""
+        chance = Chance(f"{self._seed}/{number}")
+        slow = chance.share() < 0.02
+        share = chance.share()
+        seconds = 0.4 + 0.6 * share if slow else -0.04 * math.log(1 - share)
+        text = " ".join(WORDS[chance.below(len(WORDS))] for _ in range(50 + chance.below(451)))
         anchors = " ".join(f'<a href="{link}">{link}</a>' for link in self._links(number, chance))
-        return web.Response(
-            text=f"<!doctype html><title>Page {number}</title><p>{text}</p>{anchors}",
-            content_type="text/html",
-        )
+        return seconds, f"<!doctype html><title>Page {number}</title><p>{text}</p>{anchors}"
 
-    def _links(self, number: int, chance: random.Random) -> list[str]:
+    def _links(self, number: int, chance: Chance) -> list[str]:
         children = range(4 * number + 1, min(4 * number + 5, self._pages))
-        others = [chance.randrange(self._pages) for _ in range(6)]
+        others = [chance.below(self._pages) for _ in range(6)]
         links = [f"/page/{other}" for other in (*children, *others)]
         if number == 0:
             links.append("/silent")
@@ -76,6 +74,14 @@ class Website:
         if number % 400 == 0:
             links.append(f"/hangup/{number}")
         return links
+
+    async def _page(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["number"])
+        if number >= self._pages:
+            raise web.HTTPNotFound
+        seconds, html = self.generate(number)
+        await asyncio.sleep(seconds)
+        return web.Response(text=html, content_type="text/html")
 
     async def _break(self, request: web.Request) -> web.Response:
         raise web.HTTPInternalServerError
