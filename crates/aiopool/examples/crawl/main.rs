@@ -1,0 +1,103 @@
+//! A crawl with two pools, one for HTTP and one for the database.
+//!
+//! `make demo-rust`, or `cargo run --release --example crawl -- --help`
+
+mod chance;
+mod crawler;
+mod options;
+mod page;
+mod report;
+mod store;
+mod tally;
+mod website;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tempfile::tempdir;
+use tokio::signal::ctrl_c;
+use tokio::task::yield_now;
+
+use crawler::{Limits, crawl};
+use options::Options;
+use report::print_table;
+use store::Store;
+use tally::{Counts, Tally};
+use website::Website;
+
+/// Crawls as the command line says.
+// In one thread with the crawl, the server hears of a client that has given up, and drops its
+// request, before the next request of that slot can arrive: nobody is counted who has left.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<ExitCode> {
+    // Listened for before anything is created that Ctrl-C could leave behind.
+    let interrupt = tokio::spawn(ctrl_c());
+    yield_now().await;
+
+    let options = Options::read();
+    let folder = tempdir()?;
+    let path = options.db.unwrap_or_else(|| folder.path().join("crawl.db"));
+    store::create(&path)?;
+    let (start, urls, website) = if let Some(url) = options.url {
+        (url, options.pages, None)
+    } else {
+        let website = Arc::new(Website::new(options.pages, options.seed));
+        let start = Arc::clone(&website).serve().await?;
+        (start, usize::MAX, Some(website))
+    };
+    let limits = Limits {
+        size: options.size,
+        timeout: options.timeout,
+        urls,
+    };
+    let store = Store::open(&path, STORE_SIZE)?;
+    let tally = Arc::new(Mutex::new(Tally::default()));
+
+    let started = Instant::now();
+    let interrupted = crawl(&start, store, Arc::clone(&tally), limits, interrupt).await?;
+    let duration = started.elapsed();
+
+    let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let stored = store::count(&path)?;
+    let most_in_flight = website.map(|website| website.most_in_flight());
+    print_table(
+        &tally,
+        &stored,
+        duration,
+        most_in_flight.map(|most| (most, options.size)),
+    );
+    if interrupted {
+        return Ok(ExitCode::from(130));
+    }
+    let failures = failures(options.size, most_in_flight, &tally.fetched, &stored);
+    for failure in &failures {
+        eprintln!("FAILED: {failure}");
+    }
+    Ok(ExitCode::from(u8::from(!failures.is_empty())))
+}
+
+fn failures(
+    size: usize,
+    most_in_flight: Option<usize>,
+    fetched: &Counts,
+    stored: &Counts,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    if let Some(most) = most_in_flight
+        && most > size
+    {
+        failures.push(format!(
+            "{most} requests were in flight in a pool of {size}"
+        ));
+    }
+    if stored != fetched {
+        failures.push(format!("fetched {fetched:?}, but stored {stored:?}"));
+    }
+    if fetched.pages == 0 {
+        failures.push("no page could be fetched".to_owned());
+    }
+    failures
+}
+
+const STORE_SIZE: usize = 4;
