@@ -27,8 +27,8 @@ use tally::{Counts, Tally};
 use website::Website;
 
 /// Crawls as the command line says.
-// In one thread with the crawl, the server hears of a client that has given up, and drops its
-// request, before the next request of that slot can arrive: nobody is counted who has left.
+// In one thread with the crawl, the server hears that a client has given up, and drops its request,
+// before it counts the next request of that slot: nobody is counted who has left.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     // Listened for before anything is created that Ctrl-C could leave behind.

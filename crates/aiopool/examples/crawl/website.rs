@@ -16,6 +16,7 @@ use axum::response::{Html, Response};
 use axum::routing::get;
 use futures_util::stream;
 use tokio::net::TcpListener;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use url::Url;
 
@@ -106,6 +107,8 @@ impl Website {
 }
 
 async fn count(State(website): State<Arc<Website>>, request: Request, next: Next) -> Response {
+    // Those who left before it arrived are heard of first.
+    yield_now().await;
     let _in_flight = InFlight::new(website);
     next.run(request).await
 }
