@@ -1,5 +1,7 @@
 //! Random numbers that come from a name alone, the same in Python and in Rust.
 
+use std::array::from_fn;
+
 use sha2::{Digest, Sha256};
 
 /// The numbers that SHA-256 makes of a name and a counter.
@@ -11,10 +13,11 @@ impl Chance {
     pub(crate) fn new(name: String) -> Self {
         let numbers = (0_u64..).flat_map(move |counter| {
             let digest: [u8; 32] = Sha256::digest(format!("{name}/{counter}")).into();
-            digest.as_chunks().0.to_vec()
+            let numbers: [[u8; 8]; 4] = from_fn(|at| from_fn(|byte| digest[8 * at + byte]));
+            numbers.map(u64::from_be_bytes)
         });
         Self {
-            numbers: Box::new(numbers.map(u64::from_be_bytes)),
+            numbers: Box::new(numbers),
         }
     }
 

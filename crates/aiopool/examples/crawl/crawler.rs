@@ -69,11 +69,9 @@ impl Crawler {
         for url in self.unseen(urls) {
             let crawler = Arc::clone(self);
             let job = Arc::clone(self).fetch(url);
-            // Its callback is all that follows it.
-            drop(
-                self.fetching
-                    .spawn_n(job.with_callback(|page| crawler.fetched(page))),
-            );
+            let job = job.with_callback(|page| crawler.fetched(page));
+            // Nobody waits for it: the callback sees to its page.
+            drop(self.fetching.spawn_n(job));
         }
     }
 

@@ -12,7 +12,7 @@ mod tally;
 mod website;
 
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use tempfile::tempdir;
@@ -58,15 +58,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     let interrupted = crawl(&start, store, Arc::clone(&tally), limits, interrupt).await?;
     let duration = started.elapsed();
 
-    let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let tally = tally.lock().expect("nothing panics under this lock");
     let stored = store::count(&path)?;
     let most_in_flight = website.map(|website| website.most_in_flight());
-    print_table(
-        &tally,
-        &stored,
-        duration,
-        most_in_flight.map(|most| (most, options.size)),
-    );
+    let in_flight = most_in_flight.map(|most| format!("{most} of {}", options.size));
+    print_table(&tally, &stored, duration, in_flight.as_deref());
     if interrupted {
         return Ok(ExitCode::from(130));
     }
@@ -84,12 +80,9 @@ fn failures(
     stored: &Counts,
 ) -> Vec<String> {
     let mut failures = Vec::new();
-    if let Some(most) = most_in_flight
-        && most > size
-    {
-        failures.push(format!(
-            "{most} requests were in flight in a pool of {size}"
-        ));
+    if let Some(most) = most_in_flight.filter(|&most| most > size) {
+        let failure = format!("{most} requests were in flight in a pool of {size}");
+        failures.push(failure);
     }
     if stored != fetched {
         failures.push(format!("fetched {fetched:?}, but stored {stored:?}"));

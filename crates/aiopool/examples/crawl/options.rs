@@ -6,6 +6,7 @@ use std::process::exit;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::TypedValueParser;
 use clap::error::ErrorKind::DisplayHelp;
 use url::Url;
 
@@ -54,13 +55,11 @@ impl Options {
             let line = text.lines().next().unwrap_or_default();
             fail(line.trim_start_matches("error: "))
         });
-        if let Some(path) = &options.db
-            && let Err(error) = File::create_new(path)
-        {
-            fail(&format!(
-                "cannot create {} for --db: {error}",
-                path.display()
-            ));
+        if let Some(path) = &options.db {
+            if let Err(error) = File::create_new(path) {
+                let path = path.display();
+                fail(&format!("cannot create {path} for --db: {error}"));
+            }
         }
         options
     }
@@ -71,11 +70,8 @@ fn fail(message: &str) -> ! {
     exit(2)
 }
 
-fn whole(
-    least: usize,
-    most: usize,
-) -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
-    move |text| match text.parse() {
+fn whole(least: usize, most: usize) -> impl TypedValueParser<Value = usize> {
+    move |text: &str| match text.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         _ => Err(format!("not a whole number, {least} to {most}")),
     }

@@ -21,16 +21,13 @@ pub(crate) fn is_web(url: &Url) -> bool {
 
 /// The targets of the links in `html`, as they are written there.
 pub(crate) fn find_hrefs(html: &[u8]) -> Vec<String> {
-    let mut hrefs = Vec::new();
-    for Ok(token) in Tokenizer::new(html) {
-        if let Token::StartTag(mut tag) = token
-            && *tag.name == b"a"
-            && let Some(href) = tag.attributes.remove(b"href".as_slice())
-        {
-            hrefs.push(String::from_utf8_lossy(&href).into_owned());
-        }
-    }
-    hrefs
+    Tokenizer::new(html)
+        .filter_map(|Ok(token)| match token {
+            Token::StartTag(mut tag) if *tag.name == b"a" => tag.attributes.remove(HREF),
+            _ => None,
+        })
+        .map(|href| String::from_utf8_lossy(&href).into_owned())
+        .collect()
 }
 
 /// The web pages, each once, that `hrefs` at `url` point to on its host.
@@ -48,3 +45,5 @@ pub(crate) fn resolve(url: &Url, hrefs: &[String]) -> Vec<Url> {
         .filter(|target| seen.insert(target.clone()))
         .collect()
 }
+
+const HREF: &[u8] = b"href";

@@ -47,12 +47,12 @@ fn line(tally: &Mutex<Tally>, fetching: &Pool) -> String {
     )
 }
 
-/// Prints the results; `in_flight` is what the server counted, and the size of the pool.
+/// Prints the results; `in_flight` is what the server counted, if the server is ours.
 pub(crate) fn print_table(
     tally: &Tally,
     stored: &Counts,
     duration: Duration,
-    in_flight: Option<(usize, usize)>,
+    in_flight: Option<&str>,
 ) {
     let count = |count| HumanCount(count).to_string();
     let seconds = duration.as_secs_f64();
@@ -69,9 +69,8 @@ pub(crate) fn print_table(
     print_row("pages per second", &format!("{pages_per_second:.0}"));
     print_row("latency p50", &percentile(&tally.durations, 50));
     print_row("latency p95", &percentile(&tally.durations, 95));
-    if let Some((most, size)) = in_flight {
-        let label = "most requests in flight, counted by the server";
-        print_row(label, &format!("{most} of {size}"));
+    if let Some(in_flight) = in_flight {
+        print_row("most requests in flight, counted by the server", in_flight);
     }
     print_row("pages read back from SQLite", &count(stored.pages));
     print_row("links read back from SQLite", &count(stored.links));

@@ -93,13 +93,13 @@ impl Website {
         if number == 0 {
             links.push("/silent".to_owned());
         }
-        if number.is_multiple_of(60) {
+        if number % 60 == 0 {
             links.push(format!("/page/{}", self.pages + number));
         }
-        if number.is_multiple_of(100) {
+        if number % 100 == 0 {
             links.push(format!("/broken/{number}"));
         }
-        if number.is_multiple_of(400) {
+        if number % 400 == 0 {
             links.push(format!("/hangup/{number}"));
         }
         links
