@@ -71,7 +71,7 @@ impl Crawler {
             let job = Arc::clone(self).fetch(url);
             let job = job.with_callback(|page| crawler.fetched(page));
             // Nobody waits for it: the callback sees to its page.
-            drop(self.fetching.spawn_n(job));
+            self.fetching.spawn_n(job);
         }
     }
 
@@ -110,7 +110,7 @@ impl Crawler {
                 let job = Arc::clone(&self.store).save(page);
                 let job = job.with_callback(async move |saved| crawler.stored(saved));
                 // Waits for a slot there, so a slow database slows the fetching down.
-                drop(self.storing.spawn(job).await);
+                self.storing.spawn(job).await;
             }
             Err(error) => self.tally().note(kind(&error)),
         }
