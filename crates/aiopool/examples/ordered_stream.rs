@@ -1,4 +1,4 @@
-//! `itermap` and `itermap_ordered`: the results as a stream, as the jobs end or as their items came.
+//! `itermap` and `itermap_ordered`: results as a stream, as the jobs end or as their items came.
 //!
 //! `cargo run --example ordered_stream`
 
