@@ -1,0 +1,25 @@
+//! The pool from the outside, a file for each subject. One program, so that it is linked once.
+
+#![cfg(not(aiopool_loom))]
+#![allow(
+    clippy::unwrap_used,
+    reason = "what is unwrapped is what the test holds to be there"
+)]
+
+mod common;
+
+mod callbacks;
+mod cancel;
+mod cancel_all;
+mod exec;
+mod getters;
+mod handle;
+mod itermap;
+mod itermap_ordered;
+mod join;
+mod line;
+mod map;
+mod map_n;
+mod slots;
+mod spawn;
+mod spawn_n;
