@@ -435,7 +435,7 @@ impl Pool {
     /// # Cancel safety
     ///
     /// Nothing happens until the future is polled. If it is dropped then, the jobs are cancelled
-    /// all the same; results that it has not taken stay in the handles.
+    /// all the same, and their results stay in the handles.
     ///
     /// # Examples
     ///
@@ -462,11 +462,13 @@ impl Pool {
         let mut handles: Vec<_> = ours.collect();
         async move {
             handles.retain(|handle| handle.cancel());
-            let mut results = Vec::with_capacity(handles.len());
+            let mut stopped = Vec::with_capacity(handles.len());
             for handle in handles {
-                let stopped = poll_fn(|cx| handle.poll_settled(cx)).await;
-                results.extend(if stopped { handle.take() } else { None });
+                if poll_fn(|cx| handle.poll_settled(cx)).await {
+                    stopped.push(handle);
+                }
             }
+            let results: Vec<_> = stopped.into_iter().filter_map(|job| job.take()).collect();
             (results.len(), results)
         }
     }

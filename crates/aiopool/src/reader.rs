@@ -134,6 +134,8 @@ impl<T: Send + 'static> Reader<T> {
             Err(payload) => {
                 self.shared.abandon(self.id);
                 poll_fn(|cx| self.results.poll_quiet(cx)).await;
+                // Dropped before, for a result that panicked in an unwinding would abort.
+                drop(self);
                 resume_unwind(payload)
             }
         }
@@ -160,6 +162,7 @@ impl<T: Send + 'static> Drop for Reader<T> {
         } else {
             self.shared.forget_source(self.id);
         }
+        left.discard();
     }
 }
 

@@ -58,11 +58,13 @@ pub(crate) enum Read<T> {
     End,
 }
 
-/// What a reader leaves behind, to be dropped under no lock.
+/// What a reader leaves behind, to be discarded under no lock.
+#[must_use = "what is dropped may panic"]
 pub(crate) struct Abandoned<T> {
     /// Whether there are items that have not ended, or not been pulled.
     pub(crate) unfinished: bool,
-    _unwanted: (Places<T>, Option<Box<Source>>, Option<End>, Option<Waker>),
+    results: Places<T>,
+    rest: (Option<Box<Source>>, Option<End>, Option<Waker>),
 }
 
 /// The results as their source sees them, whatever their type.
@@ -223,13 +225,19 @@ impl<T> Results<T> {
         stock.abandoned = true;
         Abandoned {
             unfinished: stock.active > 0 || stock.end.is_none(),
-            _unwanted: (
-                mem::take(&mut stock.places),
-                stock.parked.take(),
-                stock.end.take(),
-                stock.reader.take(),
-            ),
+            results: mem::take(&mut stock.places),
+            rest: (stock.parked.take(), stock.end.take(), stock.reader.take()),
         }
+    }
+}
+
+impl<T> Abandoned<T> {
+    pub(crate) fn discard(self) {
+        // One by one: two that panic when they are dropped together abort the process.
+        for result in self.results {
+            discard(result);
+        }
+        discard(self.rest);
     }
 }
 
