@@ -11,7 +11,6 @@ use aiopool_core::Ticket;
 
 use crate::cell::Seen;
 use crate::error::JobError;
-use crate::foreign::wake;
 use crate::line::Shared;
 use crate::runtime::poll_proceed;
 
@@ -89,8 +88,12 @@ impl<T> JobHandle<T> {
     // The result may be ignored: who cancels mostly only wants the job to be gone.
     #[allow(clippy::must_use_candidate)]
     pub fn cancel(&self) -> bool {
+        if self.is_finished() {
+            return false;
+        }
         let post = || self.job.post().load(Ordering::Relaxed);
-        !self.is_finished() && self.shared.stop(self.ticket, post)
+        self.shared.stop(self.ticket, post);
+        true
     }
 
     /// Whether the job has ended and its result can be read, or has been.
@@ -133,9 +136,7 @@ impl<T> JobHandle<T> {
 
     /// Takes the job out of the line, if it is still there.
     pub(crate) fn withdraw(&self) {
-        if let Some(waiter) = self.shared.withdraw(self.ticket) {
-            wake(waiter.give_up().waker);
-        }
+        self.shared.withdraw(self.ticket);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cell::Owner;
 use crate::posts::{Crew, Post};
 use crate::runtime::Handle;
 use crate::source::Source;
-use crate::stop::Tether;
+use crate::stop::{Group, Tether};
 use crate::sync::{Mutex, MutexGuard};
 
 /// The inside of a pool.
@@ -26,6 +26,9 @@ pub(crate) struct State {
     pub(crate) admission: Admission<Waiter, Waker>,
     /// One for each slot that is held.
     pub(crate) posts: Slab<Post>,
+    /// For each withdrawal under way, whose jobs have left the line and have not all been dropped,
+    /// those who wait for its end.
+    pub(crate) withdrawals: Slab<Vec<Arc<Group>>>,
     /// The workers, one crew for each runtime.
     pub(crate) crews: Vec<Crew>,
     /// What the workers can be stopped by.
@@ -53,6 +56,7 @@ impl Shared {
         let state = State {
             admission: Admission::new(size),
             posts: Slab::new(),
+            withdrawals: Slab::new(),
             crews: Vec::new(),
             tethers: Slab::new(),
             sources: BTreeMap::new(),
@@ -82,14 +86,6 @@ impl Shared {
     pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
         self.lock().admission.get(ticket).is_some()
     }
-
-    /// Takes a waiter out of the line.
-    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) -> Option<Waiter> {
-        let mut state = self.lock();
-        let waiter = state.admission.withdraw(ticket);
-        self.advance(state);
-        waiter
-    }
 }
 
 impl State {
@@ -100,8 +96,16 @@ impl State {
         }
     }
 
+    /// Whether nobody waits and nothing is active, nor being dropped.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.admission.is_empty() && self.withdrawals.is_empty()
+    }
+
     /// Those who wait for an idle pool, if it is idle.
     pub(crate) fn idle(&mut self) -> Vec<Waker> {
+        if !self.is_idle() {
+            return Vec::new();
+        }
         std::iter::from_fn(|| self.admission.poll_idle()).collect()
     }
 }

@@ -19,7 +19,7 @@ pub(crate) struct Tether {
     pub(crate) waker: Waker,
 }
 
-/// The active jobs whose end one caller waits for.
+/// The active jobs whose end one caller waits for; those that another has withdrawn are among them.
 #[derive(Debug)]
 pub(crate) struct Group(Mutex<Left>);
 
@@ -32,13 +32,14 @@ struct Left {
 
 impl Shared {
     /// Cancels the job that had `ticket` in the line, and has its post at the key that `post` tells
-    /// if it has been started. Tells whether it had not ended yet.
-    pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, post: impl FnOnce() -> usize) -> bool {
+    /// if it has been started.
+    pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, post: impl FnOnce() -> usize) {
         let mut state = self.lock();
         if let Some(job) = state.admission.withdraw(ticket) {
-            self.advance(state);
-            wake(job.give_up().waker);
-            return true;
+            let key = state.begin_withdrawal();
+            drop(state);
+            self.end_withdrawal(key, [job]);
+            return;
         }
         let key = post();
         let found = state
@@ -48,7 +49,25 @@ impl Shared {
         let tether = if found { state.stop(key) } else { None };
         drop(state);
         pull(tether);
-        found
+    }
+
+    /// Takes the job that has `ticket` out of the line, if it is still there.
+    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) {
+        let mut state = self.lock();
+        if let Some(job) = state.admission.withdraw(ticket) {
+            let key = state.begin_withdrawal();
+            drop(state);
+            self.end_withdrawal(key, [job]);
+        }
+    }
+
+    /// Drops the jobs of a withdrawal, under no lock.
+    fn end_withdrawal(self: &Arc<Self>, key: usize, jobs: impl IntoIterator<Item = Waiter>) {
+        wake(jobs.into_iter().filter_map(|job| job.give_up().waker));
+        let mut state = self.lock();
+        let watchers = state.withdrawals.remove(key);
+        self.advance(state);
+        tell(&watchers, false);
     }
 
     /// Cancels all jobs that exist: how many were waiting, and a group of those that were active.
@@ -62,7 +81,8 @@ impl Shared {
             .into_iter()
             .filter_map(|ticket| state.admission.withdraw(ticket))
             .collect();
-        let (active, stopped, waker) = (state.posts.len(), 0, None);
+        let active = state.posts.len() + state.withdrawals.len();
+        let (stopped, waker) = (0, None);
         let group = Arc::new(Group(Mutex::new(Left {
             active,
             stopped,
@@ -71,11 +91,14 @@ impl Shared {
         for (_, post) in &mut state.posts {
             post.watch(group.clone());
         }
+        for (_, watchers) in &mut state.withdrawals {
+            watchers.push(group.clone());
+        }
         let tethers = state.stop_where(|_| true);
-        self.advance(state);
-        let withdrawn = jobs.len();
+        let (withdrawn, key) = (jobs.len(), state.begin_withdrawal());
+        drop(state);
         pull(tethers);
-        wake(jobs.into_iter().filter_map(|job| job.give_up().waker));
+        self.end_withdrawal(key, jobs);
         (withdrawn, group)
     }
 
@@ -92,6 +115,12 @@ impl Shared {
 }
 
 impl State {
+    /// Jobs have left the line: until they have been dropped the pool is not idle, and who cancels
+    /// all of its jobs waits.
+    fn begin_withdrawal(&mut self) -> usize {
+        self.withdrawals.insert(Vec::new())
+    }
+
     /// Stops the jobs of these posts: what is to be pulled under no lock.
     fn stop_where(&mut self, condition: impl Fn(&Post) -> bool) -> Vec<Arc<Tether>> {
         let posts = self.posts.iter().filter(|(_, post)| condition(post));
@@ -137,6 +166,11 @@ impl Group {
             _ => Err(&mut left.waker),
         })
     }
+}
+
+/// Tells those who wait for the end of a job, under no lock.
+pub(crate) fn tell(watchers: &[Arc<Group>], stopped: bool) {
+    wake(watchers.iter().filter_map(|watcher| watcher.tell(stopped)));
 }
 
 /// Wakes the workers that are to stop, under no lock. Their wakers are Tokio's.

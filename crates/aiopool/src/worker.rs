@@ -13,7 +13,7 @@ use crate::line::{Shared, Waiter};
 use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
 use crate::source::{End, Item, Pulled, Source};
-use crate::stop::{Group, Tether};
+use crate::stop::{Tether, tell};
 use crate::sync::AtomicBool;
 
 /// Runs what the first open post is held for, then whoever is next in line, and ends when nobody
@@ -266,9 +266,4 @@ impl Drop for Worker {
 /// Whether a job is to be stopped now; tells it once.
 fn is_stopped(tether: Option<&(usize, Arc<Tether>)>) -> bool {
     tether.is_some_and(|(_, tether)| tether.is_pulled())
-}
-
-/// Tells those who wait for the end of a job, under no lock.
-fn tell(watchers: &[Arc<Group>], stopped: bool) {
-    wake(watchers.iter().filter_map(|watcher| watcher.tell(stopped)));
 }

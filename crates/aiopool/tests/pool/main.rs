@@ -23,3 +23,4 @@ mod map_n;
 mod slots;
 mod spawn;
 mod spawn_n;
+mod withdrawal;
