@@ -160,6 +160,7 @@ impl<T: Send + 'static> Drop for Reader<T> {
         } else {
             self.shared.forget_source(self.id);
         }
+        left.discard();
     }
 }
 

@@ -58,11 +58,11 @@ pub(crate) enum Read<T> {
     End,
 }
 
-/// What a reader leaves behind, to be dropped under no lock.
+/// What a reader leaves behind, to be discarded under no lock.
 pub(crate) struct Abandoned<T> {
     /// Whether there are items that have not ended, or not been pulled.
     pub(crate) unfinished: bool,
-    _unwanted: (Places<T>, Option<Box<Source>>, Option<End>, Option<Waker>),
+    unwanted: (Places<T>, Option<Box<Source>>, Option<End>, Option<Waker>),
 }
 
 /// The results as their source sees them, whatever their type.
@@ -223,13 +223,25 @@ impl<T> Results<T> {
         stock.abandoned = true;
         Abandoned {
             unfinished: stock.active > 0 || stock.end.is_none(),
-            _unwanted: (
+            unwanted: (
                 mem::take(&mut stock.places),
                 stock.parked.take(),
                 stock.end.take(),
                 stock.reader.take(),
             ),
         }
+    }
+}
+
+impl<T> Abandoned<T> {
+    /// Drops what nobody wants, one by one: if many of them panic, none of them does so while the
+    /// panic of another is under way.
+    pub(crate) fn discard(self) {
+        let (places, source, end, reader) = self.unwanted;
+        places.into_iter().for_each(discard);
+        discard(source);
+        discard(end);
+        discard(reader);
     }
 }
 

@@ -96,6 +96,7 @@ impl<T> Outcome<T> {
     /// Nobody wants the result any more: drops it now, or as soon as it is there.
     pub(crate) fn detach(&self) {
         let stage = mem::replace(&mut *self.0.lock(), Stage::Gone);
-        drop(stage);
+        // A panic of its drop is not wanted either, least of all while the owner is panicking.
+        discard(stage);
     }
 }

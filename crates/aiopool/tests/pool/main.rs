@@ -20,6 +20,8 @@ mod join;
 mod line;
 mod map;
 mod map_n;
+mod panics;
+mod polls;
 mod slots;
 mod spawn;
 mod spawn_n;
