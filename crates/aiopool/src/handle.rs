@@ -11,7 +11,6 @@ use aiopool_core::Ticket;
 
 use crate::cell::Seen;
 use crate::error::JobError;
-use crate::foreign::wake;
 use crate::line::Shared;
 use crate::runtime::poll_proceed;
 
@@ -133,9 +132,7 @@ impl<T> JobHandle<T> {
 
     /// Takes the job out of the line, if it is still there.
     pub(crate) fn withdraw(&self) {
-        if let Some(waiter) = self.shared.withdraw(self.ticket) {
-            wake(waiter.give_up().waker);
-        }
+        self.shared.withdraw(self.ticket);
     }
 }
 

@@ -35,7 +35,7 @@ impl Future for Join {
         };
         // One who had come before and is not there any more has been told.
         let told = self.ticket.is_some() && before.is_none();
-        if told || state.admission.is_empty() {
+        if told || state.is_idle() {
             drop(state);
             self.ticket = None;
             return Poll::Ready(());

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) next_source: u64,
     /// Whether somebody starts those who are admitted.
     pub(crate) starting: bool,
+    /// How many jobs have been taken out of the line and have not been dropped yet.
+    pub(crate) leaving: usize,
     pub(crate) executed: u64,
 }
 
@@ -58,6 +60,7 @@ impl Shared {
             sources: BTreeMap::new(),
             next_source: 0,
             starting: false,
+            leaving: 0,
             executed: 0,
         };
         Arc::new(Self {
@@ -82,14 +85,6 @@ impl Shared {
     pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
         self.lock().admission.get(ticket).is_some()
     }
-
-    /// Takes a waiter out of the line.
-    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) -> Option<Waiter> {
-        let mut state = self.lock();
-        let waiter = state.admission.withdraw(ticket);
-        self.advance(state);
-        waiter
-    }
 }
 
 impl State {
@@ -100,8 +95,16 @@ impl State {
         }
     }
 
+    /// Whether nobody waits, nothing is active, and every job that ever was has been dropped.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.admission.is_empty() && self.leaving == 0
+    }
+
     /// Those who wait for an idle pool, if it is idle.
     pub(crate) fn idle(&mut self) -> Vec<Waker> {
+        if self.leaving > 0 {
+            return Vec::new();
+        }
         std::iter::from_fn(|| self.admission.poll_idle()).collect()
     }
 }

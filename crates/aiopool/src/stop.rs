@@ -35,9 +35,9 @@ impl Shared {
     /// if it has been started. Tells whether it had not ended yet.
     pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, post: impl FnOnce() -> usize) -> bool {
         let mut state = self.lock();
-        if let Some(job) = state.admission.withdraw(ticket) {
+        if let Some(job) = state.withdraw(ticket) {
             self.advance(state);
-            wake(job.give_up().waker);
+            self.dismiss([job]);
             return true;
         }
         let key = post();
@@ -60,7 +60,7 @@ impl Shared {
         let tickets: Vec<_> = jobs.map(|(ticket, _)| ticket).collect();
         let jobs: Vec<_> = tickets
             .into_iter()
-            .filter_map(|ticket| state.admission.withdraw(ticket))
+            .filter_map(|ticket| state.withdraw(ticket))
             .collect();
         let (active, stopped, waker) = (state.posts.len(), 0, None);
         let group = Arc::new(Group(Mutex::new(Left {
@@ -75,8 +75,30 @@ impl Shared {
         self.advance(state);
         let withdrawn = jobs.len();
         pull(tethers);
-        wake(jobs.into_iter().filter_map(|job| job.give_up().waker));
+        self.dismiss(jobs);
         (withdrawn, group)
+    }
+
+    /// Takes a job out of the line and drops it, if it is still there.
+    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) {
+        let mut state = self.lock();
+        let job = state.withdraw(ticket);
+        self.advance(state);
+        self.dismiss(job);
+    }
+
+    /// Drops jobs that have been taken out of the line, then tells those who wait for that too.
+    fn dismiss(&self, jobs: impl IntoIterator<Item = Waiter>) {
+        let mut dismissed = 0;
+        wake(jobs.into_iter().filter_map(|job| {
+            dismissed += 1;
+            job.give_up().waker
+        }));
+        let mut state = self.lock();
+        state.leaving -= dismissed;
+        let idle = state.idle();
+        drop(state);
+        wake(idle);
     }
 
     /// Takes the source with this id out of the line for ever, and stops its items.
@@ -92,6 +114,13 @@ impl Shared {
 }
 
 impl State {
+    /// Takes a job out of the line, to be dismissed under no lock.
+    fn withdraw(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let job = self.admission.withdraw(ticket)?;
+        self.leaving += 1;
+        Some(job)
+    }
+
     /// Stops the jobs of these posts: what is to be pulled under no lock.
     fn stop_where(&mut self, condition: impl Fn(&Post) -> bool) -> Vec<Arc<Tether>> {
         let posts = self.posts.iter().filter(|(_, post)| condition(post));
