@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use aiopool::Pool;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Runtime, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
@@ -48,6 +48,14 @@ pub(crate) fn multi_thread() -> Runtime {
         .worker_threads(2)
         .build()
         .unwrap()
+}
+
+/// Makes more runtimes of the flavour of this one.
+pub(crate) fn like(runtime: &Runtime) -> fn() -> Runtime {
+    match runtime.handle().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => current_thread,
+        _ => multi_thread,
+    }
 }
 
 /// Runs `body` in a thread with this name, which a panic shows, and fails if it hangs.
