@@ -2,12 +2,12 @@
 
 use std::pin::pin;
 
-use aiopool::{JobHandle, Pool};
+use aiopool::{Job, JobHandle, Pool};
 use futures_util::StreamExt;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use crate::common::{
-    Count, Gate, assert_whole, let_others_run, on_both, on_current_thread, poll_once, until,
+    Count, Gate, Wakes, assert_whole, let_others_run, on_both, on_current_thread, poll_once, until,
 };
 
 #[test]
@@ -121,12 +121,16 @@ fn called_inside_a_job_it_stops_that_job_too() {
         let (pool, drops, after) = (Pool::new(2), Count::new(), Count::new());
         let neighbours = pool.map_n(0..1, |_| drops.pending());
         let (in_job, dropped, reached) = (pool.clone(), drops.drops(), after.clone());
+        let gate = Gate::new();
+        let passed = gate.passed();
         let handle = pool.spawn_n(async move {
             let _dropped = dropped;
+            passed.await;
             in_job.cancel_all().await;
             reached.add();
         });
         let waiting = pool.spawn_n(drops.pending());
+        gate.open();
         assert!(handle.await.unwrap_err().is_cancelled());
         pool.join().await;
         assert_eq!((after.get(), drops.get()), (0, 3));
@@ -138,11 +142,14 @@ fn called_inside_a_job_it_stops_that_job_too() {
 #[test]
 fn jobs_handed_in_meanwhile_are_not_stopped() {
     on_both(async || {
-        let (pool, gate) = (Pool::new(1), Gate::new());
-        drop(pool.spawn_n(std::future::pending::<()>()));
+        let (pool, gate, called) = (Pool::new(1), Gate::new(), Gate::new());
+        // The callback holds the end of the cancelled job up.
+        let passed = called.passed();
+        drop(pool.spawn_n(std::future::pending::<()>().with_callback(|_| passed)));
         let mut cancel = task::spawn(pool.cancel_all());
-        let _ = cancel.poll();
+        assert_pending!(cancel.poll());
         let later = pool.spawn_n(gate.passed());
+        called.open();
         assert_eq!(cancel.await, 1);
         let_others_run().await;
         gate.open();
@@ -221,9 +228,8 @@ fn only_the_last_task_that_polled_it_is_woken() {
         let (pool, gate) = (Pool::new(1), Gate::new());
         // The callback holds the end of the cancelled job up.
         let passed = gate.passed();
-        let job = aiopool::Job::with_callback(std::future::pending::<()>(), |_| passed);
-        drop(pool.spawn_n(job));
-        let (first, second) = (crate::common::Wakes::new(), crate::common::Wakes::new());
+        drop(pool.spawn_n(std::future::pending::<()>().with_callback(|_| passed)));
+        let (first, second) = (Wakes::new(), Wakes::new());
         let mut cancel = pin!(pool.cancel_all());
         assert_pending!(first.poll(cancel.as_mut()));
         assert_pending!(second.poll(cancel.as_mut()));

@@ -6,7 +6,10 @@ use aiopool::Pool;
 use futures_util::future::join_all;
 use tokio_test::{assert_pending, assert_ready, task};
 
-use crate::common::{Count, Gate, Wakes, assert_whole, let_others_run, on_both, raise, until};
+use crate::common::{
+    Count, Gate, Log, Wakes, assert_whole, in_time, let_others_run, multi_thread, on_both, raise,
+    until,
+};
 
 #[test]
 fn an_empty_pool_is_joined_at_once() {
@@ -187,5 +190,63 @@ fn a_job_may_join_another_pool() {
             counted.get()
         };
         assert_eq!(outer.exec(job).await.unwrap(), 5);
+    });
+}
+
+/// Looks from inside its drop whether the pool can be joined. By then the active job has ended.
+struct LooksInDrop {
+    pool: Pool,
+    gate: Gate,
+    joined: Log<bool>,
+}
+
+impl Drop for LooksInDrop {
+    fn drop(&mut self) {
+        self.gate.open();
+        while self.pool.active() > 0 {
+            std::thread::yield_now();
+        }
+        let joined = task::spawn(self.pool.join()).poll().is_ready();
+        self.joined.add(joined);
+    }
+}
+
+#[test]
+fn it_waits_for_the_drop_of_those_who_are_taken_out_of_the_line() {
+    in_time("multi_thread", || {
+        multi_thread().block_on(async {
+            let joined = Log::new();
+            let scene = || {
+                let (pool, gate) = (Pool::new(1), Gate::new());
+                drop(pool.spawn_n(gate.passed()));
+                let looks = LooksInDrop {
+                    pool: pool.clone(),
+                    gate,
+                    joined: joined.clone(),
+                };
+                (pool, async move {
+                    let _looks = looks;
+                })
+            };
+
+            let (pool, job) = scene();
+            assert!(pool.spawn_n(job).cancel());
+            pool.join().await;
+
+            let (pool, job) = scene();
+            let mut spawn = task::spawn(pool.spawn(job));
+            assert_pending!(spawn.poll());
+            drop(spawn);
+            pool.join().await;
+
+            let (pool, job) = scene();
+            let waiting = pool.spawn_n(job);
+            let told = tokio::spawn(pool.join());
+            pool.cancel_all().await;
+            assert!(waiting.is_finished());
+            told.await.unwrap();
+
+            assert_eq!(joined.take(), [false, false, false]);
+        });
     });
 }
