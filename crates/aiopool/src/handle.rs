@@ -50,7 +50,7 @@ pub struct JobHandle<T> {
 }
 
 /// Names a job among all of its pool. It is printed as a number, which comes again after 2^32 jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JobId(Ticket);
 
 impl<T> JobHandle<T> {
@@ -65,8 +65,8 @@ impl<T> JobHandle<T> {
     /// Asks the job to stop.
     ///
     /// A job that waits is taken out of the line: its future is dropped unrun inside this call, and
-    /// its callback is not called. A job that is active is stopped at its next `await`; its future
-    /// has been dropped when the handle gives a result. Its callback, if it has one, is then run
+    /// its callback is not called. A job that is active is dropped where it is suspended, or when it
+    /// next suspends; its future has been dropped when the handle gives a result. Its callback, if it has one, is then run
     /// with [`JobError::Cancelled`]; cancelling the job again cancels the callback.
     ///
     /// # Returns
@@ -168,6 +168,12 @@ impl<T> fmt::Debug for JobHandle<T> {
             .field("id", &self.id())
             .field("is_finished", &self.job.outcome().try_is_settled())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobId({self})")
     }
 }
 

@@ -79,6 +79,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, C, G> Job for WithCallback<F, C>
 where
     F: Future + Send + 'static,

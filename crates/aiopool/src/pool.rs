@@ -30,15 +30,20 @@ use crate::source::panicking;
 ///
 /// # Panics
 ///
-/// What hands in a job panics outside a Tokio runtime: [`spawn_n`](Self::spawn_n) and
+/// Methods that queue jobs panic outside a Tokio runtime: [`spawn_n`](Self::spawn_n) and
 /// [`map_n`](Self::map_n) in the call, the others when their future is first polled. Each job runs
-/// on the runtime on which it was handed in.
+/// on the runtime on which it was queued; a pool without jobs needs none.
+///
+/// # Deadlocks
+///
+/// A job must not wait for another job of its own pool, by whichever method: when all slots are
+/// held by jobs that wait, nothing goes on.
 #[derive(Clone)]
 pub struct Pool {
     shared: Arc<Shared>,
 }
 
-/// Makes a [`Pool`]; what else can be chosen about one will be chosen here.
+/// Builds a [`Pool`]. Future options will be added here.
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes a pool when `build` is called"]
 pub struct Builder {
@@ -386,11 +391,13 @@ impl Pool {
 impl Pool {
     /// Waits until nobody waits and nothing is active. Any number of tasks may wait for it.
     ///
-    /// A job that joins its own pool waits for itself, for ever.
+    /// A job that joins its own pool waits for itself, for ever. A stream that waits for its
+    /// reader, or has not been polled yet, does not count.
     ///
     /// # Returns
     ///
-    /// Once the pool is empty, be it for a moment; at once if it is. All results can be read then.
+    /// As soon as the pool is empty, even briefly; immediately if it already is. All results can be
+    /// read then.
     ///
     /// # Panics
     ///
@@ -398,7 +405,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped at any moment, without a consequence.
+    /// It may be dropped at any moment, with no effect.
     ///
     /// # Examples
     ///
@@ -415,8 +422,8 @@ impl Pool {
         Join::new(self.shared.clone())
     }
 
-    /// Stops the jobs of these handles and waits until they and their callbacks have ended, and
-    /// their futures have been dropped.
+    /// Stops the jobs of these handles, `&mut handles` or `[&mut handle]`, and waits until they and
+    /// their callbacks have ended, and their futures have been dropped.
     ///
     /// Handles whose jobs have ended, or which are of another pool, are left as they are, with
     /// their results; so are those of jobs that come to their end by themselves before they are
@@ -424,9 +431,9 @@ impl Pool {
     ///
     /// # Returns
     ///
-    /// How many jobs it stopped, and what became of each: [`JobError::Cancelled`], or what its
-    /// callback gave. The handles of these jobs have then given their results, and panic if they
-    /// are polled.
+    /// How many jobs it stopped, and what became of each, in the order of their handles:
+    /// [`JobError::Cancelled`], or what its callback gave. The handles of these jobs have then given
+    /// their results, and panic if they are polled.
     ///
     /// # Panics
     ///
@@ -477,7 +484,8 @@ impl Pool {
     /// futures have been dropped.
     ///
     /// The items that a running [`map`](Self::map) or stream has not pulled yet do not exist: it
-    /// goes on with them. To stop it, drop its future or stream.
+    /// goes on with them. To stop it, drop its future or stream. Other tasks may queue more jobs
+    /// meanwhile; a job that calls this is cancelled too.
     ///
     /// # Returns
     ///
@@ -512,7 +520,7 @@ impl Pool {
     }
 }
 
-/// Looking. What is told may be past as soon as it is told.
+/// Counters. A value may be stale as soon as it is returned.
 impl Pool {
     /// The number of slots.
     #[must_use]
