@@ -9,6 +9,8 @@
 //!
 //! `PROPTEST_CASES` tells how many programs are tried.
 
+#![cfg(not(aiopool_loom))]
+
 mod acts;
 mod callers;
 mod compare;

@@ -1,0 +1,623 @@
+//! Many tasks on several threads do to one pool whatever comes into their heads, and what must hold
+//! whatever happens is counted: no more are active than there are slots, every job settles, and
+//! every future, callback and output is dropped exactly once.
+//!
+//! `STRESS_SECONDS` tells for how long, and `STRESS_SEED` what the tasks do; when which of them gets
+//! its turn, nobody tells.
+
+#![cfg(not(aiopool_loom))]
+
+use std::collections::hash_map::RandomState;
+use std::env;
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use aiopool::{Job, JobError, JobHandle, Pool};
+use futures_util::StreamExt;
+use futures_util::future::{Either, join_all, select};
+use tokio::runtime::{self, Builder, Handle, Runtime};
+use tokio::sync::Barrier;
+use tokio::task::yield_now;
+use tokio::time::{Sleep, sleep, timeout};
+
+#[test]
+fn tasks_of_one_runtime_can_do_whatever_they_want() {
+    for size in [1, 3, 16] {
+        let stress = Stress::new(size, 3);
+        let runtime = runtime(4);
+        let tasks = stress.start(&runtime, 0..8);
+        stress.finish(&runtime, tasks);
+    }
+}
+
+#[test]
+fn tasks_of_two_runtimes_can_do_whatever_they_want() {
+    let stress = Stress::new(3, 1);
+    let (first, second) = (runtime(2), runtime(2));
+    let mut tasks = stress.start(&first, 0..4);
+    tasks.extend(stress.start(&second, 4..8));
+    stress.finish(&first, tasks);
+}
+
+#[test]
+fn a_runtime_that_shuts_down_in_the_middle_leaves_the_pool_to_the_other() {
+    for _ in 0..10 {
+        let stress = Stress::new(3, 10);
+        let (first, second) = (runtime(2), runtime(2));
+        let tasks = stress.start(&first, 0..4);
+        stress.start(&second, 4..8);
+        std::thread::sleep(stress.duration / 2);
+        drop(second);
+        stress.finish(&first, tasks);
+    }
+}
+
+/// One pool, those who use it, and what is counted.
+#[derive(Clone)]
+struct Stress {
+    pool: Pool,
+    seed: u64,
+    duration: Duration,
+    until: Instant,
+    tally: Arc<Tally>,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    futures: Count,
+    callbacks: Count,
+    outputs: Count,
+    /// The futures that have been polled and not been dropped.
+    active: AtomicUsize,
+    /// How many have been polled.
+    begun: AtomicU64,
+    operations: AtomicU64,
+    /// Said by jobs, whose panics are results.
+    too_many: AtomicBool,
+    astray: AtomicBool,
+    polled_after_its_end: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    made: AtomicU64,
+    dropped: AtomicU64,
+}
+
+type Tasks = Vec<tokio::task::JoinHandle<()>>;
+
+impl Stress {
+    /// For `1 / parts` of the time.
+    fn new(size: usize, parts: u32) -> Self {
+        let seconds = from_environment("STRESS_SECONDS").unwrap_or(SECONDS);
+        let seed =
+            from_environment("STRESS_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
+        let duration = Duration::from_secs(seconds) / parts;
+        println!("STRESS_SEED={seed}");
+        Self {
+            pool: Pool::new(size),
+            seed,
+            duration,
+            until: Instant::now() + duration,
+            tally: Arc::default(),
+        }
+    }
+
+    fn start(&self, runtime: &Runtime, numbers: Range<u64>) -> Tasks {
+        let tasks = numbers.map(|number| {
+            let user = User {
+                stress: self.clone(),
+                random: Random(self.seed ^ number),
+                held: Vec::new(),
+            };
+            runtime.spawn(user.run())
+        });
+        tasks.collect()
+    }
+
+    /// Waits for the tasks, then counts.
+    fn finish(&self, runtime: &Runtime, tasks: Tasks) {
+        runtime.block_on(async {
+            let end = async {
+                for task in tasks {
+                    task.await.expect("a task finds what it expects");
+                }
+                self.pool.join().await;
+            };
+            let is_over = timeout(self.duration + PATIENCE, end).await.is_ok();
+            assert!(is_over, "{:?} hangs, {:?}", self.pool, self.tally);
+            self.count();
+            self.fill().await;
+        });
+    }
+
+    fn count(&self) {
+        let (pool, tally) = (&self.pool, &self.tally);
+        assert!(pool.is_empty(), "{pool:?}");
+        assert_eq!(pool.executed(), tally.begun.load(SeqCst));
+        assert_eq!(tally.active.load(SeqCst), 0);
+        for count in [&tally.futures, &tally.callbacks, &tally.outputs] {
+            assert_eq!(
+                count.made.load(SeqCst),
+                count.dropped.load(SeqCst),
+                "{tally:?}"
+            );
+        }
+        assert!(!tally.too_many.load(SeqCst), "more were active than slots");
+        assert!(!tally.astray.load(SeqCst), "a job ran on another runtime");
+        assert!(
+            !tally.polled_after_its_end.load(SeqCst),
+            "a job was polled after its end"
+        );
+        assert!(tally.operations.load(SeqCst) > 0);
+        println!("{tally:?}");
+    }
+
+    /// All slots can be used, at once.
+    async fn fill(&self) {
+        let barrier = Arc::new(Barrier::new(self.pool.size()));
+        let handles = self.pool.map_n(0..self.pool.size(), |_| {
+            let barrier = barrier.clone();
+            async move {
+                barrier.wait().await;
+            }
+        });
+        let all = timeout(PATIENCE, join_all(handles)).await;
+        assert!(all.is_ok(), "slots are lost: {:?}", self.pool);
+    }
+}
+
+/// A task that uses the pool.
+struct User {
+    stress: Stress,
+    random: Random,
+    held: Vec<(Arc<Life>, JobHandle<Output>)>,
+}
+
+impl User {
+    async fn run(mut self) {
+        while Instant::now() < self.stress.until {
+            self.operate().await;
+            self.stress.tally.operations.fetch_add(1, SeqCst);
+        }
+        // All that it still holds comes to its end.
+        for (life, handle) in self.held {
+            let result = handle.await;
+            life.check(result);
+        }
+    }
+
+    async fn operate(&mut self) {
+        let pool = self.stress.pool.clone();
+        match self.random.below(24) {
+            0..6 => self.spawn_n(),
+            6..8 => self.spawn().await,
+            8..10 => self.exec().await,
+            10 => self.map().await,
+            11..14 => self.read_stream().await,
+            14 => {
+                let patience = self.random.below(20);
+                give_up(pool.join(), patience).await;
+            }
+            15 | 16 => self.cancel().await,
+            17 if self.random.below(8) == 0 => self.cancel_all().await,
+            18 => {
+                for (_, handle) in &self.held {
+                    if self.random.below(4) == 0 {
+                        handle.cancel();
+                    }
+                }
+            }
+            19 => self.held.truncate(4),
+            20 => {
+                if let Some((life, handle)) = self.held.pop() {
+                    let result = handle.await;
+                    life.check(result);
+                }
+            }
+            _ => {
+                for (life, handle) in self.held.split_off(self.held.len() / 2) {
+                    let result = handle.await;
+                    life.check(result);
+                }
+            }
+        }
+    }
+
+    fn spawn_n(&mut self) {
+        let (life, work) = self.work();
+        let handle = if self.random.below(3) == 0 {
+            let callback = self.callback(&life);
+            let job = work.with_callback(move |result| callback.call(result));
+            self.stress.pool.spawn_n(job)
+        } else {
+            self.stress.pool.spawn_n(work)
+        };
+        self.held.push((life, handle));
+    }
+
+    async fn spawn(&mut self) {
+        let (life, work) = self.work();
+        let spawn = self.stress.pool.spawn(work);
+        let patience = self.random.below(30);
+        if let Some(handle) = give_up(spawn, patience).await {
+            self.held.push((life, handle));
+        }
+    }
+
+    async fn exec(&mut self) {
+        let (life, work) = self.work();
+        let callback = self.callback(&life);
+        let exec = self
+            .stress
+            .pool
+            .exec(work.with_callback(|result| callback.call(result)));
+        let patience = self.random.below(60);
+        if let Some(result) = give_up(exec, patience).await {
+            life.check(result);
+        }
+    }
+
+    async fn map(&mut self) {
+        let items = self.random.below(20);
+        let function = self.function();
+        let map = self.stress.pool.map(0..items, function);
+        let patience = self.random.below(200);
+        if let Some(results) = give_up(map, patience).await {
+            assert_eq!(results.len() as u64, items);
+            for (item, result) in (0..).zip(results) {
+                assert!(item_of(result).is_none_or(|found| found == item));
+            }
+        }
+    }
+
+    async fn read_stream(&mut self) {
+        let (pool, function) = (self.stress.pool.clone(), self.function());
+        let items = self.random.below(20);
+        let is_ordered = self.random.below(2) == 0;
+        let stream = if is_ordered {
+            pool.itermap_ordered(0..items, function)
+        } else {
+            pool.itermap(0..items, function)
+        };
+        let ahead = 1 + self.random.below(5);
+        let mut stream = stream.ahead(usize::try_from(ahead).expect("it is small"));
+        let patience = self.random.below(100);
+        let mut read = Vec::new();
+        for _ in 0..=items {
+            match give_up(stream.next(), patience).await {
+                Some(Some(result)) => read.push(item_of(result)),
+                Some(None) => {
+                    assert_eq!(read.len() as u64, items);
+                    break;
+                }
+                None => break,
+            }
+        }
+        let mut found: Vec<_> = read.into_iter().flatten().collect();
+        if !is_ordered {
+            found.sort_unstable();
+        }
+        assert!(found.is_sorted_by(|one, next| one < next), "{found:?}");
+    }
+
+    async fn cancel(&mut self) {
+        let from = self.held.len() / 2;
+        let mut some = self.held.split_off(from);
+        let cancel = self
+            .stress
+            .pool
+            .cancel(some.iter_mut().map(|(_, handle)| handle));
+        let patience = self.random.below(60);
+        if let Some((stopped, results)) = give_up(cancel, patience).await {
+            assert_eq!(stopped, results.len());
+            for result in results {
+                item_of(result);
+            }
+            for (life, handle) in &some {
+                assert!(handle.is_finished());
+                life.check_end();
+            }
+        } else {
+            self.held.append(&mut some);
+        }
+    }
+
+    async fn cancel_all(&mut self) {
+        let patience = self.random.below(60);
+        if give_up(self.stress.pool.cancel_all(), patience)
+            .await
+            .is_some()
+        {
+            for (life, handle) in &self.held {
+                assert!(handle.is_finished());
+                life.check_end();
+            }
+        }
+    }
+
+    fn work(&mut self) -> (Arc<Life>, Work) {
+        let life = Life::new(&self.stress, 0);
+        let work = Work::new(&life, Script::new(&mut self.random));
+        (life, work)
+    }
+
+    fn callback(&mut self, life: &Arc<Life>) -> Callback {
+        Callback::new(life, Script::new(&mut self.random))
+    }
+
+    /// What a map or a stream does with an item.
+    fn function(&mut self) -> impl FnMut(u64) -> Work + use<> {
+        let stress = self.stress.clone();
+        let mut random = Random(self.random.next());
+        move |item| Work::new(&Life::new(&stress, item), Script::new(&mut random))
+    }
+}
+
+/// What is known of one job.
+struct Life {
+    stress: Stress,
+    /// The runtime on which it was handed in.
+    home: runtime::Id,
+    item: u64,
+    /// How many of its futures and callbacks have not been dropped.
+    parts: AtomicUsize,
+}
+
+impl Life {
+    fn new(stress: &Stress, item: u64) -> Arc<Self> {
+        Arc::new(Self {
+            stress: stress.clone(),
+            home: Handle::current().id(),
+            item,
+            parts: AtomicUsize::new(0),
+        })
+    }
+
+    /// The job has settled with this result.
+    fn check(&self, result: Result<Output, JobError>) {
+        self.check_end();
+        assert!(item_of(result).is_none_or(|item| item == self.item));
+    }
+
+    fn check_end(&self) {
+        assert_eq!(self.parts.load(SeqCst), 0, "something of the job is left");
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.stress.tally
+    }
+}
+
+/// The future of a job, or of a callback.
+struct Work {
+    life: Arc<Life>,
+    script: Script,
+    begun: bool,
+    ended: bool,
+}
+
+/// What a future does.
+struct Script {
+    /// How often it is polled before it ends.
+    turns: u64,
+    /// Time passes, too.
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Hands in a job itself.
+    spawns: bool,
+    panics: When,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Never,
+    Polled,
+    Dropped,
+    OutputDropped,
+}
+
+impl Script {
+    fn new(random: &mut Random) -> Self {
+        let sleeps = random.below(100) == 0;
+        Self {
+            turns: random.below(4),
+            sleep: sleeps.then(|| Box::pin(sleep(Duration::from_millis(1)))),
+            spawns: random.below(10) == 0,
+            panics: match random.below(32) {
+                0 => When::Polled,
+                1 => When::Dropped,
+                2 => When::OutputDropped,
+                _ => When::Never,
+            },
+        }
+    }
+}
+
+impl Work {
+    fn new(life: &Arc<Life>, script: Script) -> Self {
+        life.parts.fetch_add(1, SeqCst);
+        life.tally().futures.made();
+        Self {
+            life: life.clone(),
+            script,
+            begun: false,
+            ended: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        self.begun = true;
+        let Stress { pool, tally, .. } = &self.life.stress;
+        let active = tally.active.fetch_add(1, SeqCst) + 1;
+        tally.begun.fetch_add(1, SeqCst);
+        tally.too_many.fetch_or(active > pool.size(), SeqCst);
+        if self.script.spawns {
+            let script = Script::new(&mut Random(tally.begun.load(SeqCst)));
+            let leaf = Script {
+                spawns: false,
+                ..script
+            };
+            let life = Life::new(&self.life.stress, 0);
+            pool.spawn_n(Work::new(&life, leaf));
+        }
+    }
+}
+
+impl Future for Work {
+    type Output = Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Output> {
+        let tally = self.life.stress.tally.clone();
+        let is_at_home = Handle::current().id() == self.life.home;
+        tally.astray.fetch_or(!is_at_home, SeqCst);
+        tally.polled_after_its_end.fetch_or(self.ended, SeqCst);
+        if !self.begun {
+            self.begin();
+        }
+        if let Some(turns) = self.script.turns.checked_sub(1) {
+            self.script.turns = turns;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(sleep) = &mut self.script.sleep {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        self.ended = true;
+        if self.script.panics == When::Polled {
+            blast();
+        }
+        tally.outputs.made();
+        Poll::Ready(Output {
+            life: self.life.clone(),
+            panics_when_dropped: self.script.panics == When::OutputDropped,
+        })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let tally = self.life.tally();
+        tally.active.fetch_sub(usize::from(self.begun), SeqCst);
+        tally.futures.dropped();
+        self.life.parts.fetch_sub(1, SeqCst);
+        if self.script.panics == When::Dropped {
+            blast();
+        }
+    }
+}
+
+struct Output {
+    life: Arc<Life>,
+    panics_when_dropped: bool,
+}
+
+/// The item whose output this is. The user drops it without a panic.
+fn item_of(result: Result<Output, JobError>) -> Option<u64> {
+    let mut output = result.ok()?;
+    output.panics_when_dropped = false;
+    Some(output.life.item)
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.life.tally().outputs.dropped();
+        if self.panics_when_dropped {
+            blast();
+        }
+    }
+}
+
+/// A callback that has not been called.
+struct Callback {
+    life: Arc<Life>,
+    script: Option<Script>,
+}
+
+impl Callback {
+    fn new(life: &Arc<Life>, script: Script) -> Self {
+        life.parts.fetch_add(1, SeqCst);
+        life.tally().callbacks.made();
+        Self {
+            life: life.clone(),
+            script: Some(script),
+        }
+    }
+
+    fn call(mut self, result: Result<Output, JobError>) -> Work {
+        drop(result);
+        let script = self.script.take().expect("it is called once");
+        Work::new(&self.life, script)
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        self.life.tally().callbacks.dropped();
+        self.life.parts.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Count {
+    fn made(&self) {
+        self.made.fetch_add(1, SeqCst);
+    }
+
+    fn dropped(&self) {
+        self.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+/// `SplitMix64`: numbers that look random.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// Awaits a future, but drops it after some turns of the runtime.
+async fn give_up<T>(future: impl Future<Output = T>, turns: u64) -> Option<T> {
+    let patience = pin!(async {
+        for _ in 0..turns {
+            yield_now().await;
+        }
+    });
+    match select(pin!(future), patience).await {
+        Either::Left((output, _)) => Some(output),
+        Either::Right(_) => None,
+    }
+}
+
+/// Panics without the hook, which prints.
+fn blast() -> ! {
+    resume_unwind(Box::new("as it was told to"))
+}
+
+fn runtime(threads: usize) -> Runtime {
+    let mut builder = Builder::new_multi_thread();
+    let builder = builder.worker_threads(threads).enable_time();
+    builder.build().expect("a runtime can be built")
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().expect("it is a number"))
+}
+
+const SECONDS: u64 = 1;
+/// Who has not come to an end by then never does.
+const PATIENCE: Duration = Duration::from_secs(60);
