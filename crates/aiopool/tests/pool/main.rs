@@ -8,6 +8,7 @@
 
 mod common;
 
+mod auto_traits;
 mod callbacks;
 mod cancel;
 mod cancel_all;
