@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use aiopool::{JobHandle, Pool};
+use aiopool::{Job, JobHandle, Pool};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -303,17 +303,31 @@ fn given_up_before_the_first_poll_it_stops_nothing() {
 }
 
 #[test]
-fn results_that_were_not_taken_stay_in_the_handles() {
+fn given_up_it_leaves_the_results_in_the_handles() {
     on_both(async || {
-        let pool = Pool::new(2);
-        let mut handles = pool.map_n(0..2, |_| std::future::pending::<()>());
+        let (pool, gate) = (Pool::new(2), Gate::new());
+        let begun = Count::new();
+        let mut handles = pool.map_n(0..3, |_| {
+            let (passed, begun) = (gate.passed(), begun.clone());
+            // The callback holds the end of those who are active up.
+            std::future::pending::<()>().with_callback(|_| async move {
+                begun.add();
+                passed.await;
+                7
+            })
+        });
         let mut cancel = Box::pin(pool.cancel(&mut handles));
-        let all_at_once = poll_once(cancel.as_mut()).is_ready();
+        assert!(poll_once(cancel.as_mut()).is_pending());
+        until(|| begun.get() == 2).await;
+        gate.let_pass();
+        until(|| pool.active() == 1).await;
+        assert!(poll_once(cancel.as_mut()).is_pending());
         drop(cancel);
-        if !all_at_once {
-            pool.join().await;
-            let last = handles.pop().unwrap();
-            assert!(last.await.unwrap_err().is_cancelled());
+        gate.open();
+        let last = handles.pop().unwrap();
+        assert!(last.await.unwrap_err().is_cancelled());
+        for handle in handles {
+            assert_eq!(handle.await.unwrap(), 7);
         }
     });
 }

@@ -8,11 +8,15 @@
 
 mod common;
 
+mod auto_traits;
 mod callbacks;
 mod cancel;
 mod cancel_all;
+mod debug;
 mod drop_order;
+mod errors;
 mod exec;
+mod fairness;
 mod getters;
 mod handle;
 mod itermap;
