@@ -192,6 +192,23 @@ fn in_the_drops_of_many_outputs_that_were_there_when_their_stream_is_dropped() {
 }
 
 #[test]
+fn in_the_drops_of_many_outputs_that_were_there_when_their_map_is_dropped() {
+    harms_nobody(async |pool| {
+        let job = |n| async move {
+            if n == 3 {
+                pending::<()>().await;
+            }
+            Bomb("the drop of the output")
+        };
+        let begun = pool.executed();
+        let mut map = Box::pin(pool.map(0..4, job));
+        assert!(poll_once(map.as_mut()).is_pending());
+        until(|| pool.executed() == begun + 3).await;
+        drop(map);
+    });
+}
+
+#[test]
 fn in_the_drops_of_the_outputs_of_a_map_whose_iterator_has_panicked() {
     harms_nobody(async |pool| {
         let items = (0..5).inspect(|n| {
