@@ -10,7 +10,7 @@ use crate::error::JobError;
     message = "`{Self}` is not a job for a pool",
     label = "not a job",
     note = "a job is a `Future + Send + 'static` whose output is `Send + 'static`",
-    note = "an `async fn` or an async closure must be called to give one; so must a closure"
+    note = "an `async fn` or a closure is not a future yet: call it"
 )]
 pub trait Job: Send + 'static {
     /// What the handle of the job gives.
@@ -79,6 +79,7 @@ where
     }
 }
 
+// Whoever hands in something else did not mean this.
 #[diagnostic::do_not_recommend]
 impl<F, C, G> Job for WithCallback<F, C>
 where

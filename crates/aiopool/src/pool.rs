@@ -51,6 +51,10 @@ pub struct Builder {
 }
 
 /// A number of slots: a [`usize`] above 0, or a [`NonZeroUsize`]. The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "the size of a pool is a `usize` or a `NonZeroUsize`, not `{Self}`",
+    label = "not a size"
+)]
 pub trait Size: sealed::Sealed {
     #[doc(hidden)]
     fn checked(self) -> Option<NonZeroUsize>;

@@ -1,0 +1,1 @@
+//! Nothing: this package is the tests of what the compiler says to a user of `aiopool`.
