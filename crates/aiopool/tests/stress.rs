@@ -28,8 +28,8 @@ use tokio::time::{Sleep, sleep, timeout};
 
 #[test]
 fn tasks_of_one_runtime_can_do_whatever_they_want() {
-    for size in [1, 3, 16] {
-        let stress = Stress::new(size, 3);
+    for (size, cancels_all) in [(1, false), (3, true), (16, false)] {
+        let stress = Stress::new(size, cancels_all, 3);
         let runtime = runtime(4);
         let tasks = stress.start(&runtime, 0..8);
         stress.finish(&runtime, tasks);
@@ -38,7 +38,7 @@ fn tasks_of_one_runtime_can_do_whatever_they_want() {
 
 #[test]
 fn tasks_of_two_runtimes_can_do_whatever_they_want() {
-    let stress = Stress::new(3, 1);
+    let stress = Stress::new(3, true, 1);
     let (first, second) = (runtime(2), runtime(2));
     let mut tasks = stress.start(&first, 0..4);
     tasks.extend(stress.start(&second, 4..8));
@@ -48,7 +48,7 @@ fn tasks_of_two_runtimes_can_do_whatever_they_want() {
 #[test]
 fn a_runtime_that_shuts_down_in_the_middle_leaves_the_pool_to_the_other() {
     for _ in 0..10 {
-        let stress = Stress::new(3, 10);
+        let stress = Stress::new(3, false, 10);
         let (first, second) = (runtime(2), runtime(2));
         let tasks = stress.start(&first, 0..4);
         stress.start(&second, 4..8);
@@ -62,6 +62,8 @@ fn a_runtime_that_shuts_down_in_the_middle_leaves_the_pool_to_the_other() {
 #[derive(Clone)]
 struct Stress {
     pool: Pool,
+    /// Whether the tasks use `cancel_all`. If not, only jobs of their own are cancelled.
+    cancels_all: bool,
     seed: u64,
     duration: Duration,
     until: Instant,
@@ -94,7 +96,7 @@ type Tasks = Vec<tokio::task::JoinHandle<()>>;
 
 impl Stress {
     /// For `1 / parts` of the time.
-    fn new(size: usize, parts: u32) -> Self {
+    fn new(size: usize, cancels_all: bool, parts: u32) -> Self {
         let seconds = from_environment("STRESS_SECONDS").unwrap_or(SECONDS);
         let seed =
             from_environment("STRESS_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
@@ -102,6 +104,7 @@ impl Stress {
         println!("STRESS_SEED={seed}");
         Self {
             pool: Pool::new(size),
+            cancels_all,
             seed,
             duration,
             until: Instant::now() + duration,
@@ -202,14 +205,16 @@ impl User {
             10 => self.map().await,
             11..14 => self.read_stream().await,
             14 => {
-                let patience = self.random.below(20);
+                // Without end it waits for all others.
+                let patience = Some(self.random.below(20));
                 give_up(pool.join(), patience).await;
             }
             15 | 16 => self.cancel().await,
-            17 if self.random.below(8) == 0 => self.cancel_all().await,
+            17 if self.stress.cancels_all && self.random.below(8) == 0 => self.cancel_all().await,
             18 => {
-                for (_, handle) in &self.held {
+                for (life, handle) in &self.held {
                     if self.random.below(4) == 0 {
+                        life.is_cancelled.store(true, SeqCst);
                         handle.cancel();
                     }
                 }
@@ -245,7 +250,7 @@ impl User {
     async fn spawn(&mut self) {
         let (life, work) = self.work();
         let spawn = self.stress.pool.spawn(work);
-        let patience = self.random.below(30);
+        let patience = self.patience(30);
         if let Some(handle) = give_up(spawn, patience).await {
             self.held.push((life, handle));
         }
@@ -258,7 +263,7 @@ impl User {
             .stress
             .pool
             .exec(work.with_callback(|result| callback.call(result)));
-        let patience = self.random.below(60);
+        let patience = self.patience(60);
         if let Some(result) = give_up(exec, patience).await {
             life.check(result);
         }
@@ -268,11 +273,12 @@ impl User {
         let items = self.random.below(20);
         let function = self.function();
         let map = self.stress.pool.map(0..items, function);
-        let patience = self.random.below(200);
+        let patience = self.patience(200);
         if let Some(results) = give_up(map, patience).await {
             assert_eq!(results.len() as u64, items);
             for (item, result) in (0..).zip(results) {
-                assert!(item_of(result).is_none_or(|found| found == item));
+                let may_be_cancelled = self.stress.cancels_all;
+                assert!(item_of(result, may_be_cancelled).is_none_or(|found| found == item));
             }
         }
     }
@@ -288,11 +294,11 @@ impl User {
         };
         let ahead = 1 + self.random.below(5);
         let mut stream = stream.ahead(usize::try_from(ahead).expect("it is small"));
-        let patience = self.random.below(100);
+        let patience = self.patience(100);
         let mut read = Vec::new();
         for _ in 0..=items {
             match give_up(stream.next(), patience).await {
-                Some(Some(result)) => read.push(item_of(result)),
+                Some(Some(result)) => read.push(item_of(result, self.stress.cancels_all)),
                 Some(None) => {
                     assert_eq!(read.len() as u64, items);
                     break;
@@ -310,15 +316,18 @@ impl User {
     async fn cancel(&mut self) {
         let from = self.held.len() / 2;
         let mut some = self.held.split_off(from);
+        for (life, _) in &some {
+            life.is_cancelled.store(true, SeqCst);
+        }
+        let patience = self.patience(60);
         let cancel = self
             .stress
             .pool
             .cancel(some.iter_mut().map(|(_, handle)| handle));
-        let patience = self.random.below(60);
         if let Some((stopped, results)) = give_up(cancel, patience).await {
             assert_eq!(stopped, results.len());
             for result in results {
-                item_of(result);
+                item_of(result, true);
             }
             for (life, handle) in &some {
                 assert!(handle.is_finished());
@@ -330,7 +339,7 @@ impl User {
     }
 
     async fn cancel_all(&mut self) {
-        let patience = self.random.below(60);
+        let patience = self.patience(60);
         if give_up(self.stress.pool.cancel_all(), patience)
             .await
             .is_some()
@@ -340,6 +349,12 @@ impl User {
                 life.check_end();
             }
         }
+    }
+
+    /// After how many turns it gives up, if at all: who never does hangs if a wakeup is lost.
+    fn patience(&mut self, turns: u64) -> Option<u64> {
+        let gives_up = self.random.below(2) == 0;
+        gives_up.then(|| self.random.below(turns))
     }
 
     fn work(&mut self) -> (Arc<Life>, Work) {
@@ -366,6 +381,8 @@ struct Life {
     /// The runtime on which it was handed in.
     home: runtime::Id,
     item: u64,
+    /// Its user has cancelled it.
+    is_cancelled: AtomicBool,
     /// How many of its futures and callbacks have not been dropped.
     parts: AtomicUsize,
 }
@@ -376,6 +393,7 @@ impl Life {
             stress: stress.clone(),
             home: Handle::current().id(),
             item,
+            is_cancelled: AtomicBool::new(false),
             parts: AtomicUsize::new(0),
         })
     }
@@ -383,7 +401,8 @@ impl Life {
     /// The job has settled with this result.
     fn check(&self, result: Result<Output, JobError>) {
         self.check_end();
-        assert!(item_of(result).is_none_or(|item| item == self.item));
+        let may_be_cancelled = self.stress.cancels_all || self.is_cancelled.load(SeqCst);
+        assert!(item_of(result, may_be_cancelled).is_none_or(|item| item == self.item));
     }
 
     fn check_end(&self) {
@@ -518,10 +537,18 @@ struct Output {
 }
 
 /// The item whose output this is. The user drops it without a panic.
-fn item_of(result: Result<Output, JobError>) -> Option<u64> {
-    let mut output = result.ok()?;
-    output.panics_when_dropped = false;
-    Some(output.life.item)
+fn item_of(result: Result<Output, JobError>, may_be_cancelled: bool) -> Option<u64> {
+    match result {
+        Ok(mut output) => {
+            output.panics_when_dropped = false;
+            Some(output.life.item)
+        }
+        Err(error) => {
+            let is_cancelled = error.is_cancelled();
+            assert!(may_be_cancelled || !is_cancelled, "nobody cancelled it");
+            None
+        }
+    }
 }
 
 impl Drop for Output {
@@ -589,8 +616,11 @@ impl Random {
     }
 }
 
-/// Awaits a future, but drops it after some turns of the runtime.
-async fn give_up<T>(future: impl Future<Output = T>, turns: u64) -> Option<T> {
+/// Awaits a future, but drops it after some turns of the runtime, if any are told.
+async fn give_up<T>(future: impl Future<Output = T>, turns: Option<u64>) -> Option<T> {
+    let Some(turns) = turns else {
+        return Some(future.await);
+    };
     let patience = pin!(async {
         for _ in 0..turns {
             yield_now().await;
