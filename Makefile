@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 VENV = .venv
 BIN = $(VENV)/bin
 MATRIX = $(foreach version,3.11 3.12 3.13,$(if $(shell tools/find-python $(version)),$(version)))
+LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom
 RUST_FILES = Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 
 # Nothing of the caller's own environments reaches the commands.
@@ -15,7 +16,7 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo demo-rust loadtest test test-rust test-python test-matrix msrv lint format clean
+.PHONY: demo demo-rust loadtest test test-rust test-loom test-python test-matrix msrv lint format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -28,8 +29,12 @@ loadtest: $(BIN)/.built
 
 test: test-rust test-python
 
-test-rust: $(BIN)/python
+test-rust: $(BIN)/python test-loom
 	cargo test --workspace --locked
+
+# What loom replaces is built under a cfg, so in a directory of its own.
+test-loom:
+	$(LOOM) cargo test --release --locked -p aiopool --lib $(ARGS)
 
 test-python: $(BIN)/.built $(BIN)/.test
 	$(BIN)/python -m pytest $(ARGS)
@@ -47,6 +52,7 @@ msrv:
 lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(LOOM) cargo clippy --locked -p aiopool --lib --tests -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -14,6 +14,8 @@ mod handle;
 mod job;
 mod join;
 mod line;
+#[cfg(all(test, aiopool_loom))]
+mod models;
 mod pool;
 mod posts;
 mod reader;

@@ -40,7 +40,7 @@ use crate::source::panicking;
 /// held by jobs that wait, nothing goes on.
 #[derive(Clone)]
 pub struct Pool {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Builds a [`Pool`]. Future options will be added here.

@@ -28,42 +28,137 @@ pub(crate) fn current_for(caller: &Location<'_>) -> Handle {
     }
 }
 
-/// A runtime made of loom's threads, one for each task.
+/// Runtimes made of loom's threads, one for each task.
 #[cfg(aiopool_loom)]
 mod in_loom {
-    use std::task::{Context, Poll};
+    use std::cell::{Cell, RefCell};
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Waker};
 
-    #[derive(Debug, Clone)]
-    pub(crate) struct Handle;
+    use crate::sync::Mutex;
+
+    /// A runtime. The default one, in which all threads are at first, is never shut down.
+    #[derive(Debug, Clone, Default)]
+    pub(crate) struct Handle(Option<Arc<Runtime>>);
+
+    #[derive(Debug, Default)]
+    struct Runtime {
+        /// Whether a task has to yield before each thing that it does.
+        stingy: bool,
+        tasks: Mutex<Tasks>,
+    }
+
+    #[derive(Debug, Default)]
+    struct Tasks {
+        shut_down: bool,
+        wakers: Vec<Waker>,
+    }
 
     #[derive(PartialEq, Eq)]
-    pub(crate) struct RuntimeId;
-
-    impl Handle {
-        pub(crate) fn current() -> Self {
-            Self
-        }
-
-        pub(crate) fn try_current() -> Result<Self, String> {
-            Ok(Self)
-        }
-
-        pub(crate) fn id(&self) -> RuntimeId {
-            RuntimeId
-        }
-
-        pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-            loom::thread::spawn(move || loom::future::block_on(task));
-        }
-    }
+    pub(crate) struct RuntimeId(usize);
 
     pub(crate) struct Progress;
 
+    loom::thread_local! {
+        static ENTERED: RefCell<Handle> = RefCell::default();
+        static HAS_YIELDED: Cell<bool> = Cell::new(false);
+    }
+
+    impl Handle {
+        pub(crate) fn current() -> Self {
+            ENTERED.with(|entered| entered.borrow().clone())
+        }
+
+        #[expect(
+            clippy::unnecessary_wraps,
+            reason = "with Tokio one may be outside a runtime"
+        )]
+        pub(crate) fn try_current() -> Result<Self, String> {
+            Ok(Self::current())
+        }
+
+        pub(crate) fn id(&self) -> RuntimeId {
+            RuntimeId(self.0.as_ref().map_or(0, |this| Arc::as_ptr(this).addr()))
+        }
+
+        pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+            let Some(runtime) = self.0.clone() else {
+                loom::thread::spawn(move || loom::future::block_on(task));
+                return;
+            };
+            if runtime.tasks.lock().shut_down {
+                return;
+            }
+            loom::thread::spawn(move || {
+                Self(Some(runtime.clone())).enter();
+                let mut task = pin!(task);
+                loom::future::block_on(poll_fn(|cx| {
+                    if runtime.is_shut_down(cx) {
+                        return Poll::Ready(());
+                    }
+                    task.as_mut().poll(cx)
+                }));
+            });
+        }
+
+        /// The calling thread is in this runtime from now on.
+        pub(crate) fn enter(&self) {
+            ENTERED.with(|entered| *entered.borrow_mut() = self.clone());
+        }
+    }
+
+    /// For the models.
+    #[cfg(test)]
+    impl Handle {
+        pub(crate) fn new() -> Self {
+            Self(Some(Arc::default()))
+        }
+
+        pub(crate) fn stingy() -> Self {
+            let runtime = Runtime {
+                stingy: true,
+                ..Runtime::default()
+            };
+            Self(Some(Arc::new(runtime)))
+        }
+
+        /// Drops all tasks, where each of them stands, and those that come later at once.
+        pub(crate) fn shut_down(&self) {
+            let Some(runtime) = &self.0 else { return };
+            let mut tasks = runtime.tasks.lock();
+            tasks.shut_down = true;
+            let wakers = std::mem::take(&mut tasks.wakers);
+            drop(tasks);
+            crate::foreign::wake(wakers);
+        }
+    }
+
+    impl Runtime {
+        fn is_shut_down(&self, cx: &Context<'_>) -> bool {
+            let waker = cx.waker().clone();
+            let mut tasks = self.tasks.lock();
+            tasks.wakers.push(waker);
+            tasks.shut_down
+        }
+    }
+
     impl Progress {
+        #[expect(clippy::unused_self, reason = "with Tokio it is the budget of a task")]
         pub(crate) fn made_progress(&self) {}
     }
 
-    pub(crate) fn poll_proceed(_: &mut Context<'_>) -> Poll<Progress> {
+    pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Progress> {
+        let stingy = ENTERED.with(|entered| {
+            let runtime = &entered.borrow().0;
+            runtime.as_ref().is_some_and(|runtime| runtime.stingy)
+        });
+        let has_yielded = HAS_YIELDED.with(|has_yielded| has_yielded.replace(!has_yielded.get()));
+        if stingy && !has_yielded {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(Progress)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use imp::atomic::{AtomicBool, Ordering};
 pub(crate) use loom::cell::UnsafeCell;
 
 /// A mutex whose holders cannot panic: nothing foreign runs under it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(imp::Mutex<T>);
 
 impl<T> Mutex<T> {

@@ -1,0 +1,135 @@
+//! Handing in, starting and ending.
+
+use super::{
+    Census, Gate, Note, block_on, endless, explore, explore_long, meet, poll_once, thread, waited,
+};
+use crate::pool::Pool;
+use crate::runtime::Handle;
+
+// Fails when `Worker::next` looks who is next before it has given its slot back.
+#[test]
+fn a_job_that_is_handed_in_while_another_ends_is_started() {
+    explore(["by its own worker", "by the worker of the other"], || {
+        let (pool, census) = (Pool::new(1), Census::default());
+        let first = pool.spawn_n(census.clone().job());
+        let second = pool.spawn_n(census.clone().job());
+        let first = block_on(first).expect("the first job runs");
+        let second = block_on(second).expect("the second job runs");
+        block_on(pool.join());
+        assert_eq!(census.most(), 1, "the pool has one slot");
+        assert_eq!(pool.executed(), 2);
+        if first == second {
+            "by the worker of the other"
+        } else {
+            "by its own worker"
+        }
+    });
+}
+
+// Fails when `Shared::advance` starts one waiter and does not look again.
+#[test]
+fn a_job_that_is_handed_in_while_another_is_started_is_active_beside_it() {
+    explore_long(["it was started", "it was left to the other"], || {
+        let pool = Pool::new(2);
+        let (here, there) = (Gate::new(), Gate::new());
+        let submitter = thread::spawn({
+            let (pool, here, there) = (pool.clone(), here.clone(), there.clone());
+            move || pool.spawn_n(meet(there, here))
+        });
+        let handle = pool.spawn_n(meet(here, there));
+        let left = pool.waiting() > 0;
+        block_on(handle).expect("the jobs have met");
+        drop(submitter.join());
+        block_on(pool.join());
+        if left {
+            "it was left to the other"
+        } else {
+            "it was started"
+        }
+    });
+}
+
+// Fails when
+#[test]
+fn a_job_whose_worker_has_to_yield_first_is_begun_by_whoever_comes_first() {
+    explore_long(["by its own worker", "by the worker of the other"], || {
+        let pool = Pool::new(2);
+        Handle::stingy().enter();
+        let first = pool.spawn_n(async { thread::current().id() });
+        let second = pool.spawn_n(async { thread::current().id() });
+        Handle::default().enter();
+        let first = block_on(first).expect("the first job runs");
+        let second = block_on(second).expect("the second job runs");
+        if first == second {
+            "by the worker of the other"
+        } else {
+            "by its own worker"
+        }
+    });
+}
+
+// Fails when `JobHandle::poll_started` does not look once more after it has left its waker, and when
+// the worker does not wake it.
+#[test]
+fn a_blocked_spawn_is_told_that_its_job_starts() {
+    explore([false, true], || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let first = pool.spawn_n(async {});
+        let (waited, second) = block_on(waited(pool.spawn(gate.clone().pass())));
+        gate.open();
+        block_on(second).expect("the job passes the gate");
+        drop(first);
+        waited
+    });
+}
+
+// Fails when `Blocked` does not take its job back.
+#[test]
+fn a_spawn_that_is_dropped_takes_its_job_back_unless_it_has_been_started() {
+    let outcomes = ["taken back", "started at once", "started meanwhile"];
+    explore(outcomes, || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let (begun, dropped) = (Note::default(), Note::default());
+        let _first = pool.spawn_n(async {});
+        let (job_begun, held, job_gate) = (begun.clone(), dropped.on_drop(), gate.clone());
+        let mut spawn = Box::pin(pool.spawn(async move {
+            let _held = held;
+            job_begun.set();
+            job_gate.pass().await;
+        }));
+        let waits = poll_once(spawn.as_mut()).is_pending();
+        drop(spawn);
+        let taken_back = dropped.is_set();
+        gate.open();
+        block_on(pool.join());
+        assert!(dropped.is_set(), "the job is neither taken back nor run");
+        assert_eq!(taken_back, !begun.is_set());
+        match (taken_back, waits) {
+            (true, _) => "taken back",
+            (false, true) => "started meanwhile",
+            (false, false) => "started at once",
+        }
+    });
+}
+
+// Fails when `Shared::stop_all` wakes nobody for the jobs it takes out of the line.
+#[test]
+fn a_blocked_spawn_is_told_that_its_job_was_cancelled() {
+    explore_long([false, true], || {
+        let pool = Pool::new(1);
+        let [begun, dropped] = [(); 2].map(|()| Note::default());
+        let _first = pool.spawn_n(std::future::pending::<()>());
+        let mut spawn = Box::pin(pool.spawn(endless(begun.clone(), dropped.on_drop())));
+        assert!(poll_once(spawn.as_mut()).is_pending());
+        let canceller = thread::spawn({
+            let pool = pool.clone();
+            move || block_on(pool.cancel_all())
+        });
+        let (waited, handle) = block_on(waited(spawn));
+        let result = block_on(handle);
+        assert!(result.expect_err("it never ends").is_cancelled());
+        assert!(dropped.is_set() && !begun.is_set());
+        assert_eq!(canceller.join().expect("cancelling does not panic"), 2);
+        waited
+    });
+}

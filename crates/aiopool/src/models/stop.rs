@@ -1,0 +1,182 @@
+//! Cancelling, while jobs begin, end and are handed in.
+
+use super::{Note, block_on, endless, explore, suspend_once, thread, when};
+use crate::error::JobError;
+use crate::job::Job;
+use crate::pool::Pool;
+use crate::runtime::Handle;
+
+// Fails when `Entry::stop` forgets the stop of a worker that is not tied yet, when `Worker::tie`
+// does, and when `pull` does not wake the worker.
+#[test]
+fn a_job_is_cancelled_whether_its_worker_has_begun_or_not() {
+    explore(["before it began", "after it began"], || {
+        let pool = Pool::new(1);
+        let (begun, dropped) = (Note::default(), Note::default());
+        let handle = pool.spawn_n(endless(begun.clone(), dropped.on_drop()));
+        assert!(handle.cancel());
+        assert!(block_on(handle).expect_err("it never ends").is_cancelled());
+        assert!(dropped.is_set());
+        when(&begun)
+    });
+}
+
+// Fails when `Entry::begin` does not let the handle know who has taken the job, and when
+// `Shared::stop` only looks into the line.
+#[test]
+fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
+    explore(["before it began", "after it began"], || {
+        let pool = Pool::new(1);
+        let (begun, dropped) = (Note::default(), Note::default());
+        let _first = pool.spawn_n(async {});
+        let handle = pool.spawn_n(endless(begun.clone(), dropped.on_drop()));
+        assert!(handle.cancel());
+        assert!(block_on(handle).expect_err("it never ends").is_cancelled());
+        assert!(dropped.is_set());
+        block_on(pool.join());
+        when(&begun)
+    });
+}
+
+// Fails when
+#[test]
+fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
+    explore(["before it began", "after it began"], || {
+        Handle::stingy().enter();
+        let pool = Pool::new(1);
+        let (begun, dropped) = (Note::default(), Note::default());
+        let handle = pool.spawn_n(endless(begun.clone(), dropped.on_drop()));
+        assert!(handle.cancel());
+        assert!(block_on(handle).expect_err("it never ends").is_cancelled());
+        assert!(dropped.is_set());
+        when(&begun)
+    });
+}
+
+// Fails when `Shared::stop` takes whatever job its worker has, when it finds the job and stops the
+// worker under two locks, and when the end of a job does not take its stop with it.
+#[test]
+fn a_cancellation_that_comes_when_a_job_ends_spares_the_next_one() {
+    explore(["cancelled", "ended"], || {
+        let pool = Pool::new(1);
+        let first = pool.spawn_n(suspend_once());
+        let second = pool.spawn_n(suspend_once());
+        let told = first.cancel();
+        let first = block_on(first);
+        block_on(second).expect("nobody has cancelled the second job");
+        match first {
+            Ok(()) => "ended",
+            Err(JobError::Cancelled) if told => "cancelled",
+            Err(error) => panic!("{error}"),
+        }
+    });
+}
+
+// Fails when `Caught` keeps the future that has ended.
+#[test]
+fn nothing_of_a_job_is_left_when_cancel_returns() {
+    explore([0, 1], || {
+        let (pool, dropped) = (Pool::new(1), Note::default());
+        let held = dropped.on_drop();
+        let mut handle = pool.spawn_n(async move {
+            let _held = held;
+            suspend_once().await;
+        });
+        let (stopped, results) = block_on(pool.cancel([&mut handle]));
+        assert!(dropped.is_set());
+        assert_eq!(results.len(), stopped);
+        assert_eq!(handle.take().is_some(), stopped == 0);
+        stopped
+    });
+}
+
+// Fails when `Run` forgets that it was stopped while its callback runs.
+#[test]
+fn cancel_waits_for_the_callback_of_a_job_that_has_begun() {
+    explore(["before it began", "after it began"], || {
+        let (pool, called, dropped) = (Pool::new(1), Note::default(), Note::default());
+        let begun = Note::default();
+        let job = endless(begun.clone(), dropped.on_drop());
+        let callback_called = called.clone();
+        let mut handle = pool.spawn_n(job.with_callback(|result| async move {
+            suspend_once().await;
+            callback_called.set();
+            result.is_err()
+        }));
+        let (stopped, results) = block_on(pool.cancel([&mut handle]));
+        assert!(dropped.is_set() && called.is_set());
+        assert_eq!(stopped, 1);
+        assert!(matches!(results[..], [Ok(true)]));
+        when(&begun)
+    });
+}
+
+// Fails when a worker does not tell those who watch its job end, when `Shared::stop_all` counts the
+// workers and watches them under two locks, and when it does not empty the line.
+#[test]
+fn cancel_all_waits_for_what_ends_meanwhile() {
+    explore([0, 1, 2], || {
+        let pool = Pool::new(1);
+        let (first, second) = (Note::default(), Note::default());
+        let (held, also_held) = (first.on_drop(), second.on_drop());
+        let _first = pool.spawn_n(async move {
+            let _held = held;
+            suspend_once().await;
+        });
+        let _second = pool.spawn_n(async move {
+            let _held = also_held;
+            suspend_once().await;
+        });
+        let stopped = block_on(pool.cancel_all());
+        assert!(first.is_set() && second.is_set());
+        stopped
+    });
+}
+
+// Fails when `Shared::stop_all` stops no worker, and when the last to be told does not wake it.
+#[test]
+fn cancel_all_meets_a_job_that_is_handed_in() {
+    explore(
+        [
+            "it was cancelled before it began",
+            "it was cancelled after it began",
+            "it ran",
+        ],
+        || {
+            let (pool, begun) = (Pool::new(1), Note::default());
+            let submitter = thread::spawn({
+                let (pool, begun) = (pool.clone(), begun.clone());
+                move || {
+                    pool.spawn_n(async move {
+                        begun.set();
+                        suspend_once().await;
+                    })
+                }
+            });
+            let stopped = block_on(pool.cancel_all());
+            let handle = submitter.join().expect("the submitter does not panic");
+            let result = block_on(handle);
+            assert_eq!(result.is_err(), stopped == 1);
+            match (result, begun.is_set()) {
+                (Ok(()), _) => "it ran",
+                (Err(_), false) => "it was cancelled before it began",
+                (Err(_), true) => "it was cancelled after it began",
+            }
+        },
+    );
+}
+
+// Fails when `Executed` does not cancel its job.
+#[test]
+fn an_exec_that_is_dropped_leaves_nothing_behind() {
+    explore(["before it began", "after it began"], || {
+        let pool = Pool::new(1);
+        let (begun, dropped) = (Note::default(), Note::default());
+        let mut exec = Box::pin(pool.exec(endless(begun.clone(), dropped.on_drop())));
+        assert!(super::poll_once(exec.as_mut()).is_pending());
+        drop(exec);
+        block_on(pool.join());
+        assert!(dropped.is_set());
+        when(&begun)
+    });
+}
