@@ -22,7 +22,7 @@ use aiopool::{Job, JobError, JobHandle, Pool};
 use futures_util::StreamExt;
 use futures_util::future::{Either, join_all, select};
 use tokio::runtime::{self, Builder, Handle, Runtime};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -226,6 +226,7 @@ impl User {
                     life.check(result);
                 }
             }
+            21 => self.stop().await,
             _ => {
                 for (life, handle) in self.held.split_off(self.held.len() / 2) {
                     let result = handle.await;
@@ -248,12 +249,30 @@ impl User {
     }
 
     async fn spawn(&mut self) {
-        let (life, work) = self.work();
-        let spawn = self.stress.pool.spawn(work);
+        let (life, mut job) = self.work();
+        // Not before the caller knows that it has begun.
+        let (speaker, word) = oneshot::channel();
+        job.script.word = Some(word);
+        let spawn = self.stress.pool.spawn(job);
         let patience = self.patience(30);
         if let Some(handle) = give_up(spawn, patience).await {
             self.held.push((life, handle));
         }
+        drop(speaker);
+    }
+
+    /// A job that comes to no end by itself.
+    async fn stop(&mut self) {
+        let (life, mut job) = self.work();
+        let (_speaker, word) = oneshot::channel();
+        job.script.word = Some(word);
+        let handle = self.stress.pool.spawn_n(job);
+        for _ in 0..self.random.below(4) {
+            yield_now().await;
+        }
+        life.is_cancelled.store(true, SeqCst);
+        handle.cancel();
+        life.check(handle.await);
     }
 
     async fn exec(&mut self) {
@@ -428,6 +447,8 @@ struct Script {
     turns: u64,
     /// Time passes, too.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Waits for the word to end, or for the end of who would say it.
+    word: Option<oneshot::Receiver<()>>,
     /// Hands in a job itself.
     spawns: bool,
     panics: When,
@@ -447,6 +468,7 @@ impl Script {
         Self {
             turns: random.below(4),
             sleep: sleeps.then(|| Box::pin(sleep(Duration::from_millis(1)))),
+            word: None,
             spawns: random.below(10) == 0,
             panics: match random.below(32) {
                 0 => When::Polled,
@@ -506,6 +528,9 @@ impl Future for Work {
         }
         if let Some(sleep) = &mut self.script.sleep {
             ready!(sleep.as_mut().poll(cx));
+        }
+        if let Some(word) = &mut self.script.word {
+            let _ = ready!(Pin::new(word).poll(cx));
         }
         self.ended = true;
         if self.script.panics == When::Polled {
