@@ -8,6 +8,10 @@ use pin_project_lite::pin_project;
 use crate::error::JobError;
 use crate::foreign::{discard, guarded};
 
+/// What only this crate can name, so that only it can implement [`Job`](crate::Job).
+#[derive(Debug)]
+pub struct Sealed;
+
 /// A job that is run. Once one of its methods has told the end, everything foreign in it has been
 /// dropped, and none of them is called again.
 pub trait Body: Send + 'static {

@@ -67,7 +67,8 @@ impl<T> JobHandle<T> {
     /// A job that waits is taken out of the line: its future is dropped unrun inside this call, and
     /// its callback is not called. A job that is active is dropped where it is suspended, or when it
     /// next suspends; its future has been dropped when the handle gives a result. Its callback, if it has one, is then run
-    /// with [`JobError::Cancelled`]; cancelling the job again cancels the callback.
+    /// with [`JobError::Cancelled`]; cancelling the job again cancels the callback. A future that
+    /// ends by itself before it is stopped leaves the cancellation to its callback.
     ///
     /// # Returns
     ///

@@ -1,6 +1,6 @@
 //! What can be handed to a pool: a future, or a future with a callback.
 
-use crate::body::{Body, Caught, CaughtWithCallback};
+use crate::body::{Body, Caught, CaughtWithCallback, Sealed};
 use crate::error::JobError;
 
 /// What a pool runs: a future, or a future [with a callback](Self::with_callback).
@@ -20,7 +20,7 @@ pub trait Job: Send + 'static {
     type Body: Body<Output = Self::Output>;
 
     #[doc(hidden)]
-    fn into_body(self) -> Self::Body;
+    fn into_body(self, sealed: Sealed) -> Self::Body;
 
     /// The job with a callback, which runs after it in the same slot.
     ///
@@ -74,7 +74,7 @@ where
     type Output = F::Output;
     type Body = Caught<F>;
 
-    fn into_body(self) -> Self::Body {
+    fn into_body(self, _: Sealed) -> Self::Body {
         Caught::new(self)
     }
 }
@@ -92,7 +92,7 @@ where
     type Output = G::Output;
     type Body = CaughtWithCallback<F, C, G>;
 
-    fn into_body(self) -> Self::Body {
+    fn into_body(self, _: Sealed) -> Self::Body {
         CaughtWithCallback::new(self.future, self.callback)
     }
 }

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
+use crate::body::Sealed;
 use crate::cell::Owner;
 use crate::error::JobError;
 use crate::foreign::guarded;
@@ -226,7 +227,8 @@ impl Pool {
     /// # Returns
     ///
     /// The results in the order of the items. If the runtime on which it was first polled is shut
-    /// down, the results end with a [`JobError::Cancelled`] in the place of those that are missing.
+    /// down, they end with one [`JobError::Cancelled`] in the place of all items that have not been
+    /// pulled; of none, perhaps, if the iterator does not know its length.
     ///
     /// # Panics
     ///
@@ -436,7 +438,7 @@ impl Pool {
     /// # Returns
     ///
     /// How many jobs it stopped, and what became of each, in the order of their handles:
-    /// [`JobError::Cancelled`], or what its callback gave. The handles of these jobs have then given
+    /// [`JobError::Cancelled`], or what its callback gave, or the panic of its drop. The handles of these jobs have then given
     /// their results, and panic if they are polled.
     ///
     /// # Panics
@@ -602,7 +604,7 @@ impl Pool {
         home: Handle,
         waiter: fn(Owner) -> Waiter,
     ) -> JobHandle<J::Output> {
-        let (owner, job) = Owner::new(job.into_body(), home);
+        let (owner, job) = Owner::new(job.into_body(Sealed), home);
         let ticket = self.shared.submit(waiter(owner));
         JobHandle::new(job, self.shared.clone(), ticket)
     }
@@ -665,12 +667,15 @@ impl RefUnwindSafe for Pool {}
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state.try_lock();
+        // What is written to is foreign.
+        let counts = state.map(|state| (state.admission.active(), state.admission.waiting()));
         let mut pool = f.debug_struct("Pool");
         pool.field("size", &self.size());
-        match self.shared.state.try_lock() {
-            Some(state) => pool
-                .field("active", &state.admission.active())
-                .field("waiting", &state.admission.waiting())
+        match counts {
+            Some((active, waiting)) => pool
+                .field("active", &active)
+                .field("waiting", &waiting)
                 .finish(),
             None => pool.finish_non_exhaustive(),
         }

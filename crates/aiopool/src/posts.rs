@@ -153,7 +153,12 @@ impl State {
             let home = home.id();
             self.crews.retain(|crew| crew.home != home);
         }
-        worker.map(|worker| self.tethers.remove(worker))
+        let tether = worker.map(|worker| self.tethers.remove(worker));
+        // What is cancelled or counted is looked for among the places too that a peak has left.
+        if self.posts.is_empty() {
+            self.posts.shrink_to_fit();
+        }
+        tether
     }
 
     /// The job of a post is to be stopped: by its worker, whose tether is to be pulled under no

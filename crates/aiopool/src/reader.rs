@@ -72,7 +72,9 @@ impl<T: Send + 'static> Itermap<T> {
             items > 0,
             "a stream that is 0 items ahead never starts: allow at least 1"
         );
-        self.reader.results.set_ahead(items);
+        if let Some(source) = self.reader.results.set_ahead(items) {
+            self.reader.shared.line_up(source);
+        }
         self
     }
 }
@@ -157,10 +159,14 @@ impl<T: Send + 'static> Reader<T> {
 impl<T: Send + 'static> Drop for Reader<T> {
     fn drop(&mut self) {
         let left = self.results.abandon();
-        if left.unfinished {
-            self.shared.abandon(self.id);
-        } else {
-            self.shared.forget_source(self.id);
+        match self.items.take() {
+            // It was never polled.
+            Some(items) => {
+                self.shared.forget_source(self.id);
+                items.discard();
+            }
+            None if left.unfinished => self.shared.abandon(self.id),
+            None => self.shared.forget_source(self.id),
         }
         left.discard();
     }

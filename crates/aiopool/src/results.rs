@@ -161,9 +161,11 @@ impl<T: Send> AnyResults for Results<T> {
 
 /// The side of the reader.
 impl<T> Results<T> {
-    /// Allows `ahead` items to be pulled and not read yet.
-    pub(crate) fn set_ahead(&self, ahead: usize) {
-        self.0.lock().ahead = ahead;
+    /// Allows `ahead` items to be pulled and not read yet. Gives the source if it may go on now.
+    pub(crate) fn set_ahead(&self, ahead: usize) -> Option<Box<Source>> {
+        let mut stock = self.0.lock();
+        stock.ahead = ahead;
+        stock.take_source()
     }
 
     /// The next result of a stream.
@@ -173,11 +175,7 @@ impl<T> Results<T> {
                 stock.places.pop_front();
                 stock.first += 1;
                 stock.unread -= 1;
-                let room = stock.unread < stock.ahead;
-                return Ok(Read::Result(
-                    result,
-                    if room { stock.parked.take() } else { None },
-                ));
+                return Ok(Read::Result(result, stock.take_source()));
             }
             if stock.unread > 0 || stock.end.is_none() {
                 return Err(&mut stock.reader);
@@ -237,16 +235,30 @@ impl<T> Abandoned<T> {
         for result in self.results {
             discard(result);
         }
-        discard(self.rest);
+        let (source, end, reader) = self.rest;
+        // Nobody reads that it was cut short.
+        let nobody = source.and_then(|source| source.retire(End::CutShort));
+        discard((end, reader, nobody));
     }
 }
 
 impl<T> Stock<T> {
+    /// The source that stands aside, if it may go on.
+    fn take_source(&mut self) -> Option<Box<Source>> {
+        if self.unread < self.ahead {
+            self.parked.take()
+        } else {
+            None
+        }
+    }
+
     /// The waker of the reader, if there is something to read.
     fn wake_reader(&mut self) -> Option<Waker> {
         let readable = match self.order {
-            Order::Completion => true,
-            Order::Items => self.end.is_some() || matches!(self.places.front(), Some(Some(_))),
+            Order::Completion | Order::Items => {
+                let ended = self.unread == 0 && self.end.is_some();
+                ended || matches!(self.places.front(), Some(Some(_)))
+            }
             Order::Whole => match self.end {
                 Some(End::Panicked(_)) => true,
                 Some(_) => self.active == 0,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::body::{Body, Caught};
+use crate::body::{Body, Caught, Sealed};
 use crate::foreign::{Payload, discard, guarded, wake};
 use crate::job::Job;
 use crate::line::{Shared, State, Waiter};
@@ -27,6 +27,12 @@ pub(crate) struct Source {
 /// The items of a source, whatever their types.
 pub(crate) trait Items: Send {
     fn pull(&mut self) -> Pulled;
+
+    /// Whether the iterator says that it has no more items. It need not know.
+    fn is_exhausted(&self) -> bool;
+
+    /// Drops the iterator and the function, which may both panic.
+    fn discard(self: Box<Self>);
 }
 
 /// What a source gives when it is asked for an item.
@@ -134,6 +140,11 @@ impl Source {
         self.items.pull()
     }
 
+    /// Whether it need not wait for a slot once more to know that it has no more items.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.items.is_exhausted()
+    }
+
     /// Lets the source stand aside while as many results as may be are ahead of their reader.
     pub(crate) fn park(self: Box<Self>) -> Option<Box<Self>> {
         let results = self.results.clone();
@@ -143,7 +154,7 @@ impl Source {
     /// Drops the iterator, then lets the reader know that there are no more items. The waker it
     /// gives is to be woken last.
     pub(crate) fn retire(self, end: End) -> Option<Waker> {
-        discard(self.items);
+        self.items.discard();
         self.results.end(end)
     }
 }
@@ -193,11 +204,26 @@ where
                 return Pulled::Nothing(End::Panicked(payload));
             }
         };
-        match guarded(|| (self.function)(item).into_body()) {
+        match guarded(|| (self.function)(item).into_body(Sealed)) {
             Ok(body) => self.item_job(body, place),
             // A panic of the function is the item's own.
             Err(payload) => self.item_job(Caught::new(panicking(payload)), place),
         }
+    }
+
+    fn is_exhausted(&self) -> bool {
+        guarded(|| self.items.size_hint().1 == Some(0)).unwrap_or_else(|payload| {
+            discard(payload);
+            false
+        })
+    }
+
+    fn discard(self: Box<Self>) {
+        let Self {
+            items, function, ..
+        } = *self;
+        discard(items);
+        discard(function);
     }
 }
 

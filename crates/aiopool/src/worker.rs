@@ -14,7 +14,7 @@ use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
 use crate::source::{End, Item, Pulled, Source};
 use crate::stop::{Tether, tell};
-use crate::sync::AtomicBool;
+use crate::sync::{AtomicBool, Ordering};
 
 /// Runs what the first open post is held for, then whoever is next in line, and ends when nobody
 /// waits.
@@ -26,6 +26,8 @@ pub(crate) struct Worker {
     /// The key of its post, and the slot.
     post: Option<(usize, Slot)>,
     work: Work,
+    /// Whether it has offered items to others since it took up the turn of a source.
+    has_offered: bool,
 }
 
 /// What a worker does next.
@@ -33,6 +35,8 @@ pub(crate) enum Work {
     /// Take up an open post, or leave.
     Look,
     Begin(Waiter),
+    /// Begin an item that another worker has pulled.
+    Offered(Pin<Box<dyn Item>>),
     Job(Owner),
     Item(Pin<Box<dyn Item>>),
     /// Nobody waits: let other tasks have their turn, one of which may hand something in, and look
@@ -50,6 +54,7 @@ impl Worker {
             tether: None,
             post: None,
             work: Work::Look,
+            has_offered: false,
         }
     }
 
@@ -94,48 +99,70 @@ impl Worker {
                 self.work = Work::Job(job);
             }
             Work::Begin(Waiter::Source(source)) => self.pull(source),
+            Work::Offered(item) => self.work = Work::Item(item),
             work => self.work = work,
         }
     }
 
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: Box<Source>) {
-        // What was stopped before the source is asked is not the item that it gives.
-        if is_stopped(self.tether.as_ref()) {
-            let watchers = self.post.as_ref().map_or(Vec::new(), |(key, _)| {
-                self.shared.lock().posts[*key].take_watchers()
-            });
-            tell(&watchers, false);
-        }
+        self.outlive_stop();
         match source.pull() {
             Pulled::Item(item) => {
                 self.work = Work::Item(item);
-                self.put_back(source);
+                if source.is_exhausted() {
+                    wake(source.retire(End::Exhausted));
+                } else if self.put_back(source) {
+                    return;
+                }
+                if mem::take(&mut self.has_offered) {
+                    self.queue_up();
+                }
             }
-            Pulled::Nothing(end) => self.next(Ended::without_a_job(source.retire(end))),
+            Pulled::Nothing(end) => {
+                self.has_offered = false;
+                self.next(Ended::without_a_job(source.retire(end)));
+            }
+        }
+    }
+
+    /// What was stopped before a source is asked is not the item that it gives.
+    fn outlive_stop(&mut self) {
+        let (Some((_, tether)), Some((key, _))) = (&self.tether, &self.post) else {
+            return;
+        };
+        if tether.stop.load(Ordering::Relaxed) {
+            let mut state = self.shared.lock();
+            tether.stop.store(false, Ordering::Relaxed);
+            let watchers = state.posts[*key].take_watchers();
+            drop(state);
+            tell(&watchers, false);
         }
     }
 
     /// The source of the item that is to be run goes to the back of the line, or aside while its
-    /// reader is behind. If its turn comes again at once, because slots are free, another worker
-    /// runs the item and this one asks for the next: so a source takes all free slots in one go,
-    /// and not one slot each time the runtime comes round.
-    fn put_back(&mut self, source: Box<Source>) {
-        let Some(source) = source.park() else { return };
+    /// reader is behind. If its turn comes again at once, because slots are free, the item is
+    /// offered to all workers and this one asks for the next: so a source takes all free slots in
+    /// one go, and not one slot each time the runtime comes round. Tells whether it is so.
+    fn put_back(&mut self, source: Box<Source>) -> bool {
+        let Some(source) = source.park() else {
+            return false;
+        };
         let mut state = self.shared.lock();
         if let Err(abandoned) = state.line_up(source) {
             drop(state);
             wake(abandoned.retire(End::CutShort));
-            return;
+            return false;
         }
         // Whoever starts workers now starts one for the source.
         if state.starting {
-            return;
+            return false;
         }
         let Some(admitted) = state.admission.poll_admit() else {
-            return;
+            return false;
         };
-        let worker = if admitted.waiter.home().id() == self.home.id() {
+        let again = admitted.waiter.home().id() == self.home.id();
+        let worker = if again {
             let Admitted {
                 slot,
                 ticket,
@@ -144,19 +171,39 @@ impl Worker {
             let post = (state.new_post(ticket, &waiter), slot);
             let item = mem::replace(&mut self.work, Work::Begin(waiter));
             let left = self.post.replace(post);
-            left.and_then(|(key, slot)| {
+            let worker = left.and_then(|(key, slot)| {
                 state.lay_down(key);
-                self.shared.offer(&mut state, key, slot, item, &self.home)
-            })
+                self.shared
+                    .offer(&mut state, key, slot, item.offered(), &self.home)
+            });
+            if let Some((key, _)) = &self.post {
+                state.take_up(*key, self.key());
+            }
+            self.has_offered = true;
+            worker
         } else {
             self.shared.open_post(&mut state, admitted)
         };
-        if let Some((key, _)) = &self.post {
-            state.take_up(*key, self.key());
-        }
         drop(state);
         if let Some(worker) = worker {
             worker.start();
+        }
+        again
+    }
+
+    /// The last item of those that were offered is begun after the others, and when those who were
+    /// started for them can be reached by the other threads of the runtime.
+    fn queue_up(&mut self) {
+        if let Some((key, slot)) = self.post.take() {
+            let item = mem::replace(&mut self.work, Work::Linger);
+            let mut state = self.shared.lock();
+            state.lay_down(key);
+            state.looks(&self.home);
+            // There are as many who are looking as there are open posts, this one included.
+            let nobody = self
+                .shared
+                .offer(&mut state, key, slot, item.offered(), &self.home);
+            debug_assert!(nobody.is_none());
         }
     }
 
@@ -193,6 +240,7 @@ impl Worker {
     fn postpone(&mut self) {
         if let Some((key, slot)) = self.post.take() {
             let work = mem::replace(&mut self.work, Work::Look);
+            self.has_offered = false;
             self.shared.lock().postpone(key, slot, work, &self.home);
         }
     }
@@ -213,7 +261,7 @@ impl Future for Worker {
                     worker.look(worker.tether.is_none().then(|| cx.waker().clone()));
                     continue;
                 }
-                Work::Begin(_) => {
+                Work::Begin(_) | Work::Offered(_) => {
                     // However many jobs end without ever suspending, other tasks get their turn.
                     let Poll::Ready(budget) = poll_proceed(cx) else {
                         worker.postpone();
@@ -248,7 +296,7 @@ impl Drop for Worker {
         let ended = match mem::replace(&mut self.work, Work::Done) {
             Work::Begin(waiter) => waiter.give_up(),
             Work::Job(job) => job.give_up(),
-            Work::Item(item) => item.give_up(),
+            Work::Item(item) | Work::Offered(item) => item.give_up(),
             Work::Look | Work::Linger | Work::Done => Ended::without_a_job(None),
         };
         let mut state = self.shared.lock();
@@ -260,6 +308,16 @@ impl Drop for Worker {
         drop(tether);
         wake(ended.waker);
         tell(&post.take_watchers(), ended.stopped);
+    }
+}
+
+impl Work {
+    /// An item that this worker has pulled, for whoever takes it up.
+    fn offered(self) -> Self {
+        match self {
+            Self::Item(item) => Self::Offered(item),
+            work => work,
+        }
     }
 }
 

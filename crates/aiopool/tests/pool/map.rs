@@ -81,14 +81,18 @@ fn nothing_happens_before_the_first_poll() {
 }
 
 #[test]
-fn the_iterator_and_the_function_are_called_by_the_tasks_that_run_the_jobs() {
+fn the_iterator_and_the_function_are_called_by_the_workers() {
     on_both(async || {
         let pool = Pool::new(2);
-        let items = (0..9).map(|_| tokio::task::id());
-        let map = pool.map(items, |id| async move { (id, tokio::task::id()) });
+        let items = (0..9).map(|_| tokio::task::try_id());
+        let map = pool.map(items, |pulled_by| {
+            let called_by = tokio::task::try_id();
+            async move { (pulled_by, called_by) }
+        });
         for result in map.await {
-            let (pulled_by, run_by) = result.unwrap();
-            assert_eq!(pulled_by, run_by);
+            let (pulled_by, called_by) = result.unwrap();
+            assert!(pulled_by.is_some(), "the test is no task, the workers are");
+            assert_eq!(pulled_by, called_by);
         }
     });
 }
