@@ -22,7 +22,7 @@ demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
 
 demo-rust:
-	cargo run --release --locked -p aiopool --example crawl -- $(ARGS)
+	cargo run --release --locked -p aiopool-crawl --example crawl -- $(ARGS)
 
 loadtest: $(BIN)/.built
 	$(BIN)/python -m asyncio_pool.loadtest $(or $(ARGS),map)

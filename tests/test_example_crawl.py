@@ -30,7 +30,7 @@ crawler.AioPool = lambda size: real_pool(size + 1)
 sys.exit(main())
 """
 
-# What the test of the Rust demo, in crates/aiopool/tests, expects as well.
+# What the test of the Rust demo, in examples/crawl-rust/tests, expects as well.
 SITE = "c17086e8526d9ef2b82e17c4f0586ec2c9d91cfe2b245a0d2990e67f97dcfda1"
 DIGEST = f"""
 import hashlib, sys

@@ -23,7 +23,7 @@ use url::Url;
 use crate::chance::Chance;
 
 /// A site of linked pages, the same for the same seed, with a few broken links among them.
-pub(crate) struct Website {
+pub struct Website {
     pages: usize,
     seed: i128,
     in_flight: AtomicUsize,
@@ -31,7 +31,9 @@ pub(crate) struct Website {
 }
 
 impl Website {
-    pub(crate) fn new(pages: usize, seed: i128) -> Self {
+    /// The site with `pages` pages that `seed` gives.
+    #[must_use]
+    pub fn new(pages: usize, seed: i128) -> Self {
         Self {
             pages,
             seed,
@@ -40,12 +42,13 @@ impl Website {
         }
     }
 
-    pub(crate) fn most_in_flight(&self) -> usize {
+    /// How many requests were in flight at a time, at most.
+    pub fn most_in_flight(&self) -> usize {
         self.most_in_flight.load(SeqCst)
     }
 
     /// Serves the site on a free port while the runtime lives; gives the URL of its first page.
-    pub(crate) async fn serve(self: Arc<Self>) -> anyhow::Result<Url> {
+    pub async fn serve(self: Arc<Self>) -> anyhow::Result<Url> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let app = Router::new()
@@ -60,7 +63,7 @@ impl Website {
     }
 
     /// How long the answer with page `number` takes, and its HTML.
-    pub(crate) fn generate(&self, number: usize) -> (Duration, String) {
+    pub fn generate(&self, number: usize) -> (Duration, String) {
         let mut chance = Chance::new(format!("{}/{number}", self.seed));
         let slow = chance.share() < 0.02;
         let share = chance.share();
@@ -93,13 +96,13 @@ impl Website {
         if number == 0 {
             links.push("/silent".to_owned());
         }
-        if number % 60 == 0 {
+        if number.is_multiple_of(60) {
             links.push(format!("/page/{}", self.pages + number));
         }
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             links.push(format!("/broken/{number}"));
         }
-        if number % 400 == 0 {
+        if number.is_multiple_of(400) {
             links.push(format!("/hangup/{number}"));
         }
         links

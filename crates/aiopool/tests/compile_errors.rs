@@ -1,7 +1,9 @@
 //! What the compiler says to a user who hands in what is not a job.
 //!
-//! `TRYBUILD=overwrite cargo test -p aiopool-compile-errors` writes the messages down; look at them
-//! with the eyes of somebody who has never seen this crate.
+//! `TRYBUILD=overwrite cargo test -p aiopool --test compile_errors` writes the messages down; look at
+//! them with the eyes of somebody who has never seen this crate.
+
+#![cfg(not(aiopool_loom))]
 
 use std::process::Command;
 

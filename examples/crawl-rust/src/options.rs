@@ -55,11 +55,11 @@ impl Options {
             let line = text.lines().next().unwrap_or_default();
             fail(line.trim_start_matches("error: "))
         });
-        if let Some(path) = &options.db {
-            if let Err(error) = File::create_new(path) {
-                let path = path.display();
-                fail(&format!("cannot create {path} for --db: {error}"));
-            }
+        if let Some(path) = &options.db
+            && let Err(error) = File::create_new(path)
+        {
+            let path = path.display();
+            fail(&format!("cannot create {path} for --db: {error}"));
         }
         options
     }

@@ -1,22 +1,16 @@
-//! The site that the crawl in `examples/crawl` generates.
+//! The site that the crawl generates.
 
 #![expect(clippy::unwrap_used, reason = "to panic is how a test fails")]
 
-#[path = "../examples/crawl/chance.rs"]
-mod chance;
-#[path = "../examples/crawl/website.rs"]
-mod website;
-
 use std::sync::Arc;
 
+use aiopool_crawl::Website;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use url::Url;
-
-use website::Website;
 
 #[test]
 fn it_is_the_one_of_the_python_demo() {

@@ -1,4 +1,4 @@
-//! The crawl in `examples/crawl`, run small, as its users run it.
+//! The example, run small, as its users run it.
 
 #![cfg(unix)] // Ctrl-C is sent with `kill`.
 #![expect(clippy::unwrap_used, reason = "to panic is how a test fails")]
@@ -153,7 +153,7 @@ fn crawl<'a>(options: impl IntoIterator<Item = &'a str>) -> Command {
 
 fn start(command: &mut Command) -> Child {
     let process = command.spawn();
-    process.expect("`cargo build -p aiopool --example crawl` makes it")
+    process.expect("`cargo build -p aiopool-crawl --example crawl` makes it")
 }
 
 fn run(command: &mut Command) -> Ended {

@@ -1,16 +1,6 @@
-//! A crawl with two pools, one for HTTP and one for the database.
-//!
-//! `make demo-rust`, or `cargo run --release --example crawl -- --help`
+//! The command: runs the crawl, prints the table and decides on the exit code.
 
-mod chance;
-mod crawler;
-mod options;
-mod page;
-mod report;
-mod store;
-mod tally;
-mod website;
-
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -19,26 +9,32 @@ use tempfile::tempdir;
 use tokio::signal::ctrl_c;
 use tokio::task::yield_now;
 
-use crawler::{Limits, crawl};
-use options::Options;
-use report::print_table;
-use store::Store;
-use tally::{Counts, Tally};
-use website::Website;
+use crate::crawler::{Limits, crawl};
+use crate::options::Options;
+use crate::report::print_table;
+use crate::store::{self, Store};
+use crate::tally::{Counts, Tally};
+use crate::website::Website;
 
-/// Crawls as the command line says.
-// In one thread with the crawl, the server hears that a client has given up, and drops its request,
-// before it counts the next request of that slot: nobody is counted who has left.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
+/// Crawls as the command line says and gives the exit code.
+pub async fn run() -> anyhow::Result<ExitCode> {
     // Listened for before anything is created that Ctrl-C could leave behind.
     let interrupt = tokio::spawn(ctrl_c());
     yield_now().await;
 
     let options = Options::read();
     let folder = tempdir()?;
-    let path = options.db.unwrap_or_else(|| folder.path().join("crawl.db"));
-    store::create(&path)?;
+    let path = options.db.clone();
+    let path = path.unwrap_or_else(|| folder.path().join("crawl.db"));
+    run_until(interrupt, options, &path).await
+}
+
+async fn run_until(
+    interrupt: impl Future,
+    options: Options,
+    path: &Path,
+) -> anyhow::Result<ExitCode> {
+    store::create(path)?;
     let (start, urls, website) = if let Some(url) = options.url {
         (url, options.pages, None)
     } else {
@@ -51,7 +47,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         timeout: options.timeout,
         urls,
     };
-    let store = Store::open(&path, STORE_SIZE)?;
+    let store = Store::open(path, STORE_SIZE)?;
     let tally = Arc::new(Mutex::new(Tally::default()));
 
     let started = Instant::now();
@@ -59,7 +55,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let duration = started.elapsed();
 
     let tally = tally.lock().expect("nothing panics under this lock");
-    let stored = store::count(&path)?;
+    let stored = store::count(path)?;
     let most_in_flight = website.map(|website| website.most_in_flight());
     let in_flight = most_in_flight.map(|most| format!("{most} of {}", options.size));
     print_table(&tally, &stored, duration, in_flight.as_deref());

@@ -146,7 +146,7 @@ fn client(timeout: Duration) -> reqwest::Result<Client> {
     // A machine need not have certificates of its own to crawl its loopback.
     let roots = TLS_SERVER_ROOT_CERTS.iter();
     Client::builder()
-        .user_agent(concat!(env!("CARGO_PKG_NAME"), "-crawl"))
+        .user_agent(env!("CARGO_PKG_NAME"))
         .tls_certs_merge(roots.filter_map(|root| Certificate::from_der(root).ok()))
         .no_proxy()
         // A redirect may lead to any host, so it is taken for a link instead.

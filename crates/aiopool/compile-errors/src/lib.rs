@@ -1,1 +1,0 @@
-//! Nothing: this package is the tests of what the compiler says to a user of `aiopool`.
