@@ -249,7 +249,7 @@ fn a_stream_whose_runtime_shuts_down_ends_with_a_cancellation() {
         let (pool, runtime) = (Pool::new(1), Handle::new());
         runtime.enter();
         let down = thread::spawn(move || runtime.shut_down());
-        let mut stream = pool.itermap(0..1, |_| std::future::pending::<()>());
+        let mut stream = pool.itermap(one(), |_| std::future::pending::<()>());
         let mut results = 0;
         while let Some(result) = block_on(next(&mut stream)) {
             assert!(result.expect_err("it never ends").is_cancelled());
@@ -273,7 +273,7 @@ fn a_map_whose_runtime_shuts_down_returns_what_there_is() {
         let (pool, runtime) = (Pool::new(2), Handle::new());
         runtime.enter();
         let down = thread::spawn(move || runtime.shut_down());
-        let results = block_on(pool.map(0..1, std::future::ready));
+        let results = block_on(pool.map(one(), std::future::ready));
         block_on(pool.join());
         drop(down.join());
         match results[..] {
@@ -283,6 +283,12 @@ fn a_map_whose_runtime_shuts_down_returns_what_there_is() {
             _ => panic!("{results:?}"),
         }
     });
+}
+
+/// An iterator that does not know its length: whether there is more is asked in a turn of its own.
+fn one() -> impl Iterator<Item = u32> + Send + 'static {
+    let mut items = 0..1;
+    std::iter::from_fn(move || items.next())
 }
 
 fn next<T: Send + 'static>(
