@@ -48,7 +48,7 @@ fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
     });
 }
 
-// Fails when
+// Fails when a worker that yields does not leave its job to those who look.
 #[test]
 fn a_runtime_that_shuts_down_cancels_the_job_of_a_worker_that_has_yielded() {
     explore(["before it began", "after it began"], || {

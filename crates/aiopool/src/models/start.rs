@@ -49,7 +49,7 @@ fn a_job_that_is_handed_in_while_another_is_started_is_active_beside_it() {
     });
 }
 
-// Fails when
+// Fails when a worker that yields does not leave its job to those who look.
 #[test]
 fn a_job_whose_worker_has_to_yield_first_is_begun_by_whoever_comes_first() {
     explore_long(["by its own worker", "by the worker of the other"], || {

@@ -38,7 +38,7 @@ fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
     });
 }
 
-// Fails when
+// Fails when a worker that yields does not leave its job to those who look.
 #[test]
 fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
     explore(["before it began", "after it began"], || {
