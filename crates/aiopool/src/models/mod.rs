@@ -102,6 +102,15 @@ impl Gate {
     }
 }
 
+/// Opens the gate when it is dropped, which others may see before they do anything else.
+struct OpenOnDrop(Gate);
+
+impl Drop for OpenOnDrop {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
 /// How many jobs are active, as they see it themselves.
 #[derive(Debug, Clone, Default)]
 struct Census(Arc<[AtomicUsize; 2]>);
@@ -151,7 +160,7 @@ impl Drop for OnDrop {
 }
 
 /// A job that begins, and goes on for ever.
-async fn endless(begun: Note, held: OnDrop) {
+async fn endless<H: Send>(begun: Note, held: H) {
     let _held = held;
     begun.set();
     std::future::pending::<()>().await;

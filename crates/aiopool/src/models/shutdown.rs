@@ -40,6 +40,7 @@ fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
         let down = thread::spawn(move || runtime.shut_down());
         block_on(pool.join());
         assert!(dropped.iter().all(Note::is_set));
+        assert!(pool.shared.lock().crews.is_empty(), "a worker has not left");
         for handle in handles {
             assert!(block_on(handle).expect_err("it never ends").is_cancelled());
         }

@@ -1,6 +1,6 @@
 //! Cancelling, while jobs begin, end and are handed in.
 
-use super::{Note, block_on, endless, explore, suspend_once, thread, when};
+use super::{Gate, Note, OpenOnDrop, block_on, endless, explore, suspend_once, thread, when};
 use crate::error::JobError;
 use crate::job::Job;
 use crate::pool::Pool;
@@ -10,15 +10,7 @@ use crate::runtime::Handle;
 // does, and when `pull` does not wake the worker.
 #[test]
 fn a_job_is_cancelled_whether_its_worker_has_begun_or_not() {
-    explore(["before it began", "after it began"], || {
-        let pool = Pool::new(1);
-        let (begun, dropped) = (Note::default(), Note::default());
-        let handle = pool.spawn_n(endless(begun.clone(), dropped.on_drop()));
-        assert!(handle.cancel());
-        assert!(block_on(handle).expect_err("it never ends").is_cancelled());
-        assert!(dropped.is_set());
-        when(&begun)
-    });
+    explore(["before it began", "after it began"], cancelled);
 }
 
 // Fails when `Entry::begin` does not let the handle know who has taken the job, and when
@@ -43,13 +35,7 @@ fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
 fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
     explore(["before it began", "after it began"], || {
         Handle::stingy().enter();
-        let pool = Pool::new(1);
-        let (begun, dropped) = (Note::default(), Note::default());
-        let handle = pool.spawn_n(endless(begun.clone(), dropped.on_drop()));
-        assert!(handle.cancel());
-        assert!(block_on(handle).expect_err("it never ends").is_cancelled());
-        assert!(dropped.is_set());
-        when(&begun)
+        cancelled()
     });
 }
 
@@ -166,6 +152,38 @@ fn cancel_all_meets_a_job_that_is_handed_in() {
     );
 }
 
+// Fails when `State::begin_withdrawal` is not called before the lock is released.
+#[test]
+fn join_waits_for_a_job_that_another_is_dropping() {
+    explore(["before it began", "after it began"], || {
+        let (pool, begun, dropped) = (Pool::new(1), Note::default(), Gate::new());
+        let _first = pool.spawn_n(async {});
+        let held = OpenOnDrop(dropped.clone());
+        let handle = pool.spawn_n(endless(begun.clone(), held));
+        let canceller = thread::spawn(move || handle.cancel());
+        block_on(pool.join());
+        assert!(dropped.is_open());
+        drop(canceller.join());
+        when(&begun)
+    });
+}
+
+// Fails when `State::begin_withdrawal` is not called before the lock is released.
+#[test]
+fn cancel_all_waits_for_a_job_that_another_is_dropping() {
+    explore([1, 2], || {
+        let (pool, dropped) = (Pool::new(1), Gate::new());
+        let _first = pool.spawn_n(std::future::pending::<()>());
+        let held = OpenOnDrop(dropped.clone());
+        let handle = pool.spawn_n(endless(Note::default(), held));
+        let canceller = thread::spawn(move || handle.cancel());
+        let stopped = block_on(pool.cancel_all());
+        assert!(dropped.is_open());
+        drop(canceller.join());
+        stopped
+    });
+}
+
 // Fails when `Executed` does not cancel its job.
 #[test]
 fn an_exec_that_is_dropped_leaves_nothing_behind() {
@@ -179,4 +197,15 @@ fn an_exec_that_is_dropped_leaves_nothing_behind() {
         assert!(dropped.is_set());
         when(&begun)
     });
+}
+
+/// Cancels an endless job; tells when it was stopped.
+fn cancelled() -> &'static str {
+    let pool = Pool::new(1);
+    let (begun, dropped) = (Note::default(), Note::default());
+    let handle = pool.spawn_n(endless(begun.clone(), dropped.on_drop()));
+    assert!(handle.cancel());
+    assert!(block_on(handle).expect_err("it never ends").is_cancelled());
+    assert!(dropped.is_set());
+    when(&begun)
 }

@@ -67,7 +67,7 @@ fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
 // only at the first place or only at the end.
 #[test]
 fn results_that_come_out_of_order_are_read_in_order() {
-    explore([false, true], || {
+    explore_long([false, true], || {
         let pool = Pool::new(2);
         let mut stream = pool.itermap_ordered(0..2, |n| async move { n });
         let (waited, result) = block_on(waited(next(&mut stream)));
@@ -95,7 +95,7 @@ fn a_map_returns_when_its_last_item_and_its_source_end_at_once() {
 // look again.
 #[test]
 fn a_source_takes_all_free_slots() {
-    explore(
+    explore_long(
         ["its worker took the next", "a new worker took the next"],
         || {
             let pool = Pool::new(2);
@@ -165,6 +165,7 @@ fn a_stream_that_is_dropped_in_the_line_leaves_it() {
         let mut stream = pool.itermap(items, std::future::ready);
         let _ = poll_once(pin!(next(&mut stream)));
         drop(stream);
+        assert_eq!(pool.waiting(), 0);
         let left = items_dropped.is_set();
         block_on(pool.join());
         assert!(items_dropped.is_set());
@@ -178,29 +179,24 @@ fn a_stream_that_is_dropped_in_the_line_leaves_it() {
 
 // Fails when `Entry::begin` or `Entry::hand_over` forgets of which source the item is.
 #[test]
-fn a_map_that_is_dropped_stops_the_item_that_changes_its_worker() {
-    explore(
-        ["before it was pulled", "before it began", "after it began"],
-        || {
-            let pool = Pool::new(2);
-            let [begun, pulled, dropped] = [(); 3].map(|()| Note::default());
-            let job = endless(begun.clone(), dropped.on_drop());
-            let was_pulled = pulled.clone();
-            let mut map = Box::pin(pool.map([job], move |job| {
-                was_pulled.set();
-                job
-            }));
-            assert!(poll_once(map.as_mut()).is_pending());
-            drop(map);
-            block_on(pool.join());
-            assert!(dropped.is_set());
-            if pulled.is_set() {
-                when(&begun)
-            } else {
-                "before it was pulled"
-            }
-        },
-    );
+fn a_map_that_is_dropped_stops_the_items_that_it_has_pulled() {
+    explore_long([0, 1, 2], || {
+        let (pool, pulled) = (Pool::new(2), Arc::new(AtomicUsize::new(0)));
+        let dropped = [(); 2].map(|()| Note::default());
+        let jobs = dropped
+            .each_ref()
+            .map(|dropped| endless(Note::default(), dropped.on_drop()));
+        let counted = pulled.clone();
+        let mut map = Box::pin(pool.map(jobs, move |job| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            job
+        }));
+        assert!(poll_once(map.as_mut()).is_pending());
+        drop(map);
+        block_on(pool.join());
+        assert!(dropped.iter().all(Note::is_set));
+        pulled.load(Ordering::Relaxed)
+    });
 }
 
 // Fails when `Entry::hand_over` leaves the stop or the watchers behind, and when
@@ -208,7 +204,7 @@ fn a_map_that_is_dropped_stops_the_item_that_changes_its_worker() {
 #[test]
 fn cancel_all_stops_the_item_of_a_map_if_it_has_been_pulled() {
     for size in [1, 2] {
-        explore([0, 1], move || {
+        explore_long([0, 1], move || {
             let pool = Pool::new(size);
             let dropped = Note::default();
             let job = endless(Note::default(), dropped.on_drop());
