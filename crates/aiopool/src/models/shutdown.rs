@@ -4,8 +4,8 @@ use super::{Note, block_on, endless, explore, suspend_once, thread, when};
 use crate::pool::Pool;
 use crate::runtime::Handle;
 
-// Fails when a worker that is dropped keeps its slot, gives it to nobody, or does not settle its
-// job; and when `Shared::advance` tells no joiner.
+// Fails when a worker that is dropped keeps its slot, gives it to nobody, takes no open post up, or
+// does not settle a job that it has not begun; and when `Shared::advance` tells no joiner.
 #[test]
 fn a_runtime_that_shuts_down_while_jobs_are_handed_in_drops_them_or_ran_them() {
     let outcomes = [(false, false), (true, false), (true, true)];
@@ -25,8 +25,8 @@ fn a_runtime_that_shuts_down_while_jobs_are_handed_in_drops_them_or_ran_them() {
     });
 }
 
-// Fails when a worker that is dropped keeps its slot, gives it to nobody, or does not settle its
-// job; and when `Join` counts only those who are active.
+// Fails when a worker that is dropped keeps its slot, gives it to nobody, does not settle its job,
+// or does not leave its crew; and when `Join` counts only those who are active.
 #[test]
 fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
     explore(["before it began", "after it began"], || {
@@ -49,7 +49,8 @@ fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
     });
 }
 
-// Fails when a worker that yields does not leave its job to those who look.
+// Fails when a worker that yields does not open its post again, and when one that is dropped takes
+// no open post up.
 #[test]
 fn a_runtime_that_shuts_down_cancels_the_job_of_a_worker_that_has_yielded() {
     explore(["before it began", "after it began"], || {
@@ -81,8 +82,8 @@ fn cancel_all_returns_when_the_runtime_shuts_down_meanwhile() {
     });
 }
 
-// Fails when `Worker::next` does not start the worker of a job from elsewhere, and when it runs that
-// job itself.
+// Fails when `Worker::next` does not start the worker of a job from elsewhere, and when it runs
+// that job itself.
 #[test]
 fn a_worker_that_ends_leaves_the_slot_to_a_job_of_another_runtime() {
     explore(["before", "meanwhile"], || {

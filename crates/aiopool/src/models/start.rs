@@ -1,7 +1,8 @@
 //! Handing in, starting and ending.
 
 use super::{
-    Census, Gate, Note, block_on, endless, explore, explore_long, meet, poll_once, thread, waited,
+    Census, Gate, Note, block_on, endless, explore, explore_long, explore_to, meet, poll_once,
+    thread, waited,
 };
 use crate::pool::Pool;
 use crate::runtime::Handle;
@@ -26,7 +27,31 @@ fn a_job_that_is_handed_in_while_another_ends_is_started() {
     });
 }
 
-// Fails when `Shared::advance` starts one waiter and does not look again.
+// Fails when `State::leave` counts a worker that has left as one that is looking.
+#[test]
+fn a_job_that_is_handed_in_while_a_worker_leaves_another_is_started() {
+    // Of so many steps that one interruption has to do.
+    explore_to(1, ["by the worker that stayed", "by a new worker"], || {
+        let (pool, gate) = (Pool::new(2), Gate::new());
+        let first = pool.spawn_n(gate.clone().pass());
+        let second = pool.spawn_n(async { thread::current().id() });
+        let second = block_on(second).expect("the second job runs");
+        let third = pool.spawn_n(async move {
+            gate.open();
+            thread::current().id()
+        });
+        let third = block_on(third).expect("the third job runs");
+        block_on(first).expect("the first job passes the gate");
+        if second == third {
+            "by the worker that stayed"
+        } else {
+            "by a new worker"
+        }
+    });
+}
+
+// Fails when `Shared::advance` starts one waiter and does not look again, and when `Shared::offer`
+// takes any worker that is looking, or that there is, for enough.
 #[test]
 fn a_job_that_is_handed_in_while_another_is_started_is_active_beside_it() {
     explore_long(["it was started", "it was left to the other"], || {
@@ -49,27 +74,38 @@ fn a_job_that_is_handed_in_while_another_is_started_is_active_beside_it() {
     });
 }
 
-// Fails when a worker that yields does not leave its job to those who look.
+// Fails when a worker that yields does not open its post again, is not counted as looking, or keeps
+// its post until its next turn.
 #[test]
 fn a_job_whose_worker_has_to_yield_first_is_begun_by_whoever_comes_first() {
-    explore_long(["by its own worker", "by the worker of the other"], || {
+    let outcomes = [
+        "by its own worker",
+        "by the worker of the other",
+        "by the worker of the other, which has run that one first",
+    ];
+    explore_long(outcomes, || {
         let pool = Pool::new(2);
         Handle::stingy().enter();
-        let first = pool.spawn_n(async { thread::current().id() });
-        let second = pool.spawn_n(async { thread::current().id() });
+        let begun = Note::default();
+        let second_begun = begun.clone();
+        let first = pool.spawn_n(async move { (thread::current().id(), second_begun.is_set()) });
+        let second = pool.spawn_n(async move {
+            begun.set();
+            thread::current().id()
+        });
         Handle::default().enter();
-        let first = block_on(first).expect("the first job runs");
+        let (first, overtaken) = block_on(first).expect("the first job runs");
         let second = block_on(second).expect("the second job runs");
-        if first == second {
-            "by the worker of the other"
-        } else {
-            "by its own worker"
+        match (first == second, overtaken) {
+            (false, _) => "by its own worker",
+            (true, false) => "by the worker of the other",
+            (true, true) => "by the worker of the other, which has run that one first",
         }
     });
 }
 
-// Fails when `JobHandle::poll_started` does not look once more after it has left its waker, and when
-// the worker does not wake it.
+// Fails when `JobHandle::poll_started` does not look once more after it has left its waker, and
+// when the worker does not wake it.
 #[test]
 fn a_blocked_spawn_is_told_that_its_job_starts() {
     explore([false, true], || {
@@ -112,7 +148,7 @@ fn a_spawn_that_is_dropped_takes_its_job_back_unless_it_has_been_started() {
     });
 }
 
-// Fails when `Shared::stop_all` wakes nobody for the jobs it takes out of the line.
+// Fails when `Shared::end_withdrawal` wakes nobody for the jobs it drops.
 #[test]
 fn a_blocked_spawn_is_told_that_its_job_was_cancelled() {
     explore_long([false, true], || {

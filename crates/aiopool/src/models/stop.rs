@@ -6,14 +6,14 @@ use crate::job::Job;
 use crate::pool::Pool;
 use crate::runtime::Handle;
 
-// Fails when `Entry::stop` forgets the stop of a worker that is not tied yet, when `Worker::tie`
-// does, and when `pull` does not wake the worker.
+// Fails when `State::stop` forgets the stop of a post that nobody has taken up yet, when
+// `State::take_up` does, and when `pull` does not wake the worker.
 #[test]
 fn a_job_is_cancelled_whether_its_worker_has_begun_or_not() {
     explore(["before it began", "after it began"], cancelled);
 }
 
-// Fails when `Entry::begin` does not let the handle know who has taken the job, and when
+// Fails when `State::new_post` does not let the handle know the post of its job, and when
 // `Shared::stop` only looks into the line.
 #[test]
 fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
@@ -30,7 +30,8 @@ fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
     });
 }
 
-// Fails when a worker that yields does not leave its job to those who look.
+// Fails when a worker that yields does not open its post again or does not lay it down, and when
+// `State::lay_down` forgets the stop, or leaves the worker at the post.
 #[test]
 fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
     explore(["before it began", "after it began"], || {
@@ -39,8 +40,8 @@ fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
     });
 }
 
-// Fails when `Shared::stop` takes whatever job its worker has, when it finds the job and stops the
-// worker under two locks, and when the end of a job does not take its stop with it.
+// Fails when `Shared::stop` takes whatever job its post is held for, when it finds the post and
+// stops its job under two locks, and when `State::take_up` keeps the stop of the job before.
 #[test]
 fn a_cancellation_that_comes_when_a_job_ends_spares_the_next_one() {
     explore(["cancelled", "ended"], || {
@@ -152,7 +153,9 @@ fn cancel_all_meets_a_job_that_is_handed_in() {
     );
 }
 
-// Fails when `State::begin_withdrawal` is not called before the lock is released.
+// Fails when `Shared::stop` takes a job out of the line and begins its withdrawal under two locks,
+// when `State::is_idle` leaves withdrawals out, and when `Shared::end_withdrawal` tells no joiner,
+// or does it before it drops the job.
 #[test]
 fn join_waits_for_a_job_that_another_is_dropping() {
     explore(["before it began", "after it began"], || {
@@ -168,7 +171,49 @@ fn join_waits_for_a_job_that_another_is_dropping() {
     });
 }
 
-// Fails when `State::begin_withdrawal` is not called before the lock is released.
+// Fails when `Shared::stop_all` empties the line and begins the withdrawal under two locks.
+#[test]
+fn join_waits_for_a_job_that_cancel_all_is_dropping() {
+    explore(["before it began", "after it began"], || {
+        let (pool, begun, dropped) = (Pool::new(1), Note::default(), Gate::new());
+        let _first = pool.spawn_n(async {});
+        let held = OpenOnDrop(dropped.clone());
+        let _handle = pool.spawn_n(endless(begun.clone(), held));
+        let canceller = thread::spawn({
+            let pool = pool.clone();
+            move || block_on(pool.cancel_all())
+        });
+        block_on(pool.join());
+        assert!(dropped.is_open());
+        drop(canceller.join());
+        when(&begun)
+    });
+}
+
+// Fails when `Shared::withdraw` takes a job out of the line and begins its withdrawal under two
+// locks.
+#[test]
+fn join_waits_for_a_job_that_a_dropped_spawn_takes_back() {
+    explore(["before it began", "after it began"], || {
+        let (pool, begun, dropped) = (Pool::new(1), Note::default(), Gate::new());
+        let _first = pool.spawn_n(async {});
+        let (job_begun, held) = (begun.clone(), OpenOnDrop(dropped.clone()));
+        let mut spawn = Box::pin(pool.spawn(async move {
+            let _held = held;
+            job_begun.set();
+        }));
+        let _ = super::poll_once(spawn.as_mut());
+        let taker = thread::spawn(move || drop(spawn));
+        block_on(pool.join());
+        assert!(dropped.is_open());
+        drop(taker.join());
+        when(&begun)
+    });
+}
+
+// Fails when `Shared::stop` takes a job out of the line and begins its withdrawal under two locks,
+// when `Shared::stop_all` does not count withdrawals or does not watch them, and when
+// `Shared::end_withdrawal` does not tell those who watch, or does it before it drops the job.
 #[test]
 fn cancel_all_waits_for_a_job_that_another_is_dropping() {
     explore([1, 2], || {

@@ -48,8 +48,8 @@ fn a_stream_stands_aside_while_its_reader_is_behind() {
     });
 }
 
-// Fails when `Results::end` wakes nobody, and when the source of a stream that was read to its end is
-// not forgotten.
+// Fails when `Results::end` wakes nobody, when `Stock::wake_reader` looks only at the first place,
+// and when the source of a stream that was read to its end is not forgotten.
 #[test]
 fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
     explore([false, true], || {
@@ -63,8 +63,8 @@ fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
     });
 }
 
-// Fails when `Results::put` takes the places as the results come, and when `Stock::wake_reader` looks
-// only at the first place or only at the end.
+// Fails when `Results::put` takes the places as the results come, and when `Stock::wake_reader`
+// looks only at the end.
 #[test]
 fn results_that_come_out_of_order_are_read_in_order() {
     explore_long([false, true], || {
@@ -91,7 +91,8 @@ fn a_map_returns_when_its_last_item_and_its_source_end_at_once() {
     });
 }
 
-// Fails when `Worker::put_back` leaves the source in the line, and when `Shared::advance` does not
+// Fails when `Worker::put_back` leaves the source in the line or opens the post of its item to
+// nobody, when `Worker::queue_up` is not counted as looking, and when `Shared::advance` does not
 // look again.
 #[test]
 fn a_source_takes_all_free_slots() {
@@ -119,8 +120,8 @@ fn a_source_takes_all_free_slots() {
     );
 }
 
-// Fails when `Results::park`, `Results::reserve` or `State::line_up` does not see that it is
-// abandoned, and when `Shared::abandon` stops no item.
+// Fails when `Results::reserve` does not see that it is abandoned, when `Shared::abandon` stops no
+// item, and when a post does not tell of which source its item is.
 #[test]
 fn a_stream_that_is_dropped_leaves_nothing_behind() {
     for ahead in [1, 2] {
@@ -152,7 +153,8 @@ fn a_stream_that_is_dropped_leaves_nothing_behind() {
     }
 }
 
-// Fails when `Shared::abandon` leaves the source in the line.
+// Fails when `Shared::abandon` leaves the source in the line, and when `Results::park`,
+// `Results::reserve` or `State::line_up` does not see that it is abandoned.
 #[test]
 fn a_stream_that_is_dropped_in_the_line_leaves_it() {
     explore(["while it waited", "when it was admitted"], || {
@@ -169,6 +171,7 @@ fn a_stream_that_is_dropped_in_the_line_leaves_it() {
         let left = items_dropped.is_set();
         block_on(pool.join());
         assert!(items_dropped.is_set());
+        assert!(pool.shared.lock().sources.is_empty());
         if left {
             "while it waited"
         } else {
@@ -177,7 +180,9 @@ fn a_stream_that_is_dropped_in_the_line_leaves_it() {
     });
 }
 
-// Fails when `Entry::begin` or `Entry::hand_over` forgets of which source the item is.
+// Fails when a post does not tell of which source its item is, when `State::lay_down` forgets the
+// stop, when `Worker::put_back` or `Worker::queue_up` does not lay the post of the item down, and
+// when `Worker::put_back` does not take that of the source up.
 #[test]
 fn a_map_that_is_dropped_stops_the_items_that_it_has_pulled() {
     explore_long([0, 1, 2], || {
@@ -199,8 +204,8 @@ fn a_map_that_is_dropped_stops_the_items_that_it_has_pulled() {
     });
 }
 
-// Fails when `Entry::hand_over` leaves the stop or the watchers behind, and when
-// `Worker::outlive_stop` does.
+// Fails when `State::stop` or `State::take_up` forgets the stop of a post that nobody has taken up
+// yet, and when `Worker::outlive_stop` leaves the stop or the watchers behind.
 #[test]
 fn cancel_all_stops_the_item_of_a_map_if_it_has_been_pulled() {
     for size in [1, 2] {
@@ -238,7 +243,7 @@ fn a_map_whose_iterator_panics_stops_its_items_first() {
     });
 }
 
-// Fails when a worker that is dropped does not give its source up, or wakes nobody.
+// Fails when a worker that is dropped does not give up its source or its item, or wakes nobody.
 #[test]
 fn a_stream_whose_runtime_shuts_down_ends_with_a_cancellation() {
     explore([1, 2], || {
@@ -257,7 +262,8 @@ fn a_stream_whose_runtime_shuts_down_ends_with_a_cancellation() {
     });
 }
 
-// Fails when a worker that is dropped does not give its source up, or wakes nobody.
+// Fails when a worker that is dropped does not give up its source or the item that it was offered,
+// or wakes nobody.
 #[test]
 fn a_map_whose_runtime_shuts_down_returns_what_there_is() {
     let outcomes = [
