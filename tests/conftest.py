@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from asyncio_pool import AioPool
 from helpers import SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING, turns
 
 
@@ -22,6 +23,31 @@ def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
         factory = uvloop.new_event_loop
     with asyncio.Runner(debug=request.param == "asyncio-debug", loop_factory=factory) as runner:
         yield runner
+
+
+def pytest_collection_finish() -> None:
+    """Takes what is there before the first test out of the many collections that tests make."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    one_mode = metafunc.definition.get_closest_marker("task_per_job")
+    modes = {"task_per_job": False} if one_mode else {"task_per_job": False, "reuse_tasks": True}
+    metafunc.parametrize("reuse_tasks", modes.values(), ids=modes, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def reuse_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """In which mode a test has the pools that do not ask for one: every test runs in both.
+
+    A test of what a task per job promises says so with ``task_per_job``, and why. A program that a
+    test starts is told by its environment.
+    """
+    mode = bool(request.param)
+    monkeypatch.setitem(AioPool.__init__.__kwdefaults__, "reuse_tasks", mode)
+    monkeypatch.setenv("REUSE_TASKS", "yes" if mode else "")
+    return mode
 
 
 @pytest.fixture

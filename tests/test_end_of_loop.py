@@ -17,6 +17,7 @@ PREAMBLE = """
 import asyncio, atexit, gc, inspect, os, signal, sys, threading, warnings
 from asyncio_pool import AioPool, getres
 
+AioPool.__init__.__kwdefaults__["reuse_tasks"] = bool(os.environ["REUSE_TASKS"])
 SLOTS, WAITING = 10, 1_000
 started, coroutines, futures, cleaned = [], [], [], []
 

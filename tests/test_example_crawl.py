@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 CRAWL = Path(__file__).parents[1] / "examples" / "crawl"
+pytestmark = pytest.mark.task_per_job("the example does not ask for reused tasks")
+
 PYTHON = [sys.executable, "-X", "dev", "-W", "error"]
 
 # Its pools let one job more in than they say.

@@ -45,6 +45,7 @@ async def test_all_verbs_stand_in_one_line_first_come_first_served() -> None:
     ]
 
 
+@pytest.mark.task_per_job("a reused task begins the next job before the callback hands in another")
 async def test_a_job_that_comes_as_a_slot_comes_free_does_not_overtake_the_line() -> None:
     async def job() -> str:
         await gate.job("active")
@@ -187,6 +188,7 @@ async def test_while_anybody_waits_a_free_slot_stays_free_for_one_turn_at_most()
     assert not any(this and next_ for this, next_ in pairwise(free))
 
 
+@pytest.mark.task_per_job("a reused task begins it in the same turn")
 async def test_the_next_job_begins_one_turn_after_the_end_of_the_one_before() -> None:
     async def first() -> None:
         await gate.job("first")

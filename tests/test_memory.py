@@ -14,9 +14,10 @@ on_linux = pytest.mark.skipif(
 )
 
 SETUP = """
-import asyncio
+import asyncio, os
 from asyncio_pool import AioPool
 
+AioPool.__init__.__kwdefaults__["reuse_tasks"] = bool(os.environ["REUSE_TASKS"])
 JOBS = 1_000_000
 
 def memory(name):

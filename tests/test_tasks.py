@@ -60,6 +60,7 @@ def await_chain_has(task: asyncio.Task[Any], coro: object) -> bool:
     return awaited is coro
 
 
+@pytest.mark.task_per_job("that is the mode")
 @every_verb
 async def test_every_job_has_a_task_of_its_own(hand_in: HandIn) -> None:
     pool = AioPool(1)
@@ -192,6 +193,7 @@ async def test_the_task_factory_of_the_loop_makes_the_tasks(hand_in: HandIn) -> 
     await pool.join()
 
 
+@pytest.mark.task_per_job("a reused task is there already")
 async def test_a_task_factory_that_is_set_later_makes_the_tasks_of_waiting_jobs() -> None:
     class MyTask(asyncio.Task[Any]):
         pass

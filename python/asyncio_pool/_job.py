@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn
 
 from asyncio_pool._arguments import accepted_positionals
-from asyncio_pool._core import Job, Pool
+from asyncio_pool._core import Job, Pool, Worker
 
 
 class JobFuture(asyncio.Future[Any]):
@@ -43,6 +43,16 @@ async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
     del job, awaitable, result, error
     if callback is not None:
         await callback
+
+
+async def run_jobs(worker: Worker) -> None:
+    """Runs jobs one after another, if the pool reuses tasks."""
+    await worker
+
+
+async def awaited(awaitable: Awaitable[Any]) -> Any:
+    """A coroutine for a job that is none."""
+    return await awaitable
 
 
 async def call_back(

@@ -31,12 +31,10 @@ class Keeper:
         # step would end without running a line.
         coroutine.send(None)
         self._task = asyncio.Task(coroutine, loop=loop, context=context)
+        #: How often the task was cancelled: if at all, then all tasks of the loop are.
+        self.cancelling = self._task.cancelling
         # A loop that is closed with the task pending has nothing to complain of.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]
-
-    def is_cancelled(self) -> bool:
-        """Whether the tasks of the loop are being cancelled."""
-        return self._task.cancelling() > 0
 
     def release(self) -> None:
         """Nobody waits any more."""

@@ -91,6 +91,12 @@ impl<W, J> Admission<W, J> {
         self.len() >= self.size.get()
     }
 
+    /// Whether [`poll_admit`](Self::poll_admit) would admit somebody.
+    #[must_use]
+    pub fn has_turn(&self) -> bool {
+        self.active < self.size.get() && self.waiting() > 0
+    }
+
     /// Whether waiters are refused, after [`close`](Self::close).
     #[must_use]
     pub fn is_closed(&self) -> bool {

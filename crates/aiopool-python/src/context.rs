@@ -1,11 +1,9 @@
 //! The context a job will run in: what the caller's variables were at the moment of the call.
 
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
+use crate::native;
 use crate::pool::Pool;
-use crate::python;
 
 /// A copy of the caller's context, and the immutable mapping inside it that tells whether a later
 /// copy would be the same.
@@ -25,15 +23,12 @@ impl Pool {
     /// snapshot, so that a million waiting jobs do not hold a million copies of the same; each
     /// job runs in a [copy](of_job) of its own.
     pub(crate) fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let context = python::copy_context(py)?.call0()?;
-        let referents = python::get_referents(py)?.call1((&context,))?;
-        let referents = referents.cast::<PyList>()?;
-        if referents.len() != 1 {
+        let context = native::copy_current(py)?;
+        let [variables] = &native::referents(&context)[..] else {
             return Ok(context.unbind());
-        }
-        let variables = referents.get_item(0)?.unbind();
+        };
         let shared = self.with(|state| match &state.snapshot {
-            Some(last) if last.variables.is(&variables) => Some(last.context.clone_ref(py)),
+            Some(last) if last.variables.is(variables) => Some(last.context.clone_ref(py)),
             _ => None,
         });
         if let Some(shared) = shared {
@@ -41,7 +36,7 @@ impl Pool {
         }
         let context = context.unbind();
         let snapshot = Snapshot {
-            variables,
+            variables: variables.clone().unbind(),
             context: context.clone_ref(py),
         };
         drop(self.with(|state| state.snapshot.replace(snapshot)));
@@ -51,5 +46,5 @@ impl Pool {
 
 /// The context of one job: what it sets there stays its own.
 pub(crate) fn of_job<'py>(snapshot: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    snapshot.call_method0(intern!(snapshot.py(), "copy"))
+    native::copy(snapshot)
 }

@@ -3,9 +3,10 @@
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyFunction, PyList};
 
 use crate::line::{Callback, Extras, Waiter, WaitingJob};
+use crate::native::referents;
 use crate::pool::{Pool, State};
 use crate::python;
 use crate::settle::Outcome;
@@ -125,10 +126,23 @@ fn has_free_slot(state: &State) -> bool {
 }
 
 /// A job is an awaitable that nobody has awaited yet.
-pub(crate) fn check_awaitable(awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
+fn check_awaitable(awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
+    check_kind(awaitable)?;
+    if awaitable
+        .get_type()
+        .is(python::coroutine_type(awaitable.py())?)
+    {
+        check_not_begun(awaitable)?;
+    }
+    Ok(())
+}
+
+/// A job is an awaitable. Of one that is begun at once, and has been awaited before, the
+/// interpreter tells.
+pub(crate) fn check_kind(awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = awaitable.py();
     if awaitable.get_type().is(python::coroutine_type(py)?) {
-        return check_not_begun(awaitable);
+        return Ok(());
     }
     if python::is_awaitable(py)?.call1((awaitable,))?.is_truthy()? {
         return Ok(());
@@ -174,11 +188,9 @@ fn check_not_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
 /// then carries: so it is asked only where the answer is likely to be "finished".
 fn is_finished(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = coroutine.py();
-    let referents = python::get_referents(py)?.call1((coroutine,))?;
-    let has_function = referents
-        .cast::<PyList>()?
+    let has_function = referents(coroutine)
         .iter()
-        .any(|referent| referent.is_instance_of::<pyo3::types::PyFunction>());
+        .any(PyAnyMethods::is_instance_of::<PyFunction>);
     Ok(!has_function && coroutine.getattr(intern!(py, "cr_frame"))?.is_none())
 }
 

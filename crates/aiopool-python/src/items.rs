@@ -4,16 +4,14 @@ use aiopool_core::Ticket;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
-use slab::Slab;
 
 use crate::context;
 use crate::guarded::Guarded;
 use crate::hand_in;
-use crate::job::Job;
 use crate::line::{Callback, Waiter};
+use crate::native::in_context;
 use crate::pool::Pool;
 use crate::python;
 use crate::settle::{Outcome, Target, mark_read};
@@ -50,7 +48,6 @@ struct State {
     results: Py<PyList>,
     /// How many items have no result yet, of those that are known.
     pending: usize,
-    active: Slab<Py<Job>>,
     /// Whether an item failed since the results were last taken.
     failed: bool,
     /// Whether results are dropped because nobody will take them.
@@ -87,7 +84,7 @@ impl Pool {
             .state
             .with(|state| state.source = Some(source.unbind()));
         let items = Bound::new(slf.py(), items)?;
-        Items::stand_in_line(&items);
+        Items::stand_in_line(&items, 0);
         Self::advance(slf);
         Ok(items)
     }
@@ -185,7 +182,7 @@ impl Items {
         drop(source);
         let pool = items.pool.bind(py);
         drop(place.map(|place| pool.get().with(|state| state.admission.withdraw(place))));
-        let tasks = items.cancel_active(py);
+        let tasks = Self::cancel_active(slf);
         Pool::advance(pool);
         tasks
     }
@@ -199,9 +196,6 @@ impl Items {
             callback.traverse(visit)?;
         }
         self.state.traverse(|state| {
-            for (_, job) in &state.active {
-                visit.call(job)?;
-            }
             visit.call(&state.source)?;
             visit.call(&state.results)?;
             visit.call(&state.error)?;
@@ -210,15 +204,9 @@ impl Items {
     }
 
     fn __clear__(&self) {
-        let cleared = self.state.with(|state| {
-            let active = std::mem::take(&mut state.active);
-            (
-                active,
-                state.source.take(),
-                state.error.take(),
-                state.waiter.take(),
-            )
-        });
+        let cleared = self
+            .state
+            .with(|state| (state.source.take(), state.error.take(), state.waiter.take()));
         drop(cleared);
     }
 }
@@ -237,7 +225,6 @@ impl Items {
             place: None,
             results: PyList::empty(pool.py()).unbind(),
             pending: 0,
-            active: Slab::new(),
             failed: false,
             closed: false,
             error: None,
@@ -258,17 +245,21 @@ impl Items {
         })
     }
 
-    /// A `map` takes the last place in the line, where it waits for the slot of its next item.
-    pub(crate) fn stand_in_line(slf: &Bound<'_, Self>) {
+    /// A `map` takes the last place in the line, where it waits for the slot of its next item; it
+    /// has `pulled` so many for this one.
+    pub(crate) fn stand_in_line(slf: &Bound<'_, Self>, pulled: usize) {
         let waiter = Waiter::Item {
             items: slf.clone().unbind(),
             item: None,
         };
         let pool = slf.get().pool.bind(slf.py());
         let submitted = pool.get().with(|state| state.submit(waiter));
-        match submitted {
-            Ok(place) => slf.get().state.with(|state| state.place = Some(place)),
-            Err(refused) => refused.withdrawn(pool),
+        slf.get().state.with(|state| {
+            state.pending += pulled;
+            state.place = submitted.as_ref().ok().copied();
+        });
+        if let Err(refused) = submitted {
+            refused.withdrawn(pool);
         }
     }
 
@@ -281,21 +272,19 @@ impl Items {
             state.source.as_ref().map(|source| source.clone_ref(py))
         })?;
         let context = items.source_context.bind(py);
-        let pulled = python::next(py)
-            .and_then(|next| context.call_method1(intern!(py, "run"), (next, source, slf)));
-        match pulled {
-            Ok(item) if item.is(slf) => {
+        let mut source = source.into_bound(py);
+        match in_context(context, || source.next().transpose()) {
+            Ok(None) => {
                 drop(items.state.with(|state| state.source.take()));
                 None
             }
-            Ok(item) => {
-                items.state.with(|state| state.pending += 1);
-                Self::stand_in_line(slf);
+            Ok(Some(item)) => {
+                Self::stand_in_line(slf, 1);
                 Some(item.unbind())
             }
             Err(error) => {
                 items.fail(error.into_value(py).into_any());
-                items.cancel_active(py);
+                Self::cancel_active(slf);
                 None
             }
         }
@@ -308,8 +297,9 @@ impl Items {
         item: Py<PyAny>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
         let context = context::of_job(self.context.bind(py))?;
-        let awaitable = context.call_method1(intern!(py, "run"), (&self.function, item))?;
-        hand_in::check_awaitable(&awaitable)?;
+        let function = self.function.bind(py);
+        let awaitable = in_context(&context, || function.call1((item,)))?;
+        hand_in::check_kind(&awaitable)?;
         Ok((awaitable, context))
     }
 
@@ -331,21 +321,11 @@ impl Items {
         Target::Item {
             items: slf.clone().unbind(),
             index,
-            key: None,
             future: None,
         }
     }
 
-    /// Keeps an active job of one of the items; gives the key to [let it go](Self::let_go).
-    pub(crate) fn hold(&self, job: &Bound<'_, Job>) -> usize {
-        let job = job.clone().unbind();
-        self.state.with(|state| state.active.insert(job))
-    }
-
-    pub(crate) fn let_go(&self, key: usize) -> Option<Py<Job>> {
-        self.state.with(|state| state.active.try_remove(key))
-    }
-
+    /// An item gets its result, at `index` if they are ordered.
     pub(crate) fn settle(slf: &Bound<'_, Self>, index: usize, outcome: Outcome) {
         let py = slf.py();
         let items = slf.get();
@@ -365,23 +345,24 @@ impl Items {
             });
             python::report(py, stored, slf);
         }
-        items.state.with(|state| {
+        let waiter = items.state.with(|state| {
             state.pending -= 1;
             state.failed |= failed;
+            state.take_waiter(py)
         });
-        Self::tell(slf);
+        Self::end_wait(slf, waiter);
     }
 
     /// Ends the wait if it is over.
     pub(crate) fn tell(slf: &Bound<'_, Self>) {
+        let waiter = slf.get().state.with(|state| state.take_waiter(slf.py()));
+        Self::end_wait(slf, waiter);
+    }
+
+    fn end_wait(slf: &Bound<'_, Self>, waiter: Option<Py<PyAny>>) {
         let py = slf.py();
-        let items = slf.get();
-        let waiter = items.state.with(|state| match state.waiter {
-            Some((_, when)) if state.is_over(py, when) => state.waiter.take(),
-            _ => None,
-        });
-        if let Some((future, _)) = waiter {
-            let pool = items.pool.bind(py);
+        if let Some(future) = waiter {
+            let pool = slf.get().pool.bind(py);
             Outcome::Returned(py.None()).settle_future(pool, future.bind(py));
         }
     }
@@ -402,21 +383,25 @@ impl Items {
         }));
     }
 
-    fn cancel_active(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
-        let jobs: Vec<_> = self.state.with(|state| {
-            state
-                .active
-                .iter()
-                .map(|(_, job)| job.clone_ref(py))
-                .collect()
-        });
-        jobs.iter()
-            .filter_map(|job| job.bind(py).get().cancel(py))
+    fn cancel_active(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {
+        let py = slf.py();
+        let jobs = slf.get().pool.bind(py).get().active_jobs(py);
+        let jobs = jobs.iter().map(|job| job.bind(py).get());
+        jobs.filter(|job| job.is_of_items(slf))
+            .filter_map(|job| job.cancel(py))
             .collect()
     }
 }
 
 impl State {
+    /// The future of the wait, if that is over.
+    fn take_waiter(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let (_, when) = self.waiter.as_ref()?;
+        let is_over = self.is_over(py, *when);
+        let (future, _) = self.waiter.take_if(|_| is_over)?;
+        Some(future)
+    }
+
     fn is_over(&self, py: Python<'_>, when: When) -> bool {
         let all = self.source.is_none() && self.pending == 0;
         all || match when {

@@ -1,19 +1,22 @@
 //! An active job: it has a slot and a task, and is told by its coroutine how it went.
 
+use std::mem;
+
 use aiopool_core::Slot;
-use pyo3::PyTypeInfo;
-use pyo3::exceptions::{PyBaseException, PyGeneratorExit};
+use pyo3::exceptions::PyGeneratorExit;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::event_loop::EventLoop;
 use crate::guarded::Guarded;
+use crate::items::Items;
 use crate::line::Callback;
 use crate::pool::Pool;
 use crate::python;
 use crate::settle::{Outcome, Target};
 use crate::stop::dismiss;
+use crate::worker::Worker;
 
 /// An active job, as its coroutine in `_job.py` sees it. Awaited, it lets that coroutine pause
 /// until its task makes its first step.
@@ -33,6 +36,8 @@ struct State {
     /// Of `_job.py`; gone when the job has settled, as the task is.
     coroutine: Option<Py<PyAny>>,
     task: Option<Py<PyAny>>,
+    /// Whose task it is, if the pool reuses tasks.
+    worker: Option<Py<Worker>>,
 }
 
 struct Held {
@@ -62,16 +67,25 @@ impl Job {
     }
 
     /// The awaitable has returned. Gives the coroutine of the callback, if there is one.
-    fn returned<'py>(
+    pub(crate) fn returned<'py>(
         slf: &Bound<'py, Self>,
         result: Bound<'py, PyAny>,
     ) -> Option<Bound<'py, PyAny>> {
-        slf.get().count(slf.py());
-        let Some(callback) = slf.get().take_callback() else {
-            Self::settle(slf, Outcome::Returned(result.unbind()));
-            return None;
-        };
-        call_back(slf, callback, Some(&result), None)
+        let job = slf.get();
+        let ended = job.state.with(|state| match state.callback.take() {
+            Some(callback) => Err(callback),
+            None => Ok(mem::take(state)),
+        });
+        match ended {
+            Ok(ended) => {
+                Self::give_back(slf, ended, Outcome::Returned(result.unbind()), true);
+                None
+            }
+            Err(callback) => {
+                job.count(slf.py());
+                call_back(slf, callback, Some(&result), None)
+            }
+        }
     }
 
     /// The awaitable has raised, or its task was cancelled before it began. Gives the coroutine
@@ -80,38 +94,22 @@ impl Job {
         slf: &Bound<'py, Self>,
         error: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = slf.py();
-        let job = slf.get();
-        if !job.is_held() {
+        if !slf.get().is_held() {
             return Ok(None);
         }
-        forget_own_frame(error);
-        if !Self::never_began(slf) {
-            job.count(py);
-            let callback = job.take_callback();
-            // Neither may be delayed by a callback, and a coroutine that is closed may not await.
-            let last = python::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
-            if let Some(callback) = callback.filter(|_| !last) {
-                return Ok(call_back(slf, callback, None, Some(error)));
-            }
-        }
-        Self::settle_error(slf, error)?;
-        Ok(None)
+        python::forget_own_frame(error);
+        Self::raised(slf, error)
     }
 
     /// The callback has returned.
     fn callback_returned(slf: &Bound<'_, Self>, result: Bound<'_, PyAny>) {
-        slf.get().count(slf.py());
-        Self::settle(slf, Outcome::Returned(result.unbind()));
+        Self::settle(slf, Outcome::Returned(result.unbind()), true);
     }
 
     /// The callback has raised, or could not be called and so has not `run`.
     fn callback_failed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>, run: bool) -> PyResult<()> {
-        forget_own_frame(error);
-        if run {
-            slf.get().count(slf.py());
-        }
-        Self::settle_error(slf, error)
+        python::forget_own_frame(error);
+        Self::settle_error(slf, error, run)
     }
 
     /// The task has ended: that settles a job which its coroutine has not settled, because it was
@@ -140,12 +138,13 @@ impl Job {
             }
             visit.call(&state.awaitable)?;
             visit.call(&state.coroutine)?;
-            visit.call(&state.task)
+            visit.call(&state.task)?;
+            visit.call(&state.worker)
         })
     }
 
     fn __clear__(&self) {
-        drop(self.state.with(std::mem::take));
+        drop(self.state.with(mem::take));
     }
 }
 
@@ -169,15 +168,12 @@ impl Job {
     }
 
     /// Takes the slot, and has the pool hold the job until it settles.
-    pub(crate) fn hold(slf: &Bound<'_, Self>, slot: Slot, mut target: Target) {
+    pub(crate) fn hold(slf: &Bound<'_, Self>, slot: Slot, target: Target) {
         let py = slf.py();
         let job = slf.get();
-        match &mut target {
-            Target::Future(future) => {
-                let future = future.bind(py);
-                python::report(py, future.setattr(intern!(py, "_owner"), slf), future);
-            }
-            Target::Item { items, key, .. } => *key = Some(items.get().hold(slf)),
+        if let Target::Future(future) = &target {
+            let future = future.bind(py);
+            python::report(py, future.setattr(intern!(py, "_owner"), slf), future);
         }
         let own = slf.clone().unbind();
         let pool = job.pool.bind(py).get();
@@ -197,11 +193,41 @@ impl Job {
         drop(self.state.with(|state| state.coroutine.replace(coroutine)));
     }
 
+    /// Takes the place of both if the pool reuses tasks: the job is to be run by a worker.
+    pub(crate) fn given_to(&self, worker: Py<Worker>) {
+        drop(self.state.with(|state| state.worker.replace(worker)));
+    }
+
+    /// The worker begins: the awaitable, which the job holds until then.
+    pub(crate) fn begin(&self) -> Option<Py<PyAny>> {
+        self.state.with(|state| state.awaitable.take())
+    }
+
+    /// As `failed` does.
+    pub(crate) fn raised<'py>(
+        slf: &Bound<'py, Self>,
+        error: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let began = !Self::never_began(slf);
+        if began {
+            let job = slf.get();
+            let callback = job.state.with(|state| state.callback.take());
+            // Neither may be delayed by a callback, and a coroutine that is closed may not await.
+            let last = python::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
+            if let Some(callback) = callback.filter(|_| !last) {
+                job.count(slf.py());
+                return Ok(call_back(slf, callback, None, Some(error)));
+            }
+        }
+        Self::settle_error(slf, error, began)?;
+        Ok(None)
+    }
+
     /// Settles a job whose coroutine cannot do so, because no task has stepped it.
     pub(crate) fn never_stepped(slf: &Bound<'_, Self>, outcome: Outcome) {
-        let coroutine = slf.get().state.with(|state| state.coroutine.take());
+        let coroutine = slf.get().coroutine(slf.py());
         Self::never_began(slf);
-        Self::settle(slf, outcome);
+        Self::settle(slf, outcome, false);
         if let Some(coroutine) = coroutine {
             dismiss(coroutine.bind(slf.py()));
         }
@@ -217,8 +243,14 @@ impl Job {
     }
 
     pub(crate) fn is_task(&self, task: &Bound<'_, PyAny>) -> bool {
+        self.task(task.py()).is_some_and(|own| own.is(task))
+    }
+
+    pub(crate) fn is_of_items(&self, items: &Bound<'_, Items>) -> bool {
+        let is_its =
+            |held: &Held| matches!(&held.target, Target::Item { items: own, .. } if own.is(items));
         self.state
-            .with(|state| state.task.as_ref().is_some_and(|own| own.is(task)))
+            .with(|state| state.held.as_ref().is_some_and(is_its))
     }
 
     pub(crate) fn is_of(&self, pool: &Bound<'_, Pool>) -> bool {
@@ -245,6 +277,9 @@ impl Job {
     /// Has the task cancel the job or its callback, and gives the task to be waited for.
     pub(crate) fn cancel(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let task = self.task(py)?;
+        if let Some(worker) = self.worker(py) {
+            worker.get().retire();
+        }
         let cancelled = task.call_method0(py, intern!(py, "cancel"));
         python::report(py, cancelled.map(drop), task.bind(py));
         Some(task)
@@ -254,11 +289,7 @@ impl Job {
     pub(crate) fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let job = slf.get();
-        let coroutine = job.state.with(|state| {
-            let coroutine = state.coroutine.as_ref()?;
-            Some(coroutine.clone_ref(py))
-        });
-        let Some(coroutine) = coroutine else {
+        let Some(coroutine) = job.coroutine(py) else {
             return Ok(());
         };
         let running = coroutine.getattr(py, intern!(py, "cr_running"))?;
@@ -273,22 +304,48 @@ impl Job {
     }
 
     fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state
-            .with(|state| state.task.as_ref().map(|task| task.clone_ref(py)))
+        self.worker(py).map_or_else(
+            || {
+                self.state
+                    .with(|state| Some(state.task.as_ref()?.clone_ref(py)))
+            },
+            |worker| worker.get().task(py),
+        )
     }
 
-    /// Settles the job and gives its slot back; later calls find nothing left to do.
-    fn settle(slf: &Bound<'_, Self>, outcome: Outcome) {
-        let py = slf.py();
-        let job = slf.get();
-        let ended = job.state.with(std::mem::take);
+    fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.worker(py).map_or_else(
+            || {
+                self.state
+                    .with(|state| Some(state.coroutine.as_ref()?.clone_ref(py)))
+            },
+            |worker| worker.get().coroutine(py),
+        )
+    }
+
+    fn worker(&self, py: Python<'_>) -> Option<Py<Worker>> {
+        self.state
+            .with(|state| state.worker.as_ref().map(|worker| worker.clone_ref(py)))
+    }
+
+    /// Settles the job and gives its slot back; later calls find nothing left to do. What has `run`
+    /// to its end is counted.
+    fn settle(slf: &Bound<'_, Self>, outcome: Outcome, run: bool) {
+        let ended = slf.get().state.with(mem::take);
+        Self::give_back(slf, ended, outcome, run);
+    }
+
+    fn give_back(slf: &Bound<'_, Self>, ended: State, outcome: Outcome, run: bool) {
+        let pool = slf.get().pool.bind(slf.py());
         let Some(Held { slot, key, target }) = ended.held else {
             return;
         };
-        let pool = job.pool.bind(py);
         outcome.settle(pool, target);
+        let worker = ended.worker.filter(|worker| worker.get().stays());
         let own = pool.get().with(|state| {
+            state.executed += u64::from(run);
             state.admission.finish(slot);
+            state.idle_workers.extend(worker);
             state.jobs.try_remove(key)
         });
         drop((own, ended.callback, ended.coroutine, ended.task));
@@ -296,17 +353,17 @@ impl Job {
     }
 
     /// Settles the job with its error, and raises that again if it ends more than the job.
-    fn settle_error(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn settle_error(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>, run: bool) -> PyResult<()> {
         let py = slf.py();
         let pool = slf.get().pool.bind(py);
         if error.is_instance_of::<PyGeneratorExit>() && !pool.get().is_in_own_loop(py) {
             // The task is being destroyed, and with it, in whatever order, all that waits.
             Pool::end(pool);
-            Self::settle(slf, Outcome::Cancelled(None));
+            Self::settle(slf, Outcome::Cancelled(None), run);
             return Ok(());
         }
         if !python::is_exit(error) {
-            Self::settle(slf, Outcome::of_error(error));
+            Self::settle(slf, Outcome::of_error(error), run);
             return Ok(());
         }
         if let Some(task) = slf.get().task(py) {
@@ -318,7 +375,7 @@ impl Job {
             });
             python::report(py, added.map(drop), task);
         }
-        Self::settle(slf, Outcome::of_error(error));
+        Self::settle(slf, Outcome::of_error(error), run);
         Err(PyErr::from_value(error.clone()))
     }
 
@@ -328,10 +385,6 @@ impl Job {
 
     fn is_held(&self) -> bool {
         self.state.with(|state| state.held.is_some())
-    }
-
-    fn take_callback(&self) -> Option<Callback> {
-        self.state.with(|state| state.callback.take())
     }
 }
 
@@ -346,21 +399,6 @@ fn call_back<'py>(
     let made = python::call_back(py).and_then(|call_back| {
         call_back.call1((job, callback.function, callback.ctx, result, error))
     });
-    made.inspect_err(|error| Job::settle(job, Outcome::of_error(error.value(py))))
+    made.inspect_err(|error| Job::settle(job, Outcome::of_error(error.value(py)), false))
         .ok()
-}
-
-/// The frames of an error keep all that is in them alive, and the outermost is that of the job's
-/// own coroutine in `_job.py`, which tells the user nothing.
-fn forget_own_frame(error: &Bound<'_, PyAny>) {
-    let py = error.py();
-    let Some(traceback) = PyErr::from_value(error.clone()).traceback(py) else {
-        return;
-    };
-    // Not by the attributes of the error itself, which it may refuse.
-    let base = PyBaseException::type_object(py);
-    let forgotten = traceback
-        .getattr(intern!(py, "tb_next"))
-        .and_then(|inner| base.call_method1(intern!(py, "with_traceback"), (error, inner)));
-    python::report(py, forgotten.map(drop), error);
 }

@@ -3,13 +3,14 @@
 //! A job's way through the files:
 //!
 //! 1. [`hand_in`]: the call is checked, the job gets a future and a place in the line;
-//! 2. [`start`]: the core gives it a slot, and a [`task`] is made for it;
+//! 2. [`start`]: the core gives it a slot, and a [`task`] is made for it, or a [`worker`] has one;
 //! 3. [`job`]: the task steps the job and then its callback, and says how they ended;
 //! 4. [`settle`]: the outcome goes to its future or to its place among the items of a `map`;
 //! 5. [`stop`]: the ways in which a job ends early.
 //!
 //! [`items`] is a running `map` or `itermap`; [`pool`] holds the state that all of them share.
-//! The Python half of a job, its genuine coroutine, is `python/asyncio_pool/_job.py`.
+//! The Python half of a job, its genuine coroutine, is `python/asyncio_pool/_job.py`. [`native`] has
+//! what is unsafe.
 
 #![expect(
     rustdoc::private_intra_doc_links,
@@ -23,12 +24,14 @@ mod hand_in;
 mod items;
 mod job;
 mod line;
+mod native;
 mod pool;
 mod python;
 mod settle;
 mod start;
 mod stop;
 mod task;
+mod worker;
 
 /// The private half of `asyncio_pool`.
 #[pyo3::pymodule]
@@ -39,4 +42,6 @@ mod _core {
     use crate::job::Job;
     #[pymodule_export]
     use crate::pool::Pool;
+    #[pymodule_export]
+    use crate::worker::Worker;
 }

@@ -1,10 +1,12 @@
 //! The state that all calls share, and the questions that can be asked of it.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
 use aiopool_core::{Admission, Drain, Slot, Ticket};
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use slab::Slab;
 
@@ -13,11 +15,15 @@ use crate::event_loop::EventLoop;
 use crate::guarded::Guarded;
 use crate::job::Job;
 use crate::line::{PlaceOfFuture, Waiter, WaitingJob};
+use crate::python;
+use crate::worker::Worker;
 
 /// The engine of `asyncio_pool.AioPool`, which documents what its calls do.
 #[pyclass(frozen, module = "asyncio_pool._core")]
 pub struct Pool {
     pub(crate) event_loop: OnceLock<EventLoop>,
+    /// Whether a task runs many jobs: see [`Worker`].
+    pub(crate) reuses_tasks: bool,
     state: Guarded<State>,
 }
 
@@ -26,32 +32,62 @@ pub(crate) struct State {
     pub(crate) places: PlaceOfFuture,
     /// The active jobs: this holds their tasks, which asyncio holds weakly.
     pub(crate) jobs: Slab<Py<Job>>,
+    /// Those without a job, first those who have waited longest. Their tasks are in the loop.
+    pub(crate) idle_workers: VecDeque<Py<Worker>>,
+    /// How many jobs have been given to workers who have not begun them.
+    pub(crate) unbegun: usize,
     pub(crate) snapshot: Option<Snapshot>,
-    /// See `_keeper.py`; there is one since somebody has waited and until the pool is empty.
-    pub(crate) keeper: Option<Py<PyAny>>,
+    /// There is one since somebody has waited and until the pool is empty.
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) executed: u64,
     /// Whether a caller further up the stack is in [`Pool::advance`].
     pub(crate) advancing: bool,
     /// Whether nobody is admitted before the next turn of the loop.
     pub(crate) paused: bool,
+    /// How many admissions since the last pause left their slots free again.
+    pub(crate) barren: usize,
+}
+
+/// What notices that the loop ends: see `_keeper.py`.
+pub(crate) struct Keeper {
+    pub(crate) object: Py<PyAny>,
+    /// The method of its task.
+    pub(crate) cancelling: Py<PyAny>,
+}
+
+impl Keeper {
+    /// Nobody waits any more.
+    pub(crate) fn release(self, pool: &Bound<'_, Pool>) {
+        let py = pool.py();
+        let released = self.object.call_method0(py, intern!(py, "release"));
+        python::report(py, released.map(drop), pool);
+    }
 }
 
 #[pymethods]
 impl Pool {
     #[new]
-    fn new(size: NonZeroUsize, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(
+        size: NonZeroUsize,
+        event_loop: Option<&Bound<'_, PyAny>>,
+        reuse_tasks: bool,
+    ) -> PyResult<Self> {
         let event_loop = event_loop.map(EventLoop::new).transpose()?;
         Ok(Self {
             event_loop: event_loop.map_or_else(OnceLock::new, OnceLock::from),
+            reuses_tasks: reuse_tasks,
             state: Guarded::new(State {
                 admission: Admission::new(size),
                 places: PlaceOfFuture::default(),
                 jobs: Slab::new(),
+                idle_workers: VecDeque::new(),
+                unbegun: 0,
                 snapshot: None,
                 keeper: None,
                 executed: 0,
                 advancing: false,
                 paused: false,
+                barren: 0,
             }),
         })
     }
@@ -136,10 +172,17 @@ impl Pool {
             for (_, job) in &state.jobs {
                 visit.call(job)?;
             }
+            for worker in &state.idle_workers {
+                visit.call(worker)?;
+            }
             for part in state.snapshot.iter().flat_map(Snapshot::parts) {
                 visit.call(part)?;
             }
-            visit.call(&state.keeper)
+            if let Some(keeper) = &state.keeper {
+                visit.call(&keeper.object)?;
+                visit.call(&keeper.cancelling)?;
+            }
+            Ok(())
         })
     }
 
@@ -149,6 +192,7 @@ impl Pool {
             (
                 std::mem::replace(&mut state.admission, Admission::new(size)),
                 std::mem::take(&mut state.jobs),
+                std::mem::take(&mut state.idle_workers),
                 std::mem::take(&mut state.places),
                 state.snapshot.take(),
                 state.keeper.take(),

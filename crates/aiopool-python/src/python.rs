@@ -1,6 +1,7 @@
 //! What the extension borrows from Python: each imported once, at its first use.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::PyTypeInfo;
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,14 +16,14 @@ macro_rules! borrowed {
 }
 
 borrowed! {
+    awaited = "asyncio_pool._job", "awaited";
     call_back = "asyncio_pool._job", "call_back";
     cancelled_error = "asyncio", "CancelledError";
-    copy_context = "contextvars", "copy_context";
+    context = "contextvars", "Context";
     coroutine = "collections.abc", "Coroutine";
     coroutine_type = "types", "CoroutineType";
     current_thread = "threading", "current_thread";
     generator_type = "types", "GeneratorType";
-    get_referents = "gc", "get_referents";
     get_running_loop = "asyncio", "get_running_loop";
     invalid_state_error = "asyncio", "InvalidStateError";
     is_awaitable = "inspect", "isawaitable";
@@ -30,11 +31,11 @@ borrowed! {
     is_future = "asyncio", "isfuture";
     job_future = "asyncio_pool._job", "JobFuture";
     keeper = "asyncio_pool._keeper", "Keeper";
-    next = "builtins", "next";
     partial = "functools", "partial";
     raise_ = "asyncio_pool._job", "raise_";
     task = "asyncio", "Task";
     run_job = "asyncio_pool._job", "run_job";
+    run_jobs = "asyncio_pool._job", "run_jobs";
 }
 
 /// Reports an error that has nobody to go to: the way the interpreter does for destructors, or, if
@@ -50,6 +51,21 @@ pub(crate) fn report(py: Python<'_>, result: PyResult<()>, about: &Bound<'_, PyA
 /// Whether an error ends not only its job, but the program.
 pub(crate) fn is_exit(error: &Bound<'_, PyAny>) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>()
+}
+
+/// The frames of an error keep all that is in them alive, and the outermost is that of the job's
+/// own coroutine in `_job.py`, which tells the user nothing.
+pub(crate) fn forget_own_frame(error: &Bound<'_, PyAny>) {
+    let py = error.py();
+    let Some(traceback) = PyErr::from_value(error.clone()).traceback(py) else {
+        return;
+    };
+    // Not by the attributes of the error itself, which it may refuse.
+    let base = PyBaseException::type_object(py);
+    let forgotten = traceback
+        .getattr(intern!(py, "tb_next"))
+        .and_then(|inner| base.call_method1(intern!(py, "with_traceback"), (error, inner)));
+    report(py, forgotten.map(drop), error);
 }
 
 fn raise_through_loop(py: Python<'_>, error: &PyErr) -> PyResult<()> {

@@ -16,8 +16,6 @@ pub(crate) enum Target {
         items: Py<Items>,
         /// Where the outcome of an item of `map` belongs in the list of results.
         index: usize,
-        /// Where the items hold the job.
-        key: Option<usize>,
         /// The future of an item that `cancel` has stopped and wants to hear of.
         future: Option<Py<PyAny>>,
     },
@@ -74,10 +72,8 @@ impl Outcome {
             Target::Item {
                 items,
                 index,
-                key,
                 future,
             } => {
-                drop(key.and_then(|key| items.get().let_go(key)));
                 if let Some(future) = future {
                     let future = future.bind(py);
                     self.clone_ref(py).settle_future(pool, future);

@@ -1,5 +1,7 @@
 //! A waiter gets a slot, and its job is started.
 
+use std::mem;
+
 use aiopool_core::Slot;
 use pyo3::call::PyCallArgs;
 use pyo3::intern;
@@ -10,11 +12,12 @@ use crate::context;
 use crate::items::Items;
 use crate::job::Job;
 use crate::line::{Callback, Waiter, WaitingJob};
-use crate::pool::Pool;
+use crate::pool::{Keeper, Pool, State};
 use crate::python;
 use crate::settle::{Outcome, Target};
 use crate::stop::dismiss;
 use crate::task;
+use crate::worker::Worker;
 
 impl Pool {
     /// Carries out what the core decides, after anything that was told to it: starts whoever got
@@ -23,12 +26,49 @@ impl Pool {
     /// Foreign code that runs in here may call the pool again; then the outer call carries on, so
     /// that neither the stack nor the order depends on what jobs do.
     pub(crate) fn advance(pool: &Bound<'_, Self>) {
-        let nested = pool
-            .get()
-            .with(|state| std::mem::replace(&mut state.advancing, true));
-        if !nested {
-            admit_waiting(pool);
-            rest(pool);
+        let mut found = pool.get().with(|state| {
+            let nested = mem::replace(&mut state.advancing, true);
+            (!nested).then(|| state.look(pool.py()))
+        });
+        while let Some(Found::Someone(cancelling)) = found {
+            if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(pool.py()))) {
+                Self::end(pool);
+            } else if let Some((slot, waiter)) = pool.get().with(State::admit)
+                && !admit(pool, slot, waiter)
+            {
+                bear(pool);
+            }
+            found = Some(pool.get().with(|state| state.look(pool.py())));
+        }
+        if let Some(Found::Nobody { waits, empty }) = found {
+            rest(pool, waits, empty);
+        }
+    }
+}
+
+/// Whom the pool has to see to next.
+enum Found {
+    /// Who waits, and may have a slot; and what tells whether the loop ends.
+    Someone(Option<Py<PyAny>>),
+    /// Nobody for now.
+    Nobody {
+        /// Whether somebody waits while there is no keeper.
+        waits: bool,
+        empty: bool,
+    },
+}
+
+impl State {
+    fn look(&mut self, py: Python<'_>) -> Found {
+        let admission = &self.admission;
+        self.advancing = admission.has_turn() && !self.paused;
+        if self.advancing {
+            let keeper = self.keeper.as_ref();
+            return Found::Someone(keeper.map(|keeper| keeper.cancelling.clone_ref(py)));
+        }
+        Found::Nobody {
+            waits: admission.waiting() > 0 && self.keeper.is_none(),
+            empty: admission.is_empty(),
         }
     }
 }
@@ -42,27 +82,14 @@ impl Pool {
     }
 }
 
-/// Starts all who get a slot, or as many as one turn of the loop is to bear.
-fn admit_waiting(pool: &Bound<'_, Pool>) {
-    let mut barren = 0;
-    loop {
-        if is_end_of_loop(pool) {
-            Pool::end(pool);
-        }
-        let admitted = pool.get().with(|state| {
-            let admitted = if state.paused { None } else { state.admit() };
-            state.advancing = admitted.is_some();
-            admitted
-        });
-        let Some((slot, waiter)) = admitted else {
-            return;
-        };
-        if !admit(pool, slot, waiter) {
-            barren += 1;
-        }
-        if barren == MOST_BARREN {
-            pause(pool);
-        }
+/// Counts what left its slot free again, and pauses after as many as one turn of the loop is to bear.
+fn bear(pool: &Bound<'_, Pool>) {
+    let is_enough = pool.get().with(|state| {
+        state.barren = (state.barren + 1) % MOST_BARREN;
+        state.barren == 0
+    });
+    if is_enough {
+        pause(pool);
     }
 }
 
@@ -83,28 +110,16 @@ fn call_soon<'py>(pool: &Bound<'py, Pool>, arguments: impl PyCallArgs<'py>) -> P
     Ok(())
 }
 
-fn is_end_of_loop(pool: &Bound<'_, Pool>) -> bool {
-    let py = pool.py();
-    let keeper = pool
-        .get()
-        .with(|state| state.keeper.as_ref().map(|keeper| keeper.clone_ref(py)));
-    keeper.is_some_and(|keeper| {
-        let cancelled = keeper.bind(py).call_method0(intern!(py, "is_cancelled"));
-        cancelled.is_ok_and(|cancelled| cancelled.is_truthy().unwrap_or(false))
-    })
+/// Whether this `cancelling` of a task tells of a request.
+fn is_cancelled(cancelling: &Bound<'_, PyAny>) -> bool {
+    let requests = cancelling.call0();
+    requests.is_ok_and(|requests| requests.is_truthy().unwrap_or(false))
 }
 
 /// Nobody can be admitted for now: sees to the keeper, and to the joiners of an empty pool.
-fn rest(pool: &Bound<'_, Pool>) {
-    let py = pool.py();
-    let (waits, empty) = pool.get().with(|state| {
-        (
-            state.admission.waiting() > 0 && state.keeper.is_none(),
-            state.admission.is_empty(),
-        )
-    });
+fn rest(pool: &Bound<'_, Pool>, waits: bool, empty: bool) {
     if waits {
-        python::report(py, keep(pool), pool);
+        python::report(pool.py(), keep(pool), pool);
     }
     if empty {
         become_idle(pool);
@@ -114,7 +129,11 @@ fn rest(pool: &Bound<'_, Pool>) {
 fn keep(pool: &Bound<'_, Pool>) -> PyResult<()> {
     let py = pool.py();
     let event_loop = pool.get().enter(py)?.object.bind(py);
-    let keeper = python::keeper(py)?.call1((pool, event_loop))?.unbind();
+    let keeper = python::keeper(py)?.call1((pool, event_loop))?;
+    let keeper = Keeper {
+        cancelling: keeper.getattr(intern!(py, "cancelling"))?.unbind(),
+        object: keeper.unbind(),
+    };
     drop(pool.get().with(|state| state.keeper.replace(keeper)));
     Ok(())
 }
@@ -127,8 +146,7 @@ fn become_idle(pool: &Bound<'_, Pool>) {
     });
     drop(snapshot);
     if let Some(keeper) = keeper {
-        let released = keeper.bind(py).call_method0(intern!(py, "release"));
-        python::report(py, released.map(drop), pool);
+        keeper.release(pool);
     }
     while let Some(joiner) = pool.get().with(|state| state.admission.poll_idle()) {
         Outcome::Returned(PyBool::new(py, true).to_owned().into_any().unbind())
@@ -198,16 +216,32 @@ fn start<'py>(
         Err(error) => return give_back(pool, slot, target, &error),
     };
     Job::hold(&job, slot, target);
-    match task::make(pool, &job, awaitable, context) {
-        Ok(task) => {
-            job.get().started(task);
-            true
-        }
+    let started = if pool.get().reuses_tasks {
+        Worker::give(pool, &job, context)
+    } else {
+        make_task(pool, &job, awaitable, context)
+    };
+    match started {
+        Ok(()) => true,
         Err(error) => {
             Job::never_stepped(&job, Outcome::of_error(error.value(pool.py())));
             false
         }
     }
+}
+
+/// A task for this job alone.
+fn make_task<'py>(
+    pool: &Bound<'py, Pool>,
+    job: &Bound<'py, Job>,
+    awaitable: Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let coroutine = python::run_job(pool.py())?.call1((job, awaitable))?;
+    job.get().runs(&coroutine);
+    job.get()
+        .started(task::make(pool, job, &coroutine, context)?);
+    Ok(())
 }
 
 /// Settles what could not be started, and gives its slot back.

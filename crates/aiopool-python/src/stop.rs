@@ -58,7 +58,7 @@ impl Pool {
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         for waiter in slf.get().with(crate::pool::State::withdraw_all) {
             match waiter {
-                Waiter::Item { items, item: None } => Items::stand_in_line(items.bind(py)),
+                Waiter::Item { items, item: None } => Items::stand_in_line(items.bind(py), 0),
                 Waiter::Item { items, .. } => {
                     let future = event_loop.new_future(py)?;
                     Outcome::Cancelled(None).settle_future(slf, &future);
@@ -116,8 +116,7 @@ impl Pool {
             waiter.withdrawn(slf);
         }
         if let Some(keeper) = keeper {
-            let released = keeper.bind(py).call_method0(intern!(py, "release"));
-            python::report(py, released.map(drop), slf);
+            keeper.release(slf);
         }
         if pool.event_loop.get().is_some_and(|own| own.is_closed(py)) {
             for job in pool.active_jobs(py) {

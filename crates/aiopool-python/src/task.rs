@@ -1,29 +1,26 @@
-//! The one place where a task is made: one `asyncio.Task` for each active job.
+//! The one place where a task is made: an `asyncio.Task` for each active job, or for each worker.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction};
 
 use crate::event_loop::EventLoop;
-use crate::job::Job;
 use crate::pool::Pool;
 use crate::python;
 
-/// Makes the task that runs `awaitable` as `job`, in `context`.
-pub(crate) fn make<'py>(
+/// Makes the task of a job or of a worker: for `coroutine`, in `context`.
+pub(crate) fn make<'py, O>(
     pool: &Bound<'py, Pool>,
-    job: &Bound<'py, Job>,
-    awaitable: Bound<'py, PyAny>,
+    owner: &Bound<'py, O>,
+    coroutine: &Bound<'py, PyAny>,
     context: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = pool.py();
     let event_loop = pool.get().enter(py)?;
-    let coroutine = python::run_job(py)?.call1((job, awaitable))?;
-    job.get().runs(&coroutine);
     let task = if event_loop.makes_plain_tasks(py)? {
-        make_plain(event_loop, &coroutine, context)?
+        make_plain(event_loop, coroutine, context)?
     } else {
-        make_by_loop(event_loop, job, &coroutine, context)?
+        make_by_loop(event_loop, owner.as_any(), coroutine, context)?
     };
     // The pool holds its tasks, so one is destroyed while pending only with its pool and its
     // loop: that is the end of the program, which has nothing to complain of.
@@ -53,7 +50,7 @@ fn make_plain<'py>(
 /// job will see, and need not know of the parameter `context`.
 fn make_by_loop<'py>(
     event_loop: &EventLoop,
-    job: &Bound<'py, Job>,
+    owner: &Bound<'py, PyAny>,
     coroutine: &Bound<'py, PyAny>,
     context: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -63,7 +60,7 @@ fn make_by_loop<'py>(
         .bind(py)
         .getattr(intern!(py, "create_task"))?;
     let task = context.call_method1(intern!(py, "run"), (create_task, coroutine))?;
-    let ended = job.getattr(intern!(py, "task_ended"))?;
+    let ended = owner.getattr(intern!(py, "task_ended"))?;
     task.call_method1(intern!(py, "add_done_callback"), (ended,))?;
     Ok(task)
 }

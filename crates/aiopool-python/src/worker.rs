@@ -1,0 +1,420 @@
+//! A task that runs jobs, one after another: what a pool has for each slot if it reuses tasks.
+
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError, PyStopIteration};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::iterator::PySendResult;
+use pyo3::types::{PyNone, PyTuple};
+
+use crate::guarded::Guarded;
+use crate::job::Job;
+use crate::native::{Resume, in_context, resume};
+use crate::pool::Pool;
+use crate::python;
+use crate::settle::Outcome;
+use crate::stop::dismiss;
+use crate::task;
+
+/// What the coroutine of a reused task (`run_jobs` in `_job.py`) awaits: runs the job that it has been given in the context
+/// of that job, and then the next. The task ends when it was given none for a turn of the loop.
+#[pyclass(frozen, module = "asyncio_pool._core")]
+pub struct Worker {
+    pool: Py<Pool>,
+    /// Whether it takes no more jobs, because somebody waits for the end of its task.
+    retires: AtomicBool,
+    state: Guarded<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// There from the start of the task until the worker leaves.
+    task: Option<Task>,
+    /// What it is to run next.
+    given: Option<Given>,
+    /// What it runs, while that is suspended.
+    suspended: Option<Begun>,
+    /// Whether it has waited a turn of the loop for another job.
+    has_lingered: bool,
+}
+
+struct Task {
+    object: Py<PyAny>,
+    coroutine: Py<PyAny>,
+    /// The method of the task.
+    cancelling: Py<PyAny>,
+}
+
+struct Given {
+    job: Py<Job>,
+    context: Py<PyAny>,
+}
+
+struct Begun {
+    job: Py<Job>,
+    context: Py<PyAny>,
+    coroutine: Py<PyAny>,
+    kind: Kind,
+}
+
+/// Whose coroutine it is.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Job,
+    /// Ours, around a job that is an awaitable of another kind.
+    Wrapper,
+    /// Ours, which settles the job itself.
+    Callback,
+}
+
+/// What a worker does when it has no job under way.
+enum Next {
+    Run(Begun),
+    /// Let the others have their turn of the loop.
+    Pause,
+    End,
+}
+
+#[pymethods]
+impl Worker {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Self::step(slf, nothing(slf.py()))
+    }
+
+    fn send<'py>(slf: &Bound<'py, Self>, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        Self::step(slf, Resume::Send(value))?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    #[pyo3(signature = (*arguments))]
+    fn throw<'py>(
+        slf: &Bound<'py, Self>,
+        arguments: Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::step(slf, Resume::Throw(arguments))?.ok_or_else(|| PyStopIteration::new_err(()))
+    }
+
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().retire();
+        let exit = (slf.py().get_type::<PyGeneratorExit>(),);
+        match Self::step(slf, Resume::Throw(exit.into_pyobject(slf.py())?))? {
+            None => Ok(()),
+            Some(_) => Err(PyRuntimeError::new_err("coroutine ignored GeneratorExit")),
+        }
+    }
+
+    /// What a debugger comes to that goes from await to await.
+    #[getter]
+    fn cr_await(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(|state| {
+            let begun = state.suspended.as_ref()?;
+            Some(begun.coroutine.clone_ref(py))
+        })
+    }
+
+    /// The task has ended, perhaps without a step.
+    fn task_ended(slf: &Bound<'_, Self>, _task: &Bound<'_, PyAny>) {
+        slf.get().retire();
+        if let Some(Given { job, .. }) = slf.get().take_given(slf.py()) {
+            Job::never_stepped(job.bind(slf.py()), Outcome::Cancelled(None));
+        }
+        Self::leave(slf);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.state.traverse(|state| {
+            if let Some(task) = &state.task {
+                visit.call(&task.object)?;
+                visit.call(&task.coroutine)?;
+                visit.call(&task.cancelling)?;
+            }
+            if let Some(given) = &state.given {
+                visit.call(&given.job)?;
+                visit.call(&given.context)?;
+            }
+            if let Some(begun) = &state.suspended {
+                visit.call(&begun.job)?;
+                visit.call(&begun.context)?;
+                visit.call(&begun.coroutine)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn __clear__(&self) {
+        drop(self.state.with(mem::take));
+    }
+}
+
+impl Worker {
+    /// Gives a job to the worker that has waited for one longest, or to a new one.
+    pub(crate) fn give(
+        pool: &Bound<'_, Pool>,
+        job: &Bound<'_, Job>,
+        context: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = pool.py();
+        let idle = pool.get().with(|state| {
+            state.unbegun += 1;
+            state.idle_workers.pop_front()
+        });
+        let worker = match idle {
+            Some(worker) => Ok(worker.into_bound(py)),
+            None => Self::employ(pool),
+        };
+        let worker = worker.inspect_err(|_| pool.get().with(|state| state.unbegun -= 1))?;
+        let given = Given {
+            job: job.clone().unbind(),
+            context: context.clone().unbind(),
+        };
+        worker.get().state.with(|state| state.given = Some(given));
+        job.get().given_to(worker.unbind());
+        Ok(())
+    }
+
+    fn employ<'py>(pool: &Bound<'py, Pool>) -> PyResult<Bound<'py, Self>> {
+        let py = pool.py();
+        let worker = Self {
+            pool: pool.clone().unbind(),
+            retires: AtomicBool::new(false),
+            state: Guarded::new(State::default()),
+        };
+        let worker = Bound::new(py, worker)?;
+        let coroutine = python::run_jobs(py)?.call1((&worker,))?;
+        // Nothing of a job runs in the context of the task itself.
+        let context = python::context(py)?.call0()?;
+        let task =
+            task::make(pool, &worker, &coroutine, &context).inspect_err(|_| dismiss(&coroutine))?;
+        let task = Task {
+            cancelling: task.getattr(intern!(py, "cancelling"))?.unbind(),
+            object: task.unbind(),
+            coroutine: coroutine.unbind(),
+        };
+        worker.get().state.with(|state| state.task = Some(task));
+        Ok(worker)
+    }
+
+    /// This job is its last.
+    pub(crate) fn retire(&self) {
+        self.retires.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it takes another job.
+    pub(crate) fn stays(&self) -> bool {
+        !self.retires.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(|state| {
+            let task = state.task.as_ref()?;
+            Some(task.object.clone_ref(py))
+        })
+    }
+
+    pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(|state| {
+            let task = state.task.as_ref()?;
+            Some(task.coroutine.clone_ref(py))
+        })
+    }
+
+    /// Runs jobs until one suspends, and gives what that awaits; None at the end of the task.
+    fn step<'py>(
+        slf: &Bound<'py, Self>,
+        mut with: Resume<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let mut ended = 0;
+        let mut next = match slf.get().state.with(|state| state.suspended.take()) {
+            Some(begun) => Next::Run(begun),
+            None => match with {
+                Resume::Throw(arguments) => return Self::refuse(slf, &arguments),
+                Resume::Send(_) => Self::begin(slf, ended)?,
+            },
+        };
+        loop {
+            let mut begun = match next {
+                Next::Run(begun) => begun,
+                Next::Pause => return Ok(Some(PyNone::get(py).to_owned().into_any())),
+                Next::End => {
+                    Self::leave(slf);
+                    return Ok(None);
+                }
+            };
+            let resumed = in_context(begun.context.bind(py), || {
+                resume(begun.coroutine.bind(py), with)
+            });
+            let callback = match resumed {
+                Ok(PySendResult::Next(awaited)) => {
+                    slf.get().state.with(|state| state.suspended = Some(begun));
+                    return Ok(Some(awaited));
+                }
+                Ok(PySendResult::Return(result)) => match begun.kind {
+                    Kind::Job | Kind::Wrapper => Job::returned(begun.job.bind(py), result),
+                    Kind::Callback => None,
+                },
+                Err(error) => Self::raised(slf, &begun, error)?,
+            };
+            with = nothing(py);
+            next = if let Some(callback) = callback {
+                begun.coroutine = callback.unbind();
+                begun.kind = Kind::Callback;
+                Next::Run(begun)
+            } else {
+                drop(begun);
+                ended += 1;
+                Self::begin(slf, ended)?
+            };
+        }
+    }
+
+    /// What it runs has raised. Gives the coroutine of the callback, if there is one to run.
+    fn raised<'py>(
+        slf: &Bound<'py, Self>,
+        begun: &Begun,
+        error: PyErr,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let error = error.into_value(py).into_bound(py).into_any();
+        if begun.kind == Kind::Wrapper {
+            python::forget_own_frame(&error);
+        }
+        let callback = match begun.kind {
+            Kind::Job | Kind::Wrapper => Job::raised(begun.job.bind(py), &error),
+            Kind::Callback => Err(PyErr::from_value(error)),
+        };
+        // What ends the program ends the task too.
+        callback.inspect_err(|_| Self::leave(slf))
+    }
+
+    /// It was cancelled, or its coroutine closed, while it had begun nothing.
+    fn refuse<'py>(
+        slf: &Bound<'py, Self>,
+        thrown: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let error = PyErr::from_value(thrown.get_item(0)?);
+        slf.get().retire();
+        let refused = match slf.get().take_given(py) {
+            Some(Given { job, .. }) => Job::raised(job.bind(py), error.value(py)).map(drop),
+            None => Ok(()),
+        };
+        Self::leave(slf);
+        refused.map(|()| None)
+    }
+
+    /// Begins the job that it has been given, when `ended` jobs have ended in this step.
+    fn begin(slf: &Bound<'_, Self>, ended: usize) -> PyResult<Next> {
+        let py = slf.py();
+        let worker = slf.get();
+        let signs = worker.state.with(|state| {
+            let task = state.task.as_ref()?;
+            Some((task.object.clone_ref(py), task.cancelling.clone_ref(py)))
+        });
+        // The first step is made before there is a task, see there.
+        let Some((task, cancelling)) = signs else {
+            return Ok(Next::Pause);
+        };
+        // What has cancelled the last job, or is left of it, is not for the next one.
+        if !worker.stays() || is_cancelled(task.bind(py), cancelling.bind(py)) {
+            return Ok(Next::End);
+        }
+        let (given, has_lingered) = worker.state.with(|state| {
+            let given = state.given.take();
+            let lingers = given.is_none();
+            (given, mem::replace(&mut state.has_lingered, lingers))
+        });
+        let Some(given) = given else {
+            return Ok(if has_lingered { Next::End } else { Next::Pause });
+        };
+        // The jobs begin in the order of the line: after those that others have been given.
+        let may_begin = worker.pool.bind(py).get().with(|state| {
+            let may_begin = ended == 0 || (ended < MOST_AT_ONCE && state.unbegun == 1);
+            state.unbegun -= usize::from(may_begin);
+            may_begin
+        });
+        if !may_begin {
+            worker.state.with(|state| state.given = Some(given));
+            return Ok(Next::Pause);
+        }
+        let Given { job, context } = given;
+        let Some(awaitable) = job.bind(py).get().begin() else {
+            return Ok(Next::Pause);
+        };
+        let (kind, coroutine) = if is_new_coroutine(awaitable.bind(py))? {
+            (Kind::Job, awaitable)
+        } else {
+            let wrapper = python::awaited(py)?.call1((awaitable,))?;
+            (Kind::Wrapper, wrapper.unbind())
+        };
+        Ok(Next::Run(Begun {
+            job,
+            context,
+            coroutine,
+            kind,
+        }))
+    }
+
+    fn take_given(&self, py: Python<'_>) -> Option<Given> {
+        let given = self.state.with(|state| state.given.take())?;
+        self.pool.bind(py).get().with(|state| state.unbegun -= 1);
+        Some(given)
+    }
+
+    /// The task ends: what it has been given is for another.
+    fn leave(slf: &Bound<'_, Self>) {
+        let py = slf.py();
+        let worker = slf.get();
+        let pool = worker.pool.bind(py);
+        let idle = pool.get().with(|state| {
+            let mut idle = state.idle_workers.iter();
+            let index = idle.position(|worker| worker.is(slf))?;
+            state.idle_workers.remove(index)
+        });
+        let task = worker.state.with(|state| state.task.take());
+        drop((idle, task));
+        if let Some(Given { job, context }) = worker.take_given(py) {
+            let job = job.bind(py);
+            if let Err(error) = Self::give(pool, job, context.bind(py)) {
+                Job::never_stepped(job, Outcome::of_error(error.value(py)));
+            }
+        }
+    }
+}
+
+/// Whether it may be stepped as it is. To await another, or one that somebody else has begun to
+/// await, is up to the interpreter, which has an error for what cannot be awaited.
+fn is_new_coroutine(awaitable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = awaitable.py();
+    let is_coroutine = awaitable.get_type().is(python::coroutine_type(py)?);
+    Ok(is_coroutine
+        && !awaitable
+            .getattr(intern!(py, "cr_suspended"))?
+            .is_truthy()?)
+}
+
+fn nothing(py: Python<'_>) -> Resume<'_> {
+    Resume::Send(PyNone::get(py).to_owned().into_any())
+}
+
+/// Whether a cancellation of the task is under way, or has been left behind. A task that does not
+/// tell is not one to be reused.
+fn is_cancelled(task: &Bound<'_, PyAny>, cancelling: &Bound<'_, PyAny>) -> bool {
+    // Up to 3.12 `uncancel` does not take back what the next step of the task will see.
+    let pending = || task.getattr(intern!(task.py(), "_must_cancel"));
+    let is_true = |answer: PyResult<Bound<'_, PyAny>>| {
+        answer.and_then(|answer| answer.is_truthy()).unwrap_or(true)
+    };
+    is_true(cancelling.call0()) || is_true(pending())
+}
+
+/// How many jobs that never suspend a worker runs in one step, before others get their turn of the
+/// loop.
+const MOST_AT_ONCE: usize = 4;

@@ -1,0 +1,297 @@
+"""Pools that run many jobs in one task: what each job has of its own, and what it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import types
+from collections.abc import Generator
+from typing import Any
+
+import anyio
+import pytest
+
+from asyncio_pool import AioPool, getres
+from helpers import Gate, add_one, assert_usable, ready, turns, until
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
+
+
+@pytest.fixture
+def pool(reuse_tasks: bool) -> AioPool:
+    """A pool of one slot, so that all jobs follow one another, in the mode of the test."""
+    return AioPool(1, reuse_tasks=reuse_tasks)
+
+
+async def current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def test_jobs_that_follow_one_another_share_a_task() -> None:
+    pool = AioPool(2, reuse_tasks=True)
+    tasks = await pool.map(lambda _: current_task(), range(20))
+    assert len(set(tasks)) <= 2
+    assert all(isinstance(task, asyncio.Task) for task in tasks)
+
+
+async def test_the_task_ends_soon_after_the_last_job() -> None:
+    pool = AioPool(1, reuse_tasks=True)
+    task = await pool.exec(current_task())
+    await turns(2)
+    assert task.done()
+    assert await pool.exec(current_task()) is not task
+
+
+async def test_a_task_waits_a_turn_for_the_job_of_whoever_is_told_of_the_end() -> None:
+    pool = AioPool(1, reuse_tasks=True)
+    tasks = {await pool.exec(current_task()) for _ in range(5)}
+    assert len(tasks) == 1
+
+
+@pytest.mark.task_per_job("it is the default that is tested")
+async def test_by_default_each_job_has_a_task_of_its_own() -> None:
+    assert len({*await AioPool(1).map(lambda _: current_task(), range(5))}) == 5
+
+
+@pytest.mark.parametrize("value", [1, None, "yes"])
+def test_the_choice_is_true_or_false(value: Any) -> None:
+    with pytest.raises(TypeError, match="reuse_tasks must be True or False"):
+        AioPool(reuse_tasks=value)
+
+
+async def test_what_a_job_sets_is_not_seen_by_the_next(pool: AioPool) -> None:
+    async def job(name: str) -> str:
+        seen = variable.get()
+        variable.set(name)
+        await asyncio.sleep(0)
+        assert variable.get() == name
+        return seen
+
+    async def callback(seen: str) -> tuple[str, str]:
+        return seen, variable.get()
+
+    variable.set("the caller's")
+    results = await pool.map(job, "abc", callback)
+    assert results == [("the caller's", name) for name in "abc"]
+    assert variable.get() == "the caller's"
+
+
+async def test_cancelling_a_job_that_has_just_ended_does_not_reach_the_next(pool: AioPool) -> None:
+    gate = Gate()
+    first, second = pool.spawn_n(ready(1)), pool.spawn_n(gate.job(2))
+    await until(lambda: gate.active)
+    assert first.done()
+    assert await pool.cancel(first) == (0, [])
+    assert not first.cancel()
+    gate.open()
+    assert await second == 2
+
+
+async def test_a_job_that_is_cancelled_as_it_ends_takes_the_cancellation_with_it(
+    pool: AioPool,
+) -> None:
+    async def cancels_itself() -> str:
+        canceller = pool.cancel(first)
+        canceller.send(None)  # Waits for the end of this job.
+        cancellers.append(canceller)
+        return "returned"
+
+    cancellers: list[Any] = []
+    first, second = pool.spawn_n(cancels_itself()), pool.spawn_n(add_one(1))
+    assert await second == 2
+    assert await first == "returned"
+    cancellers[0].close()
+    await pool.join()
+
+
+async def test_a_job_that_cancels_its_task_and_returns_ends_only_itself(pool: AioPool) -> None:
+    async def job() -> asyncio.Task[Any]:
+        task = await current_task()
+        task.cancel()
+        return task
+
+    first, second, third = pool.spawn_n(job()), pool.spawn_n(add_one(1)), pool.spawn_n(job())
+    assert await second == 2
+    assert first.result() is not await third
+    await pool.join()
+
+
+async def test_a_task_that_is_left_cancelled_is_not_reused(pool: AioPool) -> None:
+    async def catches() -> asyncio.Task[Any]:
+        task = await current_task()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return task
+
+    async def counts() -> tuple[asyncio.Task[Any], int]:
+        task = await current_task()
+        await asyncio.sleep(0)
+        return task, task.cancelling()
+
+    first, second = pool.spawn_n(catches()), pool.spawn_n(counts())
+    task, requests = await second
+    assert first.result() is not task
+    assert requests == 0
+
+
+async def test_a_cancellation_that_is_taken_back_at_once_does_not_reach_the_next(
+    pool: AioPool,
+) -> None:
+    async def job() -> None:
+        task = await current_task()
+        task.cancel()
+        task.uncancel()
+
+    _, second = pool.spawn_n(job()), pool.spawn_n(add_one(1))
+    assert await second == 2
+
+
+async def test_cancel_returns_though_others_wait_for_the_slot(pool: AioPool) -> None:
+    async def cleans_up() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await turns(3)
+            cleaned.append(True)
+
+    cleaned: list[bool] = []
+    gate = Gate()
+    first, second = pool.spawn_n(cleans_up()), pool.spawn_n(gate.job("second"))
+    await turns()
+    async with asyncio.timeout(10):
+        stopped, _ = await pool.cancel(first)
+    assert stopped == 1
+    assert cleaned == [True]
+    assert not second.done()
+    gate.open()
+    assert await second == "second"
+
+
+async def test_cancel_returns_when_the_callback_has_ended_though_others_wait(
+    pool: AioPool,
+) -> None:
+    async def callback(res: Any) -> str:
+        await turns(3)
+        called.append(True)
+        return "called back"
+
+    called: list[bool] = []
+    gate = Gate()
+    first = pool.spawn_n(gate.job("first"), callback)
+    second = pool.spawn_n(gate.job("second"))
+    await turns()
+    async with asyncio.timeout(10):
+        assert await pool.cancel(first) == (1, ["called back"])
+    assert called == [True]
+    gate.open()
+    assert await second == "second"
+
+
+async def test_a_timeout_ends_its_own_job_alone(pool: AioPool) -> None:
+    async def job(seconds: float) -> str:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(seconds)
+        return "in time"
+
+    results = await pool.map(job, [3600, 0, 3600, 0])
+    assert [type(result) for result in results] == [TimeoutError, str, TimeoutError, str]
+    await assert_usable(pool)
+
+
+async def test_a_task_group_fails_in_its_own_job_alone(pool: AioPool) -> None:
+    async def job(fails: bool) -> str:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.sleep(3600) if fails else asyncio.sleep(0))
+            if fails:
+                group.create_task(raises())
+        return "whole"
+
+    async def raises() -> None:
+        raise LookupError
+
+    results = await pool.map(job, [True, False, True, False])
+    assert [type(result) for result in results] == [ExceptionGroup, str, ExceptionGroup, str]
+    await assert_usable(pool)
+
+
+async def test_cancel_scopes_of_anyio_end_what_is_inside_of_them(pool: AioPool) -> None:
+    async def job(seconds: float) -> bool:
+        with anyio.move_on_after(0.01) as scope:
+            await anyio.sleep(seconds)
+        await asyncio.sleep(0)
+        return scope.cancelled_caught
+
+    async def group(seconds: float) -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep, seconds)
+            tasks.cancel_scope.cancel()
+        return "went on"
+
+    assert await pool.map(job, [3600, 0, 3600, 0]) == [True, False, True, False]
+    assert await pool.map(group, [3600, 3600]) == ["went on", "went on"]
+    await assert_usable(pool)
+
+
+async def test_jobs_that_are_no_coroutines_are_awaited(pool: AioPool) -> None:
+    class Awaitable:
+        def __await__(self) -> Generator[Any, None, str]:
+            yield from asyncio.sleep(0).__await__()
+            return "awaitable"
+
+    @types.coroutine
+    def generator() -> Generator[Any, None, str]:
+        yield
+        return "generator"
+
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, "future")
+    jobs = [Awaitable(), generator(), future]
+    assert await pool.map(lambda job: job, jobs) == ["awaitable", "generator", "future"]
+
+
+async def test_a_coroutine_that_somebody_awaits_is_not_stepped(pool: AioPool) -> None:
+    gate = Gate()
+    coro = gate.job("somebody's")
+    awaiting = asyncio.ensure_future(coro)
+    await turns(1)
+    [error] = await pool.map(lambda _: coro, [0])
+    assert isinstance(error, RuntimeError)
+    gate.open()
+    assert await awaiting == "somebody's"
+
+
+async def test_jobs_that_never_suspend_leave_others_their_turns() -> None:
+    pool = AioPool(1, reuse_tasks=True)
+    futures = pool.map_n(ready, range(100))
+    shares, before = [], 0
+    while not futures[-1].done():
+        await asyncio.sleep(0)
+        ended = sum(future.done() for future in futures)
+        shares.append(ended - before)
+        before = ended
+    assert max(shares) <= 4
+    assert sum(shares) == 100
+
+
+async def test_the_pool_is_found_whole_after_all_of_it(pool: AioPool) -> None:
+    async def job(number: int) -> int:
+        task = await current_task()
+        if number % 3 == 0:
+            task.cancel()
+        if number % 5 == 0:
+            raise LookupError(number)
+        await asyncio.sleep(0)
+        return number
+
+    results = await pool.map(job, range(30), get_result=getres.pair)
+    for number, (result, error) in enumerate(results):
+        if number % 5 == 0:
+            assert isinstance(error, LookupError)
+        elif number % 3 == 0:
+            assert isinstance(error, asyncio.CancelledError)
+        else:
+            assert (result, error) == (number, None)
+    await assert_usable(pool)
