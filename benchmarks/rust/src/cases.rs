@@ -1,0 +1,51 @@
+//! The cases that make sense.
+
+use crate::case::{Case, Flavor, Workload};
+use crate::subjects::{Entry, Kind, SUBJECTS};
+
+/// All of them, subject by subject.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let flavors = [Flavor::CurrentThread, Flavor::MultiThread];
+    let of_subject = |subject| {
+        flavors
+            .into_iter()
+            .flat_map(move |flavor| of(subject, flavor))
+    };
+    SUBJECTS.iter().flat_map(of_subject).collect()
+}
+
+fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |workload, jobs, slots| {
+        cases.push(Case {
+            subject,
+            workload,
+            flavor,
+            jobs,
+            slots,
+        });
+    };
+    add(Workload::Ready, MILLION, SLOTS);
+    for slots in [1, 10, 100, 1_000, 10_000, 100_000] {
+        add(Workload::YieldOnce, MILLION, slots);
+    }
+    add(Workload::Woken, MILLION, SLOTS);
+    if flavor == Flavor::MultiThread {
+        add(Workload::YieldCompute, MILLION / 5, SLOTS);
+    }
+    match subject.kind {
+        Kind::Blocks => {}
+        Kind::Pulls => add(Workload::Items, 10 * MILLION, SLOTS),
+        Kind::Queues => {
+            add(Workload::Waiting, MILLION, SLOTS);
+            add(Workload::Waiting, 10 * MILLION, SLOTS);
+            add(Workload::Cancel, MILLION, SLOTS);
+        }
+    }
+    cases
+}
+
+const MILLION: usize = 1_000_000;
+/// As many as a server may well have; the cost by their number is measured with jobs that yield.
+const SLOTS: usize = 1_000;
