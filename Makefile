@@ -19,7 +19,8 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo demo-rust loadtest test test-rust test-loom test-python test-matrix msrv lint format clean
+.PHONY: demo demo-rust loadtest test test-rust test-loom test-python test-matrix bench-instructions msrv lint \
+	format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -48,6 +49,10 @@ test-matrix: $(MATRIX:%=test-on-%)
 
 test-on-%:
 	$(MAKE) test-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
+
+# Rewrites benchmarks/instructions.txt.
+bench-instructions:
+	tools/count-instructions
 
 msrv:
 	tools/check-msrv
