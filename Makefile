@@ -12,6 +12,9 @@ MATRIX = $(foreach version,3.11 3.12 3.13,$(if $(shell tools/find-python $(versi
 # work takes so much longer that it costs nothing that can be measured.
 LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom \
 	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
+BENCH_PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(shell tools/find-python $(version)),$(version)))
+BENCH_NEWEST = $(lastword $(BENCH_PYTHONS))
+LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom
 RUST_FILES = Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 
 # Nothing of the caller's own environments reaches the commands.
@@ -19,8 +22,7 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo demo-rust loadtest test test-rust test-loom test-python test-matrix bench-instructions msrv lint \
-	format clean
+.PHONY: demo demo-rust loadtest test test-rust test-loom test-python test-matrix bench-instructions msrv lint \ format clean bench bench-quick
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -30,6 +32,19 @@ demo-rust:
 
 loadtest: $(BIN)/.built
 	$(BIN)/python -m asyncio_pool.loadtest $(or $(ARGS),map)
+
+# Each Python in an environment of its own; that of the newest also draws the charts.
+bench: $(BENCH_PYTHONS:%=bench-on-%) bench-report
+	.venv-bench-$(BENCH_NEWEST)/bin/python benchmarks/run.py $(ARGS)
+
+bench-quick: bench-on-$(BENCH_NEWEST) bench-report
+	.venv-bench-$(BENCH_NEWEST)/bin/python benchmarks/run.py --quick $(ARGS)
+
+bench-on-%:
+	$(MAKE) .venv-bench-$*/bin/.bench VENV=.venv-bench-$* PYTHON="$(shell tools/find-python $*)"
+
+bench-report: bench-on-$(BENCH_NEWEST)
+	$(MAKE) .venv-bench-$(BENCH_NEWEST)/bin/.report VENV=.venv-bench-$(BENCH_NEWEST)
 
 test: test-rust test-python
 
@@ -66,6 +81,8 @@ lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy python tests/typing
 	$(BIN)/mypy examples/crawl
+	$(BIN)/mypy benchmarks/run.py benchmarks/report.py
+	$(BIN)/mypy benchmarks/python
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest asyncio_pool._core
 
@@ -90,4 +107,15 @@ $(BIN)/.built: $(BIN)/python $(RUST_FILES) pyproject.toml
 $(BIN)/.test $(BIN)/.lint: $(BIN)/.%: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet "pip>=25.1" # which knows dependency groups
 	$(BIN)/python -m pip install --quiet --group $*
+	touch $@
+
+# asyncio-pool has the import name of this package, so it has a folder of its own.
+$(BIN)/.bench: $(BIN)/.built benchmarks/requirements.txt benchmarks/requirements-original.txt
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --upgrade --target $(VENV)/original \
+		-r benchmarks/requirements-original.txt
+	touch $@
+
+$(BIN)/.report: $(BIN)/python benchmarks/requirements-report.txt
+	$(BIN)/python -m pip install --quiet -r benchmarks/requirements-report.txt
 	touch $@

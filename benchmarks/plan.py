@@ -1,0 +1,96 @@
+"""Which of the cases are run: those that fit into the time that there is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from case import Case
+
+PYTHON_PROGRAM = "benchmarks/python"
+RUST_PROGRAM = "target/release/aiopool-bench"
+
+#: What is measured on every Python and loop. The rest is measured on the newest, on asyncio.
+EVERYWHERE = {"ready", "yield_once"}
+#: What is measured on the newest Python with uvloop too.
+ON_UVLOOP = {"first_result", "http"}
+
+#: The most jobs of a workload in Rust: its cases are for a benchmark without a limit of time.
+RUST_JOBS = {
+    "ready": 300_000,
+    "yield_once": 300_000,
+    "yield_compute": 100_000,
+    "woken": 100_000,
+    "items": 1_000_000,
+    "waiting": 1_000_000,
+    "cancel": 300_000,
+}
+#: The most jobs of a workload in the quick benchmark; what is not here is left out of it.
+QUICK_PYTHON_JOBS = {
+    "yield_once": 5_000,
+    "waiting": 50_000,
+    "first_result": 50_000,
+    "cancel": 11_000,
+    "load_test": 3_000,
+}
+QUICK_RUST_JOBS = {
+    "yield_once": 50_000,
+    "yield_compute": 20_000,
+    "waiting": 100_000,
+    "cancel": 50_000,
+}
+SLOTS = 1_000
+
+
+def plan(environments: dict[str, Path], *, rust: bool, quick: bool, everything: bool) -> list[Case]:
+    """The cases of one round, in an order in which those that are compared are neighbours.
+
+    :param environments: the interpreters by version, the newest last.
+    :param rust: whether the program of the Rust cases is built.
+    :param quick: less of everything.
+    :param everything: all workloads on every Python and loop, which takes hours.
+    """
+    newest = list(environments)[-1:]
+    found: list[Case] = []
+    for version, python in environments.items():
+        program = (str(python), PYTHON_PROGRAM)
+        for case in _listed(f"CPython {version}", program):
+            main = [version] == newest and case.flavor == "asyncio"
+            if quick:
+                found += _in_quick(case, QUICK_PYTHON_JOBS) if main else []
+            elif everything or main or _is_wide(case, newest=[version] == newest):
+                found.append(case)
+    if rust:
+        for case in _listed("Rust", (RUST_PROGRAM,)):
+            if quick:
+                found += _in_quick(case, QUICK_RUST_JOBS)
+            else:
+                found.append(_at_most(case, RUST_JOBS))
+    return sorted(dict.fromkeys(found), key=_group)
+
+
+def _listed(face: str, program: tuple[str, ...]) -> Iterator[Case]:
+    lines = subprocess.run([*program, "list"], capture_output=True, text=True, check=True).stdout
+    for line in lines.splitlines():
+        yield Case(face=face, program=program, **json.loads(line))
+
+
+def _is_wide(case: Case, *, newest: bool) -> bool:
+    return case.workload in EVERYWHERE or (newest and case.workload in ON_UVLOOP)
+
+
+def _in_quick(case: Case, most: dict[str, int]) -> list[Case]:
+    if case.slots != SLOTS or case.jobs < most.get(case.workload, case.jobs + 1):
+        return []
+    return [_at_most(case, most)]
+
+
+def _at_most(case: Case, most: dict[str, int]) -> Case:
+    return replace(case, jobs=min(case.jobs, most.get(case.workload, case.jobs)))
+
+
+def _group(case: Case) -> tuple[str, str, str, int, int]:
+    return case.face, case.flavor, case.workload, case.jobs, case.slots

@@ -1,0 +1,67 @@
+"""Which subjects are given which workloads, with how many jobs and slots."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+VERBS = ("spawn", "spawn_n", "map", "map_n", "itermap")
+POOLS = ("asyncio-pool-rs", "asyncio-pool-rs.reuse_tasks", "asyncio-pool")
+LIMITED_PEERS = (
+    "aiometer.run_on_each",
+    "aiometer.amap",
+    "aiostream.map",
+    "aiostream.map_ordered",
+    "tuskpool.create_task",
+    "tuskpool.map",
+    "tuskpool.as_completed",
+    "asyncio-taskpool.map",
+    "anyio.limiter",
+    "gather.semaphore",
+    "TaskGroup.semaphore_before",
+)
+FLOOR = "workers.shared_iterator"
+
+SLOTS = 1_000
+GROWTH = (10**3, 10**4, 10**5, 10**6)
+
+
+class Case(NamedTuple):
+    """What is run, once."""
+
+    subject: str
+    workload: str
+    jobs: int
+    slots: int = SLOTS
+
+
+def cases() -> Iterator[Case]:
+    """All that make sense, workload by workload, so that those compared run close together."""
+    for workload, jobs in (("ready", 10_000), ("yield_once", 30_000)):
+        for subject in (*of_pools(*VERBS), *LIMITED_PEERS, "gather.unlimited", FLOOR):
+            yield Case(subject, workload, jobs)
+    for jobs in GROWTH:
+        for subject in (*of_pools("map", "itermap"), "aiometer.amap", "tuskpool.map", FLOOR):
+            yield Case(subject, "growth", jobs)
+    for subject in (*of_pools("spawn_n", "itermap"), "gather.semaphore"):
+        yield Case(subject, "waiting", 10**6)
+    # A million of its tasks take more than 6 GB.
+    yield Case("anyio.limiter", "waiting", 10**5)
+    for subject in (
+        *of_pools("itermap"),
+        "aiometer.amap",
+        "aiostream.map",
+        "tuskpool.as_completed",
+    ):
+        yield Case(subject, "first_result", 10**6)
+    for subject in (*of_pools("spawn_n"), "gather.semaphore", "anyio.limiter"):
+        yield Case(subject, "cancel", 10**5 + SLOTS)
+    for subject in (*of_pools("spawn", "spawn_n", "map", "itermap"), FLOOR):
+        yield Case(subject, "load_test", 10**5)
+    for subject in (*of_pools("map"), "aiometer.run_on_each", "gather.semaphore", FLOOR):
+        yield Case(subject, "http", 20_000, slots=100)
+
+
+def of_pools(*verbs: str) -> Iterator[str]:
+    """These verbs of this package, in both its ways, and of asyncio-pool 0.6.0."""
+    for verb in verbs:
+        for pool in POOLS:
+            yield f"{pool}.{verb}"

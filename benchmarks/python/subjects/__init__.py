@@ -1,0 +1,37 @@
+"""What is measured: one way of running many jobs with a limit, by this package or a peer.
+
+A subject is named `family.verb`. The module of a family has the dict `SUBJECTS` of its verbs, and
+is imported only in a process that runs one of them: two families have the same import name.
+"""
+
+from importlib import import_module
+
+from subjects.subject import Subject, UnavailableError
+
+MODULES = {
+    "asyncio-pool-rs": "ours",
+    "asyncio-pool-rs.reuse_tasks": "ours_reusing_tasks",
+    "asyncio-pool": "original",
+    "aiometer": "by_aiometer",
+    "aiostream": "by_aiostream",
+    "tuskpool": "by_tuskpool",
+    "asyncio-taskpool": "by_asyncio_taskpool",
+    "anyio": "by_anyio",
+    "gather": "by_gather",
+    "TaskGroup": "by_task_group",
+    "workers": "by_workers",
+}
+
+
+def find(name: str) -> Subject:
+    """The subject of that name.
+
+    :raises UnavailableError: if it cannot be imported here; the message says why.
+    """
+    family, _, verb = name.rpartition(".")
+    try:
+        module = import_module(f"subjects.{MODULES[family]}")
+    except ImportError as error:
+        raise UnavailableError(f"cannot be imported: {error}") from error
+    subject: Subject = module.SUBJECTS[verb]
+    return subject

@@ -1,0 +1,119 @@
+"""Runs each case of the benchmark in a process of its own, round by round.
+
+So whatever else the machine does disturbs all alike. `make bench` and `make bench-quick` make what
+this needs.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import report
+from case import LONG, Case
+from machine import describe
+from plan import plan
+
+ROOT = Path(__file__).parent.parent
+FULL = Path("benchmarks/results.json")
+QUICK = Path("target/bench-quick/results.json")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(prog="python benchmarks/run.py", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="newest Python, asyncio, fewer jobs")
+    parser.add_argument(
+        "--everything", action="store_true", help="all workloads on all Pythons and loops: hours"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each case (default: 5)")
+    parser.add_argument("--only", metavar="REGEX", default="", help="cases whose label matches")
+    faces = parser.add_mutually_exclusive_group()
+    faces.add_argument("--python-only", action="store_true")
+    faces.add_argument("--rust-only", action="store_true")
+    parser.add_argument("--list", action="store_true", help="print the labels and run nothing")
+    parser.add_argument(
+        "--json", type=Path, metavar="PATH", help="raw results; RESULTS.md goes beside them"
+    )
+    args = parser.parse_args()
+    if args.rounds < 1:
+        parser.error("--rounds must be positive")
+    return args
+
+
+def environments() -> dict[str, Path]:
+    """The interpreters that `make` has set up for the benchmark, the newest last."""
+    stamps = Path().glob(".venv-bench-*/bin/.bench")
+    found = {
+        stamp.parts[0].removeprefix(".venv-bench-"): stamp.parent / "python" for stamp in stamps
+    }
+    return dict(sorted(found.items(), key=lambda item: [int(part) for part in item[0].split(".")]))
+
+
+def build_rust() -> bool:
+    """Builds the Rust cases, if this checkout has them."""
+    if not Path("benchmarks/rust/Cargo.toml").exists():
+        return False
+    build = ["cargo", "build", "--release", "--locked", "-p", "aiopool-bench"]
+    subprocess.run(build, check=True)
+    return True
+
+
+def run(cases: list[Case], rounds: int) -> Iterator[list[dict[str, Any]]]:
+    """The results so far, after each round; what is too slow or fails is not repeated."""
+    results: list[dict[str, Any]] = [case.as_dict() | {"runs": []} for case in cases]
+    for number in range(rounds):
+        # Each round begins elsewhere, so that nobody always runs after the same neighbour.
+        first = number * len(cases) // rounds
+        order = [*range(first, len(cases)), *range(first)]
+        for count, index in enumerate(order, start=1):
+            result = results[index]
+            if "problem" in result or "long" in result:
+                continue
+            progress = f"round {number + 1}/{rounds}, {count}/{len(cases)}"
+            print(f"{progress}: {cases[index].label}", flush=True)
+            began = time.monotonic()
+            cost = cases[index].run()
+            if "problem" in cost:
+                result |= cost
+                print(f"  {cost['problem']}", flush=True)
+                continue
+            result["runs"].append({"round": number} | cost)
+            if time.monotonic() - began > LONG:
+                result["long"] = True
+        yield results
+
+
+def main() -> None:
+    """Does what the command line asks for."""
+    args = parse_arguments()
+    pythons = {} if args.rust_only else environments()
+    rust = not args.python_only and build_rust()
+    cases = plan(pythons, rust=rust, quick=args.quick, everything=args.everything)
+    cases = [case for case in cases if re.search(args.only, case.label)]
+    if args.list:
+        for case in cases:
+            print(case.label)
+        return
+    if not cases:
+        sys.exit("no such case, or no environment: `make bench` sets them up")
+    began = time.time()
+    about = describe(pythons, rust=rust) | {"quick": args.quick, "rounds": args.rounds}
+    path = args.json or (QUICK if args.quick else FULL)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for results in run(cases, args.rounds):
+        about["minutes"] = round((time.time() - began) / 60, 1)
+        path.write_text(json.dumps({"about": about, "cases": results}, indent=1) + "\n")
+    report.write(path)
+    print(f"{path.with_name('RESULTS.md')} is written")
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()

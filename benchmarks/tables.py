@@ -1,0 +1,110 @@
+"""The tables of the report, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from results import Result, Results, Spread, cpu, first_result, memory, over_ideal, wall
+from targets import Target
+
+#: What the ratios of a workload are taken to; of these the first that was measured.
+REFERENCES = {
+    "waiting": ("asyncio-pool-rs.spawn_n", "aiopool.spawn_n"),
+    "cancel": ("asyncio-pool-rs.spawn_n", "aiopool.spawn_n"),
+    "first_result": ("asyncio-pool-rs.itermap",),
+}
+REFERENCE = ("asyncio-pool-rs.map", "aiopool.map")
+
+WORKLOADS = {
+    "ready": "Jobs that never suspend",
+    "yield_once": "Jobs that yield once",
+    "growth": "Growth: jobs that yield once",
+    "yield_compute": "Jobs that yield once and use 5 us of CPU",
+    "woken": "Jobs that another task wakes",
+    "items": "Items of an iterator",
+    "load_test": "The load test of asyncio-pool: sleeps of 0.2 s",
+    "waiting": "Jobs in line while all slots are held",
+    "first_result": "The first result of a stream",
+    "cancel": "Cancelling jobs that wait, and those in the slots",
+    "http": "Requests with aiohttp to a local server",
+}
+
+
+def target_table(targets: Iterable[Target]) -> Iterator[str]:
+    """A row for each target, with the figure that comes nearest to its bound or misses it most."""
+    yield "| target | bound | figures: median (least to most) | met |"
+    yield "| --- | --- | --- | --- |"
+    for target in targets:
+        bound = (
+            f"at least {target.least:g}" if target.least is not None else f"at most {target.most:g}"
+        )
+        met = {True: "yes", False: "**no**", None: "not measured"}[target.met]
+        figures = "<br>".join(
+            f"{figure.label}: {_figure(figure.value, target.unit)}" for figure in target.figures
+        )
+        yield f"| {target.text} | {bound} {target.unit} | {figures} | {met} |"
+
+
+def workload_tables(results: Results, face: str, flavor: str) -> Iterator[str]:
+    """A table for each workload that this face was given on this loop or runtime."""
+    for workload, title in WORKLOADS.items():
+        cases = results.pick(face=face, flavor=flavor, workload=workload)
+        for jobs, slots in sorted({(case.jobs, case.slots) for case in cases}):
+            group = [case for case in cases if (case.jobs, case.slots) == (jobs, slots)]
+            yield f"\n#### {title}: {jobs:,} jobs, {slots:,} slots\n"
+            yield from _table(group, workload)
+
+
+def _table(group: list[Result], workload: str) -> Iterator[str]:
+    reference = _reference(group, workload)
+    extra = {"load_test": "over the ideal, %", "first_result": "first result, ms"}.get(workload)
+    name = reference.subject if reference else "-"
+    heads = ["subject", "wall, us a job", "CPU, us a job", f"wall / `{name}`", f"CPU / `{name}`"]
+    heads += ["peak memory, B a job", *([extra] if extra else [])]
+    yield "| " + " | ".join(heads) + " |"
+    yield "| --- |" + " ---: |" * (len(heads) - 1)
+    for case in sorted(group, key=_by_cpu):
+        if not case.runs:
+            yield f"| {case.subject} | {case.problem or 'not run'} |" + " |" * (len(heads) - 2)
+            continue
+        cells = [case.subject + (" (1 run)" if len(case.runs) == 1 else "")]
+        cells += [_spread(case.spread(measure), 1e6) for measure in (wall, cpu)]
+        for measure in (wall, cpu):
+            cells.append(_spread(case.over(reference, measure)) if reference else "-")
+        cells.append(_spread(case.spread(memory)))
+        if workload == "load_test":
+            cells.append(_spread(case.spread(over_ideal)))
+        elif workload == "first_result":
+            cells.append(_spread(case.spread(first_result), 1e3))
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _reference(group: list[Result], workload: str) -> Result | None:
+    by_name = {case.subject: case for case in group if case.runs}
+    names = REFERENCES.get(workload, REFERENCE)
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _by_cpu(case: Result) -> float:
+    spread = case.spread(cpu)
+    return spread.median if spread else float("inf")
+
+
+def _spread(spread: Spread | None, unit: float = 1) -> str:
+    if spread is None:
+        return "-"
+    median, least, most = (
+        _number(unit * value) for value in (spread.median, spread.least, spread.most)
+    )
+    return f"{median} ({least} to {most})"
+
+
+def _figure(spread: Spread | None, unit: str) -> str:
+    return f"{_spread(spread)} {unit}" if spread else "not measured"
+
+
+def _number(value: float) -> str:
+    """Three digits that mean something."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,0 +1,194 @@
+"""What this package sets out to reach, and whether it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from results import Measure, Result, Results, Spread, cpu, memory, over_ideal, wall
+
+OURS = "asyncio-pool-rs"
+REUSING = "asyncio-pool-rs.reuse_tasks"
+ORIGINAL = "asyncio-pool"
+PYTHON_VERBS = ("spawn", "spawn_n", "map", "map_n", "itermap")
+UNLIMITED_OR_FLOOR = {"gather.unlimited", "workers.shared_iterator"}
+
+RUST_VERBS = ("aiopool.spawn", "aiopool.spawn_n", "aiopool.map", "aiopool.itermap")
+TASK_PER_JOB = (
+    "join_set.permit_before",
+    "join_set.permit_inside",
+    "bounded_join_set",
+    "tokio-task-pool",
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured for a target, or None if it was not."""
+
+    label: str
+    value: Spread | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound that all its figures have to keep."""
+
+    text: str
+    unit: str
+    figures: list[Figure]
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """By the medians. None if a figure is missing and the others keep the bound."""
+        medians = [figure.value.median for figure in self.figures if figure.value]
+        low, high = min(medians, default=None), max(medians, default=None)
+        if low is not None and self.least is not None and low < self.least:
+            return False
+        if high is not None and self.most is not None and high > self.most:
+            return False
+        return True if len(medians) == len(self.figures) and medians else None
+
+
+def python_targets(results: Results) -> Iterator[Target]:
+    """Those of the asyncio face: CPU time, for a job costs nothing else on one thread."""
+    for verb, bounds in {"spawn_n": (4, 8), "itermap": (5, 12), "map": (1.5, 4)}.items():
+        for family, bound in zip((OURS, REUSING), bounds, strict=True):
+            figures = _on_each_python(results, f"{ORIGINAL}.{verb}", f"{family}.{verb}")
+            yield Target(f"`{family}.{verb}` cheaper than 0.6.0's", "x", figures, least=bound)
+    yield Target(
+        f"`{REUSING}.map` against hand-written workers",
+        "x",
+        _on_each_python(results, f"{REUSING}.map", "workers.shared_iterator"),
+        most=1.3,
+    )
+    for family in (OURS, REUSING):
+        figures = [_worst_pair(results, family, face) for face in _pythons(results)]
+        yield Target(f"each verb of `{family}` cheaper than each peer", "x", figures, least=1)
+    for family in (OURS, REUSING):
+        for verb, least in {"spawn_n": 4, "itermap": 10}.items():
+            figure = _pair(results, f"{ORIGINAL}.{verb}", f"{family}.{verb}", "waiting", memory)
+            text = f"memory of a job waiting in `{family}.{verb}` smaller than 0.6.0's"
+            yield Target(text, "x", [figure], least=least)
+    for family, most in ((OURS, 2.5), (REUSING, 1.8)):
+        figures = [
+            _single(results, f"{family}.{verb}", "load_test", over_ideal)
+            for verb in PYTHON_VERBS
+            if verb != "map_n"
+        ]
+        yield Target(f"load test of `{family}` over the ideal time", "%", figures, most=most)
+    for family in (OURS, REUSING):
+        figure = _pair(results, f"{ORIGINAL}.spawn_n", f"{family}.spawn_n", "cancel", wall)
+        yield Target(f"`{family}` quicker to cancel than 0.6.0", "x", [figure], least=10)
+
+
+def rust_targets(results: Results) -> Iterator[Target]:
+    """Those of the Tokio face: wall time, for jobs run on several threads."""
+    figures = [
+        _rust_pair(results, peer, "aiopool.spawn_n", flavor)
+        for flavor in ("multi_thread", "current_thread")
+        for peer in TASK_PER_JOB
+    ]
+    yield Target("`aiopool.spawn_n` cheaper than a task for each job", "x", figures, least=4)
+    for peer, most in {"buffer_unordered": 1, "futures-buffered": 1.5}.items():
+        figures = [
+            _rust_pair(results, ours, peer, "current_thread")
+            for ours in ("aiopool.map", "aiopool.itermap")
+        ]
+        yield Target(f"`map` and `itermap` against {peer} on one thread", "x", figures, most=most)
+    figures = [
+        _rust_pair(results, peer, ours, "multi_thread", "yield_compute")
+        for ours in ("aiopool.map", "aiopool.itermap")
+        for peer in ("buffer_unordered", "futures-buffered")
+    ]
+    yield Target("the same quicker with 5 us of CPU in each job, 2 cores", "x", figures, least=1.7)
+    figures = [
+        Figure(case.flavor, case.spread(memory))
+        for case in results.pick(face="Rust", subject="aiopool.spawn_n", workload="waiting")
+    ]
+    yield Target("a waiting job beyond its own future", "B", figures, most=100)
+    figures = [
+        _rust_pair(results, ours, "workers", flavor)
+        for flavor in ("multi_thread", "current_thread")
+        for ours in RUST_VERBS
+    ]
+    yield Target("against workers over a shared counter", "x", figures, most=4)
+    figures = [
+        _by_slots(results, ours, flavor)
+        for flavor in ("multi_thread", "current_thread")
+        for ours in RUST_VERBS
+    ]
+    yield Target("a job at 100,000 slots against one at 10", "x", figures, most=2)
+
+
+def _pythons(results: Results) -> list[str]:
+    return [f"CPython {version}" for version in results.about["pythons"]]
+
+
+def _on_each_python(results: Results, dearer: str, cheaper: str) -> list[Figure]:
+    return [
+        Figure(face, _ratio(_yielding(results, dearer, face), _yielding(results, cheaper, face)))
+        for face in _pythons(results)
+    ]
+
+
+def _yielding(results: Results, subject: str, face: str) -> Result | None:
+    return results.one(face=face, flavor="asyncio", subject=subject, workload="yield_once")
+
+
+def _worst_pair(results: Results, family: str, face: str) -> Figure:
+    pairs = [
+        Figure(f"{face}: {ours} and {case.subject}", value)
+        for case in results.pick(face=face, flavor="asyncio", workload="yield_once")
+        if not case.subject.startswith(ORIGINAL) and case.subject not in UNLIMITED_OR_FLOOR
+        for ours in (f"{family}.{verb}" for verb in PYTHON_VERBS)
+        if (value := _ratio(case, _yielding(results, ours, face)))
+    ]
+    return _least(pairs) or Figure(face, None)
+
+
+def _least(figures: Iterable[Figure]) -> Figure | None:
+    def by_median(figure: Figure) -> float:
+        return figure.value.median if figure.value else float("inf")
+
+    return min(figures, key=by_median, default=None)
+
+
+def _pair(results: Results, dearer: str, cheaper: str, workload: str, measure: Measure) -> Figure:
+    face = results.newest
+    cases = [
+        results.one(face=face, flavor="asyncio", subject=subject, workload=workload)
+        for subject in (dearer, cheaper)
+    ]
+    return Figure(face, _ratio(cases[0], cases[1], measure))
+
+
+def _single(results: Results, subject: str, workload: str, measure: Measure) -> Figure:
+    case = results.one(face=results.newest, flavor="asyncio", subject=subject, workload=workload)
+    return Figure(subject.rpartition(".")[2], case.spread(measure) if case else None)
+
+
+def _rust_pair(
+    results: Results, dearer: str, cheaper: str, flavor: str, workload: str = "yield_once"
+) -> Figure:
+    cases = [
+        results.one(face="Rust", flavor=flavor, subject=subject, workload=workload, slots=1_000)
+        for subject in (dearer, cheaper)
+    ]
+    return Figure(f"{dearer} / {cheaper}, {flavor}", _ratio(cases[0], cases[1], wall))
+
+
+def _by_slots(results: Results, subject: str, flavor: str) -> Figure:
+    cases = [
+        results.one(face="Rust", flavor=flavor, subject=subject, workload="yield_once", slots=slots)
+        for slots in (100_000, 10)
+    ]
+    return Figure(f"{subject}, {flavor}", _ratio(cases[0], cases[1], wall))
+
+
+def _ratio(
+    dividend: Result | None, divisor: Result | None, measure: Callable[..., float] = cpu
+) -> Spread | None:
+    return dividend.over(divisor, measure) if dividend and divisor else None
