@@ -10,9 +10,19 @@ from matplotlib.figure import Figure
 from results import Measure, Result, Results, cpu, memory, over_ideal, wall
 
 OURS = "#d9822b"
-THEIRS = "#7d8fa3"
+THEIRS = "#a9b4c2"
 TEXT = "#808894"
-LINES = ("#d9822b", "#c0504d", "#3f88c5", "#44a37c", "#8d6cab", "#a0803c", "#7d8fa3")
+LINES = (
+    "#d9822b",
+    "#c0504d",
+    "#3f88c5",
+    "#44a37c",
+    "#8d6cab",
+    "#a0803c",
+    "#7d8fa3",
+    "#d16ba5",
+    "#3fb5b5",
+)
 
 mpl.use("svg")
 mpl.rcParams.update(
@@ -40,7 +50,7 @@ def draw(results: Results, folder: Path) -> list[str]:
     def bars(name: str, title: str, unit: str, measure: Measure, **wanted: str | int) -> None:
         cases = _largest(results.pick(**wanted))
         if cases:
-            _bars(cases, f"{title}, {_setting(cases[0])}", unit, measure, folder / name)
+            _bars(cases, f"{title}, {_setting(cases)}", unit, measure, folder / name)
             drawn.append(name)
 
     python: dict[str, str | int] = {"face": face, "flavor": "asyncio"}
@@ -80,7 +90,8 @@ def _largest(cases: list[Result]) -> list[Result]:
     return list(best.values())
 
 
-def _setting(case: Result) -> str:
+def _setting(cases: list[Result]) -> str:
+    case = max(cases, key=lambda case: case.jobs)
     return f"{case.face} {case.flavor}, {case.jobs:,} jobs, {case.slots:,} slots"
 
 
@@ -89,7 +100,7 @@ def _scaled(measure: Measure, factor: float) -> Measure:
 
 
 def _bars(cases: list[Result], title: str, unit: str, measure: Measure, path: Path) -> None:
-    spreads = [(case.subject, spread) for case in cases if (spread := case.spread(measure))]
+    spreads = [(_name(case, cases), spread) for case in cases if (spread := case.spread(measure))]
     spreads.sort(key=lambda pair: -pair[1].median)
     medians = [spread.median for _, spread in spreads]
     errors = [
@@ -106,6 +117,12 @@ def _bars(cases: list[Result], title: str, unit: str, measure: Measure, path: Pa
     _save(figure, path)
 
 
+def _name(case: Result, beside: list[Result]) -> str:
+    """The subject; with the number of its jobs, if that is not the one in the title."""
+    most = max(other.jobs for other in beside)
+    return case.subject if case.jobs == most else f"{case.subject} ({case.jobs:,} jobs)"
+
+
 def _lines(cases: list[Result], title: str, path: Path) -> None:
     by_subject: dict[str, list[Result]] = {}
     for case in sorted(cases, key=lambda case: case.jobs):
@@ -120,6 +137,8 @@ def _lines(cases: list[Result], title: str, path: Path) -> None:
         axes.plot(jobs, micros, style, marker="o", label=subject, color=LINES[index % len(LINES)])
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel("jobs")
     axes.set_ylabel("CPU, us a job")
     axes.set_title(title, loc="left")

@@ -24,7 +24,8 @@ def write(path: Path) -> None:
 def _report(results: Results, drawn: list[str], raw: str) -> Iterator[str]:
     about = results.about
     yield "# Results of the benchmark\n"
-    yield "Written by `make bench`; the raw figures are in [" + raw + f"]({raw}).\n"
+    command = "make bench-quick" if about["quick"] else "make bench"
+    yield f"Written by `{command}`; the raw figures are in [{raw}]({raw}).\n"
     if about["quick"]:
         yield "**This is the quick benchmark**: fewer jobs than the targets are about, on one"
         yield "Python and one loop. Only the full one says whether a target is met.\n"
