@@ -59,7 +59,9 @@ def _table(group: list[Result], workload: str) -> Iterator[str]:
     reference = _reference(group, workload)
     extra = {"load_test": "over the ideal, %", "first_result": "first result, ms"}.get(workload)
     name = reference.subject if reference else "-"
-    heads = ["subject", "wall, us a job", "CPU, us a job", f"wall / `{name}`", f"CPU / `{name}`"]
+    unit, factor = ("ns", 1e9) if group[0].face == "Rust" else ("us", 1e6)
+    heads = ["subject", f"wall, {unit} a job", f"CPU, {unit} a job"]
+    heads += [f"wall / `{name}`", f"CPU / `{name}`"]
     heads += ["peak memory, B a job", *([extra] if extra else [])]
     yield "| " + " | ".join(heads) + " |"
     yield "| --- |" + " ---: |" * (len(heads) - 1)
@@ -68,7 +70,7 @@ def _table(group: list[Result], workload: str) -> Iterator[str]:
             yield f"| {case.subject} | {case.problem or 'not run'} |" + " |" * (len(heads) - 2)
             continue
         cells = [case.subject + (" (1 run)" if len(case.runs) == 1 else "")]
-        cells += [_spread(case.spread(measure), 1e6) for measure in (wall, cpu)]
+        cells += [_spread(case.spread(measure), factor) for measure in (wall, cpu)]
         for measure in (wall, cpu):
             cells.append(_spread(case.over(reference, measure)) if reference else "-")
         cells.append(_spread(case.spread(memory)))
