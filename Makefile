@@ -8,13 +8,12 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 VENV = .venv
 BIN = $(VENV)/bin
 MATRIX = $(foreach version,3.11 3.12 3.13,$(if $(shell tools/find-python $(version)),$(version)))
+BENCH_PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(shell tools/find-python $(version)),$(version)))
+BENCH_NEWEST = $(lastword $(BENCH_PYTHONS))
 # Optimized, and yet a model fails when a debug assertion does or a count goes below zero: loom's own
 # work takes so much longer that it costs nothing that can be measured.
 LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom \
 	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
-BENCH_PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(shell tools/find-python $(version)),$(version)))
-BENCH_NEWEST = $(lastword $(BENCH_PYTHONS))
-LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom
 RUST_FILES = Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 
 # Nothing of the caller's own environments reaches the commands.
@@ -22,7 +21,8 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo demo-rust loadtest test test-rust test-loom test-python test-matrix bench-instructions msrv lint \ format clean bench bench-quick
+.PHONY: demo demo-rust loadtest bench bench-quick bench-instructions test test-rust test-loom \
+	test-python test-matrix msrv lint format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
