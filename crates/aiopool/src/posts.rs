@@ -40,6 +40,9 @@ pub(crate) struct Crew {
     open: VecDeque<usize>,
 }
 
+/// The key of a post, its slot and its work.
+pub(crate) type Claimed = (usize, Slot, Work);
+
 impl Shared {
     /// Opens a post for a waiter that has been admitted. A worker that is given back is to be
     /// started, under no lock.
@@ -87,6 +90,25 @@ impl State {
         key
     }
 
+    /// Whether a worker on `home` that is free now may take up `waiter` before all open posts.
+    pub(crate) fn is_for(&mut self, waiter: &Waiter, home: &Handle) -> bool {
+        waiter.home().id() == home.id() && self.crew(home).open.is_empty()
+    }
+
+    /// The worker of a post, whose job has ended, keeps it for what was admitted. Gives those who
+    /// waited for the end of the job.
+    pub(crate) fn hand_over(&mut self, key: usize, next: &Admitted<Waiter>) -> Vec<Arc<Group>> {
+        next.waiter.posted_at(key);
+        let post = &mut self.posts[key];
+        let worker = post.worker;
+        let ended = mem::replace(post, Post::new(next.ticket, &next.waiter));
+        post.worker = worker;
+        if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
+            tether.stop.store(false, Ordering::Relaxed);
+        }
+        ended.watchers
+    }
+
     /// A worker on `home` is about to look for an open post.
     pub(crate) fn looks(&mut self, home: &Handle) {
         self.crew(home).looking += 1;
@@ -94,11 +116,7 @@ impl State {
 
     /// A worker that was looking takes up the first open post, if there is one: its key, its slot
     /// and its work.
-    pub(crate) fn claim(
-        &mut self,
-        home: &Handle,
-        worker: Option<usize>,
-    ) -> Option<(usize, Slot, Work)> {
+    pub(crate) fn claim(&mut self, home: &Handle, worker: Option<usize>) -> Option<Claimed> {
         let crew = self.crew(home);
         let key = crew.open.pop_front()?;
         crew.looking -= 1;

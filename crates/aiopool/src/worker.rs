@@ -10,6 +10,7 @@ use aiopool_core::{Admitted, Slot};
 use crate::cell::Owner;
 use crate::foreign::wake;
 use crate::line::{Shared, Waiter};
+use crate::posts::Claimed;
 use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
 use crate::source::{End, Item, Pulled, Source};
@@ -28,6 +29,8 @@ pub(crate) struct Worker {
     work: Work,
     /// Whether it has offered items to others since it took up the turn of a source.
     has_offered: bool,
+    /// Whether it has started others for them.
+    has_started: bool,
 }
 
 /// What a worker does next.
@@ -55,6 +58,7 @@ impl Worker {
             post: None,
             work: Work::Look,
             has_offered: false,
+            has_started: false,
         }
     }
 
@@ -65,6 +69,7 @@ impl Worker {
 
     /// Takes up the first open post, or leaves. At the first time it is tied to the pool.
     fn look(&mut self, waker: Option<Waker>) {
+        self.work = Work::Done;
         let mut state = self.shared.lock();
         if let Some(waker) = waker {
             let tether = Arc::new(Tether {
@@ -73,15 +78,13 @@ impl Worker {
             });
             self.tether = Some((state.tethers.insert(tether.clone()), tether));
         }
-        let worker = self.tether.as_ref().map(|(key, _)| *key);
-        if let Some((key, slot, work)) = state.claim(&self.home, worker) {
-            self.post = Some((key, slot));
-            self.work = work;
+        if let Some(claimed) = state.claim(&self.home, self.key()) {
+            drop(state);
+            self.take_up(claimed);
         } else {
-            let tether = state.leave(&self.home, true, worker);
+            let tether = state.leave(&self.home, true, self.key());
             drop(state);
             drop(tether);
-            self.work = Work::Done;
         }
     }
 
@@ -186,25 +189,41 @@ impl Worker {
         };
         drop(state);
         if let Some(worker) = worker {
+            self.has_started = true;
             worker.start();
         }
         again
     }
 
-    /// The last item of those that were offered is begun after the others, and when those who were
-    /// started for them can be reached by the other threads of the runtime.
+    /// The last item of those that were offered is begun after the others, by whoever comes first.
     fn queue_up(&mut self) {
-        if let Some((key, slot)) = self.post.take() {
-            let item = mem::replace(&mut self.work, Work::Linger);
-            let mut state = self.shared.lock();
-            state.lay_down(key);
-            state.looks(&self.home);
-            // There are as many who are looking as there are open posts, this one included.
-            let nobody = self
-                .shared
-                .offer(&mut state, key, slot, item.offered(), &self.home);
-            debug_assert!(nobody.is_none());
+        let Some((key, slot)) = self.post.take() else {
+            return;
+        };
+        let item = mem::replace(&mut self.work, Work::Linger);
+        let mut state = self.shared.lock();
+        state.lay_down(key);
+        state.looks(&self.home);
+        // There are as many who are looking as there are open posts, this one included.
+        let nobody = self
+            .shared
+            .offer(&mut state, key, slot, item.offered(), &self.home);
+        debug_assert!(nobody.is_none());
+        // Those who were started for the items can be reached by the other threads of the runtime
+        // only when this one yields.
+        if mem::take(&mut self.has_started) {
+            return;
         }
+        let claimed = state.claim(&self.home, self.key());
+        drop(state);
+        claimed
+            .into_iter()
+            .for_each(|claimed| self.take_up(claimed));
+    }
+
+    fn take_up(&mut self, (key, slot, work): Claimed) {
+        self.post = Some((key, slot));
+        self.work = work;
     }
 
     /// Gives the slot back, and takes up whoever is next.
@@ -213,26 +232,37 @@ impl Worker {
             return;
         };
         let mut state = self.shared.lock();
-        let mut post = state.posts.remove(key);
         state.executed += ended.begun;
         state.admission.finish(slot);
-        state.looks(&self.home);
         let admitted = state.admission.poll_admit();
-        let worker = admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
-        match state.claim(&self.home, self.key()) {
-            Some((key, slot, work)) => {
-                self.post = Some((key, slot));
-                self.work = work;
+        let (watchers, worker, idle) = match admitted {
+            Some(admitted) if state.is_for(&admitted.waiter, &self.home) => {
+                let watchers = state.hand_over(key, &admitted);
+                self.post = Some((key, admitted.slot));
+                self.work = Work::Begin(admitted.waiter);
+                drop(state);
+                (watchers, None, Vec::new())
             }
-            None => self.work = Work::Linger,
-        }
-        let idle = state.idle();
-        drop(state);
+            admitted => {
+                let mut post = state.posts.remove(key);
+                state.looks(&self.home);
+                let worker =
+                    admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
+                let claimed = state.claim(&self.home, self.key());
+                let idle = state.idle();
+                drop(state);
+                self.work = Work::Linger;
+                claimed
+                    .into_iter()
+                    .for_each(|claimed| self.take_up(claimed));
+                (post.take_watchers(), worker, idle)
+            }
+        };
         if let Some(worker) = worker {
             worker.start();
         }
         wake(ended.waker);
-        tell(&post.take_watchers(), ended.stopped);
+        tell(&watchers, ended.stopped);
         wake(idle);
     }
 
@@ -240,7 +270,7 @@ impl Worker {
     fn postpone(&mut self) {
         if let Some((key, slot)) = self.post.take() {
             let work = mem::replace(&mut self.work, Work::Look);
-            self.has_offered = false;
+            (self.has_offered, self.has_started) = (false, false);
             self.shared.lock().postpone(key, slot, work, &self.home);
         }
     }
