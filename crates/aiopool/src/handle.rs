@@ -4,12 +4,11 @@ use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use aiopool_core::Ticket;
 
-use crate::cell::Seen;
+use crate::cell::Heir;
 use crate::error::JobError;
 use crate::line::Shared;
 use crate::runtime::poll_proceed;
@@ -44,7 +43,7 @@ use crate::runtime::poll_proceed;
 /// # }
 /// ```
 pub struct JobHandle<T> {
-    job: Arc<dyn Seen<T>>,
+    job: Heir<T>,
     shared: Arc<Shared>,
     ticket: Ticket,
 }
@@ -54,7 +53,7 @@ pub struct JobHandle<T> {
 pub struct JobId(Ticket);
 
 impl<T> JobHandle<T> {
-    pub(crate) fn new(job: Arc<dyn Seen<T>>, shared: Arc<Shared>, ticket: Ticket) -> Self {
+    pub(crate) fn new(job: Heir<T>, shared: Arc<Shared>, ticket: Ticket) -> Self {
         Self {
             job,
             shared,
@@ -92,15 +91,14 @@ impl<T> JobHandle<T> {
         if self.is_finished() {
             return false;
         }
-        let post = || self.job.post().load(Ordering::Relaxed);
-        self.shared.stop(self.ticket, post);
+        self.shared.stop(self.ticket, || self.job.post());
         true
     }
 
     /// Whether the job has ended and its result can be read, or has been.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.job.outcome().is_settled()
+        self.job.is_settled()
     }
 
     /// The name of the job.
@@ -114,25 +112,25 @@ impl<T> JobHandle<T> {
     }
 
     /// Waits for the start of a job whose submitter is blocked. The worker wakes it.
-    pub(crate) fn poll_started(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.shared.is_waiting(self.ticket) {
             return Poll::Ready(());
         }
         // Registered first, looked once more then: a start in between would wake nobody.
-        if self.job.outcome().poll_settled(cx).is_ready() || !self.shared.is_waiting(self.ticket) {
+        if self.job.poll_settled(cx).is_ready() || !self.shared.is_waiting(self.ticket) {
             return Poll::Ready(());
         }
         Poll::Pending
     }
 
     /// Waits for the end, and tells whether a cancellation brought it.
-    pub(crate) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.job.outcome().poll_settled(cx)
+    pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.job.poll_settled(cx)
     }
 
     /// The result, once the job is settled.
-    pub(crate) fn take(&self) -> Option<Result<T, JobError>> {
-        self.job.outcome().take()
+    pub(crate) fn take(&mut self) -> Option<Result<T, JobError>> {
+        self.job.take()
     }
 
     /// Takes the job out of the line, if it is still there.
@@ -144,18 +142,12 @@ impl<T> JobHandle<T> {
 impl<T> Future for JobHandle<T> {
     type Output = Result<T, JobError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A task that awaits many jobs, all of them settled, has to yield now and then.
         let budget = ready!(poll_proceed(cx));
         ready!(self.poll_settled(cx));
         budget.made_progress();
         self.take().map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-impl<T> Drop for JobHandle<T> {
-    fn drop(&mut self) {
-        self.job.outcome().detach();
     }
 }
 
@@ -167,7 +159,7 @@ impl<T> fmt::Debug for JobHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobHandle")
             .field("id", &self.id())
-            .field("is_finished", &self.job.outcome().try_is_settled())
+            .field("is_finished", &Some(self.is_finished()))
             .finish_non_exhaustive()
     }
 }

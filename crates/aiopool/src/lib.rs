@@ -3,7 +3,7 @@
 // The way of a job through the files: `pool` takes it (`job` says what is one), `cell` gives it its
 // allocation, and it waits in the `line`. When the core admits it, `start` opens a post for it
 // (`posts`), and a `worker` takes the post up and polls it (`run`, `body`) to its end. Its result is
-// stored (`settle`) for its `handle`, and the slot goes back. `stop` is the way out of all of these.
+// stored in its cell for its `handle`, and the slot goes back. `stop` is the way out of all of these.
 // For maps and streams a `source` stands in the line, and a `reader` reads its `results`.
 
 mod body;
@@ -22,7 +22,6 @@ mod reader;
 mod results;
 mod run;
 mod runtime;
-mod settle;
 mod source;
 mod start;
 mod stop;

@@ -142,9 +142,9 @@ impl Pool {
     ) -> impl Future<Output = JobHandle<J::Output>> + Send + use<J> {
         let (pool, caller) = (self.clone(), Location::caller());
         async move {
-            let handle = pool.hand_in(job, current_for(caller), Waiter::Blocked);
-            let blocked = Blocked(&handle);
-            poll_fn(|cx| handle.poll_started(cx)).await;
+            let mut handle = pool.hand_in(job, current_for(caller), Waiter::Blocked);
+            let blocked = Blocked(&mut handle);
+            poll_fn(|cx| blocked.0.poll_started(cx)).await;
             mem::forget(blocked);
             handle
         }
@@ -481,7 +481,7 @@ impl Pool {
                     stopped.push(handle);
                 }
             }
-            let results: Vec<_> = stopped.into_iter().filter_map(|job| job.take()).collect();
+            let results: Vec<_> = stopped.into_iter().filter_map(JobHandle::take).collect();
             (results.len(), results)
         }
     }
@@ -626,7 +626,7 @@ impl Pool {
 }
 
 /// A job whose submitter waits for its start. Dropped meanwhile, it takes the job back.
-struct Blocked<'a, T>(&'a JobHandle<T>);
+struct Blocked<'a, T>(&'a mut JobHandle<T>);
 
 /// A job whose submitter waits for its end. Dropped meanwhile, it cancels the job.
 struct Executed<T>(JobHandle<T>);

@@ -17,6 +17,15 @@ pin_project! {
     }
 }
 
+/// What has become of a job.
+pub(crate) struct Outcome<T> {
+    result: Result<T, JobError>,
+    /// Whether a cancellation has reached it.
+    stopped: bool,
+    /// How many futures were run: the job and its callback.
+    begun: u64,
+}
+
 /// How a job has ended. Its result has been stored.
 pub(crate) struct Ended {
     /// To be woken last, when the slot has been given back.
@@ -50,8 +59,7 @@ impl<B: Body> Run<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         stop: bool,
-        settle: impl FnOnce(Result<B::Output, JobError>, bool) -> Option<Waker>,
-    ) -> Poll<Ended> {
+    ) -> Poll<Outcome<B::Output>> {
         let mut this = self.project();
         *this.stopped |= stop;
         let stopped_with = if stop {
@@ -63,25 +71,35 @@ impl<B: Body> Run<B> {
             Some(result) => result,
             None => ready!(this.body.as_mut().poll(cx)),
         };
-        let (stopped, begun) = (*this.stopped, this.body.begun());
-        Poll::Ready(Ended {
-            waker: settle(result, stopped),
-            stopped,
-            begun,
+        Poll::Ready(Outcome {
+            result,
+            stopped: *this.stopped,
+            begun: this.body.begun(),
         })
     }
 
     /// Drops the body where it stands.
-    pub(crate) fn give_up(
-        self: Pin<&mut Self>,
-        settle: impl FnOnce(Result<B::Output, JobError>, bool) -> Option<Waker>,
-    ) -> Ended {
+    pub(crate) fn give_up(self: Pin<&mut Self>) -> Outcome<B::Output> {
         let mut body = self.project().body;
-        let error = body.as_mut().give_up();
-        Ended {
-            waker: settle(Err(error), true),
+        Outcome {
+            result: Err(body.as_mut().give_up()),
             stopped: true,
             begun: body.begun(),
+        }
+    }
+}
+
+impl<T> Outcome<T> {
+    /// Has the result stored, with whether a cancellation brought it, by `store`, which gives the
+    /// waker of who waits for it.
+    pub(crate) fn settle(
+        self,
+        store: impl FnOnce(Result<T, JobError>, bool) -> Option<Waker>,
+    ) -> Ended {
+        Ended {
+            waker: store(self.result, self.stopped),
+            stopped: self.stopped,
+            begun: self.begun,
         }
     }
 }

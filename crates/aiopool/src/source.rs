@@ -4,7 +4,7 @@
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
@@ -235,13 +235,13 @@ pub(crate) async fn panicking<T>(payload: Payload) -> T {
 impl<B: Body> Item for ItemJob<B> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         let this = self.project();
-        this.run
-            .poll(cx, stop, |result, _| this.results.put(*this.place, result))
+        let outcome = ready!(this.run.poll(cx, stop));
+        Poll::Ready(outcome.settle(|result, _| this.results.put(*this.place, result)))
     }
 
     fn give_up(mut self: Pin<Box<Self>>) -> Ended {
         let this = self.as_mut().project();
-        this.run
-            .give_up(|result, _| this.results.put(*this.place, result))
+        let outcome = this.run.give_up();
+        outcome.settle(|result, _| this.results.put(*this.place, result))
     }
 }

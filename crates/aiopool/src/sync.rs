@@ -9,7 +9,7 @@ use loom::sync as imp;
 use std::sync as imp;
 
 pub(crate) use imp::MutexGuard;
-pub(crate) use imp::atomic::{AtomicBool, Ordering};
+pub(crate) use imp::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 #[cfg(aiopool_loom)]
 pub(crate) use loom::cell::UnsafeCell;
