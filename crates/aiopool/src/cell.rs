@@ -13,7 +13,7 @@ use std::mem;
 use std::pin::Pin;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::body::Body;
@@ -34,7 +34,9 @@ struct Cell<B: Body> {
     home: Handle,
     /// The key of the post that is held for the job; without meaning while it waits. Read and
     /// written under the lock of the pool.
-    post: AtomicUsize,
+    post: AtomicU32,
+    /// Whether the caller who handed it in waits for its start.
+    is_blocked: bool,
     word: Word,
     stage: UnsafeCell<Stage<B>>,
 }
@@ -64,8 +66,9 @@ unsafe impl<B: Body> Sync for Cell<B> {}
 /// What an owner does to its cell, whatever the type of the job.
 trait Owned: Send + Sync {
     fn home(&self) -> &Handle;
-    fn post(&self) -> &AtomicUsize;
-    fn word(&self) -> &Word;
+    fn post(&self) -> &AtomicU32;
+    /// Where the caller leaves its waker, if it waits for the start.
+    fn caller(&self) -> Option<&Word>;
 
     /// # Safety
     ///
@@ -80,7 +83,7 @@ trait Owned: Send + Sync {
 
 /// What an heir does to its cell, whatever the type of the future.
 trait Inherited<T>: Send + Sync {
-    fn post(&self) -> &AtomicUsize;
+    fn post(&self) -> &AtomicU32;
     fn word(&self) -> &Word;
 
     /// # Safety
@@ -96,11 +99,13 @@ trait Inherited<T>: Send + Sync {
 }
 
 impl Owner {
-    /// Puts a job into its allocation, to be run on `home`.
-    pub(crate) fn new<B: Body>(body: B, home: Handle) -> (Self, Heir<B::Output>) {
+    /// Puts a job into its allocation, to be run on `home`. `is_blocked`: whether its caller waits
+    /// for its start.
+    pub(crate) fn new<B: Body>(body: B, home: Handle, is_blocked: bool) -> (Self, Heir<B::Output>) {
         let cell = Arc::new(Cell {
             home,
-            post: AtomicUsize::new(usize::MAX),
+            post: AtomicU32::new(u32::MAX),
+            is_blocked,
             word: Word::open(),
             stage: UnsafeCell::new(Stage::Run(Run::new(body))),
         });
@@ -113,12 +118,15 @@ impl Owner {
 
     /// Lets the handle know the post of the job. Under the lock of the pool.
     pub(crate) fn posted_at(&self, key: usize) {
+        // There are no more posts than waiters, whom the core counts so far.
+        let key = u32::try_from(key).unwrap_or(u32::MAX);
         self.0.post().store(key, Ordering::Relaxed);
     }
 
     /// The waker of the blocked caller of `spawn`, to be told that the job starts.
-    pub(crate) fn take_waker(&self) -> Option<Waker> {
-        self.0.word().take_waker().map(|waker| *waker)
+    pub(crate) fn take_caller(&self) -> Option<Waker> {
+        let caller = self.0.caller()?.take_waker()?;
+        Some(*caller)
     }
 
     /// Runs the job on, or stops it. At its end its result has been stored.
@@ -137,7 +145,7 @@ impl Owner {
 impl<T> Heir<T> {
     /// The key of the post of the job, once it has one. Under the lock of the pool.
     pub(crate) fn post(&self) -> usize {
-        self.0.post().load(Ordering::Relaxed)
+        self.0.post().load(Ordering::Relaxed) as usize
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -220,12 +228,12 @@ impl<B: Body> Owned for Cell<B> {
         &self.home
     }
 
-    fn post(&self) -> &AtomicUsize {
+    fn post(&self) -> &AtomicU32 {
         &self.post
     }
 
-    fn word(&self) -> &Word {
-        &self.word
+    fn caller(&self) -> Option<&Word> {
+        self.is_blocked.then_some(&self.word)
     }
 
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
@@ -242,7 +250,7 @@ impl<B: Body> Owned for Cell<B> {
 }
 
 impl<B: Body> Inherited<B::Output> for Cell<B> {
-    fn post(&self) -> &AtomicUsize {
+    fn post(&self) -> &AtomicU32 {
         &self.post
     }
 

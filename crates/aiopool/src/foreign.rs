@@ -24,9 +24,11 @@ pub(crate) fn discard<T>(value: T) {
 
 /// Wakes, after all locks have been released. A waker may be anybody's.
 pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        if let Err(payload) = guarded(|| waker.wake()) {
-            discard(payload);
-        }
+    wakers.into_iter().for_each(wake_one);
+}
+
+fn wake_one(waker: Waker) {
+    if let Err(payload) = guarded(|| waker.wake()) {
+        discard(payload);
     }
 }

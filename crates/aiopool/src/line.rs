@@ -45,8 +45,6 @@ pub(crate) struct State {
 /// What stands in the line.
 pub(crate) enum Waiter {
     Job(Owner),
-    /// The job of a blocked `spawn`, whose caller is to be told that it starts.
-    Blocked(Owner),
     /// A running map or stream, for its next item.
     Source(Box<Source>),
 }
@@ -114,7 +112,7 @@ impl Waiter {
     /// The runtime on which it was handed in.
     pub(crate) fn home(&self) -> &Handle {
         match self {
-            Self::Job(job) | Self::Blocked(job) => job.home(),
+            Self::Job(job) => job.home(),
             Self::Source(source) => source.home(),
         }
     }

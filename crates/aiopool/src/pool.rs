@@ -142,7 +142,7 @@ impl Pool {
     ) -> impl Future<Output = JobHandle<J::Output>> + Send + use<J> {
         let (pool, caller) = (self.clone(), Location::caller());
         async move {
-            let mut handle = pool.hand_in(job, current_for(caller), Waiter::Blocked);
+            let mut handle = pool.hand_in(job, current_for(caller), true);
             let blocked = Blocked(&mut handle);
             poll_fn(|cx| blocked.0.poll_started(cx)).await;
             mem::forget(blocked);
@@ -178,7 +178,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn spawn_n<J: Job>(&self, job: J) -> JobHandle<J::Output> {
-        self.hand_in(job, current(), Waiter::Job)
+        self.hand_in(job, current(), false)
     }
 
     /// Runs the job in its turn and waits for its end.
@@ -212,7 +212,7 @@ impl Pool {
     ) -> impl Future<Output = Result<J::Output, JobError>> + Send + use<J> {
         let (pool, caller) = (self.clone(), Location::caller());
         async move {
-            let handle = pool.hand_in(job, current_for(caller), Waiter::Job);
+            let handle = pool.hand_in(job, current_for(caller), false);
             let mut executed = Executed(handle);
             (&mut executed.0).await
         }
@@ -303,8 +303,8 @@ impl Pool {
         let items = items.into_iter();
         let jobs: Vec<_> = items.map(|item| guarded(|| function(item))).collect();
         let hand_in = |job| match job {
-            Ok(job) => self.hand_in(job, home.clone(), Waiter::Job),
-            Err(payload) => self.hand_in(panicking(payload), home.clone(), Waiter::Job),
+            Ok(job) => self.hand_in(job, home.clone(), false),
+            Err(payload) => self.hand_in(panicking(payload), home.clone(), false),
         };
         jobs.into_iter().map(hand_in).collect()
     }
@@ -598,14 +598,9 @@ impl Builder {
 }
 
 impl Pool {
-    fn hand_in<J: Job>(
-        &self,
-        job: J,
-        home: Handle,
-        waiter: fn(Owner) -> Waiter,
-    ) -> JobHandle<J::Output> {
-        let (owner, job) = Owner::new(job.into_body(Sealed), home);
-        let ticket = self.shared.submit(waiter(owner));
+    fn hand_in<J: Job>(&self, job: J, home: Handle, is_blocked: bool) -> JobHandle<J::Output> {
+        let (owner, job) = Owner::new(job.into_body(Sealed), home, is_blocked);
+        let ticket = self.shared.submit(Waiter::Job(owner));
         JobHandle::new(job, self.shared.clone(), ticket)
     }
 

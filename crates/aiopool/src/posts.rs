@@ -40,8 +40,13 @@ pub(crate) struct Crew {
     open: VecDeque<usize>,
 }
 
-/// The key of a post, its slot and its work.
-pub(crate) type Claimed = (usize, Slot, Work);
+/// What a worker takes up.
+pub(crate) struct Taken {
+    /// The key of the post.
+    pub(crate) key: usize,
+    pub(crate) slot: Slot,
+    pub(crate) work: Work,
+}
 
 impl Shared {
     /// Opens a post for a waiter that has been admitted. A worker that is given back is to be
@@ -51,14 +56,9 @@ impl Shared {
         state: &mut State,
         admitted: Admitted<Waiter>,
     ) -> Option<Worker> {
-        let Admitted {
-            slot,
-            ticket,
-            waiter,
-        } = admitted;
-        let home = waiter.home().clone();
-        let key = state.new_post(ticket, &waiter);
-        self.offer(state, key, slot, Work::Begin(waiter), &home)
+        let home = admitted.waiter.home().clone();
+        let Taken { key, slot, work } = state.new_post(admitted);
+        self.offer(state, key, slot, work, &home)
     }
 
     /// Opens a post to all workers on `home`, and employs one more if too few are looking.
@@ -83,11 +83,16 @@ impl Shared {
 }
 
 impl State {
-    /// A post for what was admitted, to be taken up at once.
-    pub(crate) fn new_post(&mut self, ticket: Ticket, waiter: &Waiter) -> usize {
-        let key = self.posts.insert(Post::new(ticket, waiter));
-        waiter.posted_at(key);
-        key
+    /// A post for what was admitted, to be opened or taken up at once.
+    pub(crate) fn new_post(&mut self, admitted: Admitted<Waiter>) -> Taken {
+        let post = self.posts.vacant_entry();
+        let key = post.key();
+        post.insert(Post::new(&admitted, key, None));
+        Taken {
+            key,
+            slot: admitted.slot,
+            work: admitted.waiter.into(),
+        }
     }
 
     /// Whether a worker on `home` that is free now may take up `waiter` before all open posts.
@@ -95,18 +100,22 @@ impl State {
         waiter.home().id() == home.id() && self.crew(home).open.is_empty()
     }
 
-    /// The worker of a post, whose job has ended, keeps it for what was admitted. Gives those who
-    /// waited for the end of the job.
-    pub(crate) fn hand_over(&mut self, key: usize, next: &Admitted<Waiter>) -> Vec<Arc<Group>> {
-        next.waiter.posted_at(key);
-        let post = &mut self.posts[key];
-        let worker = post.worker;
-        let ended = mem::replace(post, Post::new(next.ticket, &next.waiter));
-        post.worker = worker;
+    /// A worker whose job has ended keeps its post for what was admitted.
+    pub(crate) fn keep_post(
+        &mut self,
+        key: usize,
+        admitted: Admitted<Waiter>,
+        worker: Option<usize>,
+    ) -> Taken {
+        self.posts[key] = Post::new(&admitted, key, worker);
         if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
             tether.stop.store(false, Ordering::Relaxed);
         }
-        ended.watchers
+        Taken {
+            key,
+            slot: admitted.slot,
+            work: admitted.waiter.into(),
+        }
     }
 
     /// A worker on `home` is about to look for an open post.
@@ -114,18 +123,18 @@ impl State {
         self.crew(home).looking += 1;
     }
 
-    /// A worker that was looking takes up the first open post, if there is one: its key, its slot
-    /// and its work.
-    pub(crate) fn claim(&mut self, home: &Handle, worker: Option<usize>) -> Option<Claimed> {
+    /// A worker that was looking takes up the first open post, if there is one.
+    pub(crate) fn claim(&mut self, home: &Handle, worker: Option<usize>) -> Option<Taken> {
         let crew = self.crew(home);
         let key = crew.open.pop_front()?;
         crew.looking -= 1;
-        let (slot, work) = self.take_up(key, worker)?;
-        Some((key, slot, work))
+        self.take_up(key, worker);
+        let (slot, work) = self.posts[key].open.take()?;
+        Some(Taken { key, slot, work })
     }
 
     /// A worker takes up a post, and with it the news that its job is to be stopped.
-    pub(crate) fn take_up(&mut self, key: usize, worker: Option<usize>) -> Option<(Slot, Work)> {
+    pub(crate) fn take_up(&mut self, key: usize, worker: Option<usize>) {
         let post = &mut self.posts[key];
         post.worker = worker;
         if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
@@ -133,7 +142,6 @@ impl State {
                 .stop
                 .store(mem::take(&mut post.stop), Ordering::Relaxed);
         }
-        post.open.take()
     }
 
     /// The worker of a post leaves it to another.
@@ -208,19 +216,22 @@ impl State {
 }
 
 impl Post {
-    fn new(ticket: Ticket, waiter: &Waiter) -> Self {
-        let source = match waiter {
-            Waiter::Job(_) | Waiter::Blocked(_) => None,
+    /// A post at `key`, which a job is to know as its own.
+    fn new(admitted: &Admitted<Waiter>, key: usize, worker: Option<usize>) -> Self {
+        let source = match &admitted.waiter {
+            Waiter::Job(job) => {
+                job.posted_at(key);
+                None
+            }
             Waiter::Source(source) => Some(source.id()),
         };
-        let (open, worker, watchers) = (None, None, Vec::new());
         Self {
-            ticket,
+            ticket: admitted.ticket,
             source,
-            open,
+            open: None,
             worker,
             stop: false,
-            watchers,
+            watchers: Vec::new(),
         }
     }
 
@@ -242,15 +253,5 @@ impl Post {
     /// Those who wait for the end of the job.
     pub(crate) fn take_watchers(&mut self) -> Vec<Arc<Group>> {
         mem::take(&mut self.watchers)
-    }
-}
-
-impl Waiter {
-    /// Lets the handle of a job know its post.
-    fn posted_at(&self, key: usize) {
-        match self {
-            Self::Job(job) | Self::Blocked(job) => job.posted_at(key),
-            Self::Source(_) => {}
-        }
     }
 }

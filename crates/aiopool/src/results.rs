@@ -49,6 +49,13 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place(usize);
 
+/// What a source gets for its next item.
+pub(crate) struct Reserved {
+    pub(crate) place: Place,
+    /// Whether the reader has to catch up before there is another.
+    pub(crate) is_last: bool,
+}
+
 /// What the reader of a stream finds.
 pub(crate) enum Read<T> {
     /// A result, and the source if there is room for it to go on.
@@ -94,7 +101,7 @@ impl<T> Results<T> {
     }
 
     /// A place for the next item; `None` if nobody wants it any more.
-    pub(crate) fn reserve(&self) -> Option<Place> {
+    pub(crate) fn reserve(&self) -> Option<Reserved> {
         let mut stock = self.0.lock();
         if stock.abandoned {
             return None;
@@ -105,7 +112,8 @@ impl<T> Results<T> {
         if stock.order != Order::Completion {
             stock.places.push_back(None);
         }
-        Some(place)
+        let is_last = stock.unread >= stock.ahead;
+        Some(Reserved { place, is_last })
     }
 
     /// There was no item for the place that was reserved last.

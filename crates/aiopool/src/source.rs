@@ -12,7 +12,7 @@ use crate::body::{Body, Caught, Sealed};
 use crate::foreign::{Payload, discard, guarded, wake};
 use crate::job::Job;
 use crate::line::{Shared, State, Waiter};
-use crate::results::{AnyResults, Place, Results};
+use crate::results::{AnyResults, Place, Reserved, Results};
 use crate::run::{Ended, Run};
 use crate::runtime::Handle;
 
@@ -28,17 +28,23 @@ pub(crate) struct Source {
 pub(crate) trait Items: Send {
     fn pull(&mut self) -> Pulled;
 
-    /// Whether the iterator says that it has no more items. It need not know.
-    fn is_exhausted(&self) -> bool;
-
     /// Drops the iterator and the function, which may both panic.
     fn discard(self: Box<Self>);
 }
 
 /// What a source gives when it is asked for an item.
 pub(crate) enum Pulled {
-    Item(Pin<Box<dyn Item>>),
+    Item(Pin<Box<dyn Item>>, Rest),
     Nothing(End),
+}
+
+/// What is known of the items that come after one.
+pub(crate) enum Rest {
+    Wanted,
+    /// The reader is so far behind that it has to catch up first.
+    Unwanted,
+    /// The iterator says that there are none. It need not know.
+    Exhausted,
 }
 
 /// Why there are no more items.
@@ -140,11 +146,6 @@ impl Source {
         self.items.pull()
     }
 
-    /// Whether it need not wait for a slot once more to know that it has no more items.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.items.is_exhausted()
-    }
-
     /// Lets the source stand aside while as many results as may be are ahead of their reader.
     pub(crate) fn park(self: Box<Self>) -> Option<Box<Self>> {
         let results = self.results.clone();
@@ -173,13 +174,28 @@ where
         })
     }
 
-    fn item_job<B: Body<Output = J::Output>>(&self, body: B, place: Place) -> Pulled {
+    fn item_job<B: Body<Output = J::Output>>(&self, body: B, reserved: Reserved) -> Pulled {
         let results = self.results.clone();
-        Pulled::Item(Box::pin(ItemJob {
+        let item = Box::pin(ItemJob {
             run: Run::new(body),
             results,
-            place,
-        }))
+            place: reserved.place,
+        });
+        let rest = if self.is_exhausted() {
+            Rest::Exhausted
+        } else if reserved.is_last {
+            Rest::Unwanted
+        } else {
+            Rest::Wanted
+        };
+        Pulled::Item(item, rest)
+    }
+
+    fn is_exhausted(&self) -> bool {
+        guarded(|| self.items.size_hint().1 == Some(0)).unwrap_or_else(|payload| {
+            discard(payload);
+            false
+        })
     }
 }
 
@@ -190,7 +206,7 @@ where
     J: Job,
 {
     fn pull(&mut self) -> Pulled {
-        let Some(place) = self.results.reserve() else {
+        let Some(reserved) = self.results.reserve() else {
             return Pulled::Nothing(End::CutShort);
         };
         let item = match guarded(|| self.items.next()) {
@@ -205,17 +221,10 @@ where
             }
         };
         match guarded(|| (self.function)(item).into_body(Sealed)) {
-            Ok(body) => self.item_job(body, place),
+            Ok(body) => self.item_job(body, reserved),
             // A panic of the function is the item's own.
-            Err(payload) => self.item_job(Caught::new(panicking(payload)), place),
+            Err(payload) => self.item_job(Caught::new(panicking(payload)), reserved),
         }
-    }
-
-    fn is_exhausted(&self) -> bool {
-        guarded(|| self.items.size_hint().1 == Some(0)).unwrap_or_else(|payload| {
-            discard(payload);
-            false
-        })
     }
 
     fn discard(self: Box<Self>) {

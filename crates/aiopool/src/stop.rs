@@ -9,9 +9,8 @@ use aiopool_core::Ticket;
 use crate::foreign::wake;
 use crate::line::{Shared, State, Waiter};
 use crate::posts::Post;
-use crate::run::Ended;
-use crate::source::End;
 use crate::sync::{AtomicBool, Mutex, Ordering, poll_locked};
+use crate::worker::Work;
 
 /// What a worker can be stopped by.
 pub(crate) struct Tether {
@@ -63,7 +62,10 @@ impl Shared {
 
     /// Drops the jobs of a withdrawal, under no lock.
     fn end_withdrawal(self: &Arc<Self>, key: usize, jobs: impl IntoIterator<Item = Waiter>) {
-        wake(jobs.into_iter().filter_map(|job| job.give_up().waker));
+        wake(
+            jobs.into_iter()
+                .filter_map(|job| Work::from(job).give_up().waker),
+        );
         let mut state = self.lock();
         let watchers = state.withdrawals.remove(key);
         self.advance(state);
@@ -110,7 +112,7 @@ impl Shared {
         let tethers = state.stop_where(|post| post.is_of_source(id));
         self.advance(state);
         pull(tethers);
-        wake(source.and_then(|source| source.give_up().waker));
+        wake(source.and_then(|source| Work::from(source).give_up().waker));
     }
 }
 
@@ -126,16 +128,6 @@ impl State {
         let posts = self.posts.iter().filter(|(_, post)| condition(post));
         let keys: Vec<_> = posts.map(|(key, _)| key).collect();
         keys.into_iter().filter_map(|key| self.stop(key)).collect()
-    }
-}
-
-impl Waiter {
-    /// Drops what waits, or was to be begun, where it stands.
-    pub(crate) fn give_up(self) -> Ended {
-        match self {
-            Self::Job(job) | Self::Blocked(job) => job.give_up(),
-            Self::Source(source) => Ended::without_a_job(source.retire(End::CutShort)),
-        }
     }
 }
 

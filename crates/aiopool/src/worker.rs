@@ -5,15 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use aiopool_core::{Admitted, Slot};
+use aiopool_core::Slot;
 
 use crate::cell::Owner;
 use crate::foreign::wake;
 use crate::line::{Shared, Waiter};
-use crate::posts::Claimed;
+use crate::posts::Taken;
 use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
-use crate::source::{End, Item, Pulled, Source};
+use crate::source::{End, Item, Pulled, Rest, Source};
 use crate::stop::{Tether, tell};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     /// The key of its post, and the slot.
     post: Option<(usize, Slot)>,
     work: Work,
+    /// Whether it has just taken up its post.
+    is_fresh: bool,
     /// Whether it has offered items to others since it took up the turn of a source.
     has_offered: bool,
     /// Whether it has started others for them.
@@ -37,9 +39,8 @@ pub(crate) struct Worker {
 pub(crate) enum Work {
     /// Take up an open post, or leave.
     Look,
-    Begin(Waiter),
-    /// Begin an item that another worker has pulled.
-    Offered(Pin<Box<dyn Item>>),
+    /// Ask a source for its next item.
+    Pull(Box<Source>),
     Job(Owner),
     Item(Pin<Box<dyn Item>>),
     /// Nobody waits: let other tasks have their turn, one of which may hand something in, and look
@@ -57,6 +58,7 @@ impl Worker {
             tether: None,
             post: None,
             work: Work::Look,
+            is_fresh: false,
             has_offered: false,
             has_started: false,
         }
@@ -78,9 +80,9 @@ impl Worker {
             });
             self.tether = Some((state.tethers.insert(tether.clone()), tether));
         }
-        if let Some(claimed) = state.claim(&self.home, self.key()) {
+        if let Some(taken) = state.claim(&self.home, self.key()) {
             drop(state);
-            self.take_up(claimed);
+            self.take_up(taken);
         } else {
             let tether = state.leave(&self.home, true, self.key());
             drop(state);
@@ -93,29 +95,31 @@ impl Worker {
         self.tether.as_ref().map(|(key, _)| *key)
     }
 
-    /// Takes up what has been admitted.
-    fn begin(&mut self) {
-        match mem::replace(&mut self.work, Work::Done) {
-            Work::Begin(Waiter::Job(job)) => self.work = Work::Job(job),
-            Work::Begin(Waiter::Blocked(job)) => {
-                wake(job.take_waker());
-                self.work = Work::Job(job);
+    /// Begins what it has taken up. However many jobs end without ever suspending, other tasks get
+    /// their turn: what the budget of the task does not allow is begun by whoever comes first.
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Poll::Ready(budget) = poll_proceed(cx) else {
+            if let Some((key, slot)) = self.post.take() {
+                let work = mem::replace(&mut self.work, Work::Look);
+                (self.has_offered, self.has_started) = (false, false);
+                self.shared.lock().postpone(key, slot, work, &self.home);
             }
-            Work::Begin(Waiter::Source(source)) => self.pull(source),
-            Work::Offered(item) => self.work = Work::Item(item),
-            work => self.work = work,
+            return Poll::Pending;
+        };
+        budget.made_progress();
+        if let Work::Job(job) = &self.work {
+            wake(job.take_caller());
         }
+        Poll::Ready(())
     }
 
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: Box<Source>) {
         self.outlive_stop();
         match source.pull() {
-            Pulled::Item(item) => {
+            Pulled::Item(item, rest) => {
                 self.work = Work::Item(item);
-                if source.is_exhausted() {
-                    wake(source.retire(End::Exhausted));
-                } else if self.put_back(source) {
+                if self.put_back(source, rest) {
                     return;
                 }
                 if mem::take(&mut self.has_offered) {
@@ -147,8 +151,16 @@ impl Worker {
     /// reader is behind. If its turn comes again at once, because slots are free, the item is
     /// offered to all workers and this one asks for the next: so a source takes all free slots in
     /// one go, and not one slot each time the runtime comes round. Tells whether it is so.
-    fn put_back(&mut self, source: Box<Source>) -> bool {
-        let Some(source) = source.park() else {
+    fn put_back(&mut self, source: Box<Source>, rest: Rest) -> bool {
+        let source = match rest {
+            Rest::Wanted => Some(source),
+            Rest::Unwanted => source.park(),
+            Rest::Exhausted => {
+                wake(source.retire(End::Exhausted));
+                None
+            }
+        };
+        let Some(source) = source else {
             return false;
         };
         let mut state = self.shared.lock();
@@ -166,23 +178,15 @@ impl Worker {
         };
         let again = admitted.waiter.home().id() == self.home.id();
         let worker = if again {
-            let Admitted {
-                slot,
-                ticket,
-                waiter,
-            } = admitted;
-            let post = (state.new_post(ticket, &waiter), slot);
-            let item = mem::replace(&mut self.work, Work::Begin(waiter));
-            let left = self.post.replace(post);
+            let taken = state.new_post(admitted);
+            let item = mem::replace(&mut self.work, taken.work);
+            let left = self.post.replace((taken.key, taken.slot));
             let worker = left.and_then(|(key, slot)| {
                 state.lay_down(key);
-                self.shared
-                    .offer(&mut state, key, slot, item.offered(), &self.home)
+                self.shared.offer(&mut state, key, slot, item, &self.home)
             });
-            if let Some((key, _)) = &self.post {
-                state.take_up(*key, self.key());
-            }
-            self.has_offered = true;
+            state.take_up(taken.key, self.key());
+            (self.is_fresh, self.has_offered) = (true, true);
             worker
         } else {
             self.shared.open_post(&mut state, admitted)
@@ -205,25 +209,24 @@ impl Worker {
         state.lay_down(key);
         state.looks(&self.home);
         // There are as many who are looking as there are open posts, this one included.
-        let nobody = self
-            .shared
-            .offer(&mut state, key, slot, item.offered(), &self.home);
+        let nobody = self.shared.offer(&mut state, key, slot, item, &self.home);
         debug_assert!(nobody.is_none());
         // Those who were started for the items can be reached by the other threads of the runtime
         // only when this one yields.
         if mem::take(&mut self.has_started) {
             return;
         }
-        let claimed = state.claim(&self.home, self.key());
+        let taken = state.claim(&self.home, self.key());
         drop(state);
-        claimed
-            .into_iter()
-            .for_each(|claimed| self.take_up(claimed));
+        if let Some(taken) = taken {
+            self.take_up(taken);
+        }
     }
 
-    fn take_up(&mut self, (key, slot, work): Claimed) {
-        self.post = Some((key, slot));
-        self.work = work;
+    fn take_up(&mut self, taken: Taken) {
+        self.post = Some((taken.key, taken.slot));
+        self.work = taken.work;
+        self.is_fresh = true;
     }
 
     /// Gives the slot back, and takes up whoever is next.
@@ -234,45 +237,32 @@ impl Worker {
         let mut state = self.shared.lock();
         state.executed += ended.begun;
         state.admission.finish(slot);
+        let watchers = state.posts[key].take_watchers();
         let admitted = state.admission.poll_admit();
-        let (watchers, worker, idle) = match admitted {
+        let (taken, worker) = match admitted {
             Some(admitted) if state.is_for(&admitted.waiter, &self.home) => {
-                let watchers = state.hand_over(key, &admitted);
-                self.post = Some((key, admitted.slot));
-                self.work = Work::Begin(admitted.waiter);
-                drop(state);
-                (watchers, None, Vec::new())
+                (Some(state.keep_post(key, admitted, self.key())), None)
             }
             admitted => {
-                let mut post = state.posts.remove(key);
+                state.posts.remove(key);
                 state.looks(&self.home);
                 let worker =
                     admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
-                let claimed = state.claim(&self.home, self.key());
-                let idle = state.idle();
-                drop(state);
-                self.work = Work::Linger;
-                claimed
-                    .into_iter()
-                    .for_each(|claimed| self.take_up(claimed));
-                (post.take_watchers(), worker, idle)
+                (state.claim(&self.home, self.key()), worker)
             }
         };
+        let idle = state.idle();
+        drop(state);
+        match taken {
+            Some(taken) => self.take_up(taken),
+            None => self.work = Work::Linger,
+        }
         if let Some(worker) = worker {
             worker.start();
         }
         wake(ended.waker);
         tell(&watchers, ended.stopped);
         wake(idle);
-    }
-
-    /// The budget of the task is spent: what it was to begin is begun by whoever comes first.
-    fn postpone(&mut self) {
-        if let Some((key, slot)) = self.post.take() {
-            let work = mem::replace(&mut self.work, Work::Look);
-            (self.has_offered, self.has_started) = (false, false);
-            self.shared.lock().postpone(key, slot, work, &self.home);
-        }
     }
 }
 
@@ -282,23 +272,22 @@ impl Future for Worker {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let worker = self.get_mut();
         loop {
+            if mem::take(&mut worker.is_fresh) {
+                ready!(worker.begin(cx));
+            }
             let ended = match &mut worker.work {
                 Work::Job(job) => ready!(job.poll(cx, is_stopped(worker.tether.as_ref()))),
                 Work::Item(item) => {
                     ready!(item.as_mut().poll(cx, is_stopped(worker.tether.as_ref())))
                 }
-                Work::Look => {
-                    worker.look(worker.tether.is_none().then(|| cx.waker().clone()));
+                Work::Pull(_) => {
+                    if let Work::Pull(source) = mem::replace(&mut worker.work, Work::Done) {
+                        worker.pull(source);
+                    }
                     continue;
                 }
-                Work::Begin(_) | Work::Offered(_) => {
-                    // However many jobs end without ever suspending, other tasks get their turn.
-                    let Poll::Ready(budget) = poll_proceed(cx) else {
-                        worker.postpone();
-                        return Poll::Pending;
-                    };
-                    budget.made_progress();
-                    worker.begin();
+                Work::Look => {
+                    worker.look(worker.tether.is_none().then(|| cx.waker().clone()));
                     continue;
                 }
                 Work::Linger => {
@@ -323,12 +312,7 @@ impl Drop for Worker {
         let Some((key, slot)) = self.post.take() else {
             return;
         };
-        let ended = match mem::replace(&mut self.work, Work::Done) {
-            Work::Begin(waiter) => waiter.give_up(),
-            Work::Job(job) => job.give_up(),
-            Work::Item(item) | Work::Offered(item) => item.give_up(),
-            Work::Look | Work::Linger | Work::Done => Ended::without_a_job(None),
-        };
+        let ended = mem::replace(&mut self.work, Work::Done).give_up();
         let mut state = self.shared.lock();
         let mut post = state.posts.remove(key);
         state.executed += ended.begun;
@@ -342,11 +326,22 @@ impl Drop for Worker {
 }
 
 impl Work {
-    /// An item that this worker has pulled, for whoever takes it up.
-    fn offered(self) -> Self {
+    /// Drops what is run, or was to be begun, where it stands.
+    pub(crate) fn give_up(self) -> Ended {
         match self {
-            Self::Item(item) => Self::Offered(item),
-            work => work,
+            Self::Pull(source) => Ended::without_a_job(source.retire(End::CutShort)),
+            Self::Job(job) => job.give_up(),
+            Self::Item(item) => item.give_up(),
+            Self::Look | Self::Linger | Self::Done => Ended::without_a_job(None),
+        }
+    }
+}
+
+impl From<Waiter> for Work {
+    fn from(waiter: Waiter) -> Self {
+        match waiter {
+            Waiter::Job(job) => Self::Job(job),
+            Waiter::Source(source) => Self::Pull(source),
         }
     }
 }
