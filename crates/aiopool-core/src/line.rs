@@ -14,8 +14,9 @@ pub struct Ticket {
     serial: NonZeroU32,
 }
 
-/// A doubly linked list inside one vector: O(1) at both ends and in the middle, and a place costs
-/// 16 bytes beside the waiter itself.
+/// A linked list inside one vector. Who steps out of the middle leaves a gap, and when there are
+/// more gaps than waiters all of them are closed: so every step is O(1), spread over those before
+/// it, and a place costs 8 bytes beside the waiter itself if an `Option` of it costs nothing.
 #[derive(Debug)]
 pub(crate) struct Line<T> {
     places: Vec<Place<T>>,
@@ -24,6 +25,7 @@ pub(crate) struct Line<T> {
     /// The first vacant place; each names the next.
     vacant: u32,
     len: usize,
+    gaps: usize,
     /// The serial of the next ticket. It goes on counting when the storage is given back, so an
     /// old ticket can be mistaken for a new one only after 2^32 pushes.
     serial: NonZeroU32,
@@ -36,9 +38,9 @@ enum Place<T> {
     },
     Taken {
         serial: NonZeroU32,
-        before: u32,
         behind: u32,
-        waiter: T,
+        /// `None`: a gap.
+        waiter: Option<T>,
     },
 }
 
@@ -64,6 +66,7 @@ impl<T> Line<T> {
             tail: NOBODY,
             vacant: NOBODY,
             len: 0,
+            gaps: 0,
             serial: NonZeroU32::MIN,
         }
     }
@@ -74,26 +77,26 @@ impl<T> Line<T> {
 
     pub(crate) fn get(&self, ticket: Ticket) -> Option<&T> {
         match self.places.get(ticket.index as usize)? {
-            Place::Taken { serial, waiter, .. } if *serial == ticket.serial => Some(waiter),
+            Place::Taken { serial, waiter, .. } if *serial == ticket.serial => waiter.as_ref(),
             _ => None,
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &T)> {
         let mut next = self.head;
-        core::iter::from_fn(move || match self.places.get(next as usize)? {
+        let places = core::iter::from_fn(move || match self.places.get(next as usize)? {
             Place::Taken {
                 serial,
                 behind,
                 waiter,
-                ..
             } => {
                 let index = core::mem::replace(&mut next, *behind);
                 let serial = *serial;
                 Some((Ticket { index, serial }, waiter))
             }
             Place::Vacant { .. } => None,
-        })
+        });
+        places.filter_map(|(ticket, waiter)| Some((ticket, waiter.as_ref()?)))
     }
 
     pub(crate) fn push(&mut self, waiter: T) -> Ticket {
@@ -101,48 +104,39 @@ impl<T> Line<T> {
         self.serial = serial.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let index = self.take_place(Place::Taken {
             serial,
-            before: self.tail,
             behind: NOBODY,
-            waiter,
+            waiter: Some(waiter),
         });
-        self.link_before(self.tail, index);
+        self.link(self.tail, index);
         self.tail = index;
         self.len += 1;
         Ticket { index, serial }
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Ticket, T)> {
-        let index = self.head;
-        let Place::Taken { serial, .. } = self.places.get(index as usize)? else {
-            return None;
-        };
-        let ticket = Ticket {
-            index,
-            serial: *serial,
-        };
-        Some((ticket, self.remove(ticket)?))
+        while let Some((ticket, behind, waiter)) = self.vacate(self.head) {
+            self.head = behind;
+            if behind == NOBODY {
+                self.tail = NOBODY;
+            }
+            if let Some(waiter) = waiter {
+                self.len -= 1;
+                self.tidy();
+                return Some((ticket, waiter));
+            }
+            self.gaps -= 1;
+        }
+        None
     }
 
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        self.get(ticket)?;
-        let index = ticket.index;
-        let vacant = Place::Vacant { next: self.vacant };
-        let Place::Taken {
-            before,
-            behind,
-            waiter,
-            ..
-        } = core::mem::replace(&mut self.places[index as usize], vacant)
-        else {
-            return None;
+        let waiter = match self.places.get_mut(ticket.index as usize)? {
+            Place::Taken { serial, waiter, .. } if *serial == ticket.serial => waiter.take()?,
+            _ => return None,
         };
-        self.vacant = index;
         self.len -= 1;
-        self.link_before(before, behind);
-        self.link_behind(behind, before);
-        if self.len == 0 && self.places.capacity() > KEPT_PLACES {
-            self.give_storage_back();
-        }
+        self.gaps += 1;
+        self.tidy();
         Some(waiter)
     }
 
@@ -155,21 +149,44 @@ impl<T> Line<T> {
     /// What holds after every step. The links are walked only while the line is short, so that a
     /// debug build stays O(1) per step.
     pub(crate) fn check(&self) {
+        debug_assert!(self.gaps <= self.len, "gaps are left open");
         debug_assert_eq!(self.len == 0, self.head == NOBODY);
         debug_assert_eq!(self.len == 0, self.tail == NOBODY);
         if cfg!(debug_assertions) && self.places.len() <= CHECKED_PLACES {
-            let (mut walked, mut before, mut index) = (0, NOBODY, self.head);
-            while let Some(Place::Taken {
-                before: linked,
-                behind,
-                ..
-            }) = self.places.get(index as usize)
-            {
-                debug_assert_eq!(*linked, before, "the links differ by direction");
-                (walked, before, index) = (walked + 1, index, *behind);
+            let (mut walked, mut gaps, mut last, mut index) = (0, 0, NOBODY, self.head);
+            while let Some(Place::Taken { behind, waiter, .. }) = self.places.get(index as usize) {
+                if waiter.is_some() {
+                    walked += 1;
+                } else {
+                    gaps += 1;
+                }
+                (last, index) = (index, *behind);
             }
-            debug_assert_eq!(before, self.tail, "the line does not end at its tail");
+            debug_assert_eq!(last, self.tail, "the line does not end at its tail");
             debug_assert_eq!(walked, self.len, "the line has lost or won somebody");
+            debug_assert_eq!(gaps, self.gaps, "a gap has been lost or won");
+        }
+    }
+
+    /// Closes the gaps when there are too many, and gives the storage of a long line back when
+    /// nobody is left.
+    fn tidy(&mut self) {
+        if self.gaps > self.len {
+            let (mut last, mut index) = (NOBODY, self.head);
+            while let Some(Place::Taken { behind, waiter, .. }) = self.places.get(index as usize) {
+                let next = *behind;
+                if waiter.is_some() {
+                    last = index;
+                } else {
+                    self.vacate(index);
+                    self.link(last, next);
+                }
+                index = next;
+            }
+            (self.tail, self.gaps) = (last, 0);
+        }
+        if self.len == 0 && self.places.capacity() > KEPT_PLACES {
+            self.give_storage_back();
         }
     }
 
@@ -185,24 +202,33 @@ impl<T> Line<T> {
         index
     }
 
+    /// The ticket of the place at `index`, who stood behind it and who in it, if it is taken.
+    fn vacate(&mut self, index: u32) -> Option<(Ticket, u32, Option<T>)> {
+        let vacant = Place::Vacant { next: self.vacant };
+        let place = self.places.get_mut(index as usize)?;
+        let Place::Taken {
+            serial,
+            behind,
+            waiter,
+        } = core::mem::replace(place, vacant)
+        else {
+            unreachable!("a vacant place is linked");
+        };
+        self.vacant = index;
+        Some((Ticket { index, serial }, behind, waiter))
+    }
+
     /// Lets the one at `index`, or the line itself, know who stands behind it now.
-    fn link_before(&mut self, index: u32, now: u32) {
+    fn link(&mut self, index: u32, now: u32) {
         match self.places.get_mut(index as usize) {
             Some(Place::Taken { behind, .. }) => *behind = now,
             _ => self.head = now,
         }
     }
 
-    /// Lets the one at `index`, or the line itself, know who stands before it now.
-    fn link_behind(&mut self, index: u32, now: u32) {
-        match self.places.get_mut(index as usize) {
-            Some(Place::Taken { before, .. }) => *before = now,
-            _ => self.tail = now,
-        }
-    }
-
     fn give_storage_back(&mut self) -> Vec<Place<T>> {
-        (self.head, self.tail, self.vacant, self.len) = (NOBODY, NOBODY, NOBODY, 0);
+        (self.head, self.tail, self.vacant) = (NOBODY, NOBODY, NOBODY);
+        (self.len, self.gaps) = (0, 0);
         core::mem::take(&mut self.places)
     }
 }
@@ -211,14 +237,17 @@ impl<T> Iterator for Drain<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        let place = self.places.get_mut(self.head as usize)?;
-        let vacant = Place::Vacant { next: NOBODY };
-        let Place::Taken { behind, waiter, .. } = core::mem::replace(place, vacant) else {
-            return None;
-        };
-        self.head = behind;
-        self.left -= 1;
-        Some(waiter)
+        loop {
+            let place = self.places.get_mut(self.head as usize)?;
+            let Place::Taken { behind, waiter, .. } = place else {
+                return None;
+            };
+            self.head = *behind;
+            if let Some(waiter) = waiter.take() {
+                self.left -= 1;
+                return Some(waiter);
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -246,6 +275,24 @@ mod tests {
     #[test]
     fn a_place_costs_sixteen_bytes_beside_the_waiter() {
         assert_eq!(size_of::<Place<[usize; 4]>>(), 16 + 32);
+    }
+
+    #[test]
+    fn a_place_costs_eight_bytes_beside_a_waiter_that_is_never_null() {
+        assert_eq!(size_of::<Place<(&u8, usize)>>(), 8 + 16);
+    }
+
+    #[test]
+    fn who_comes_and_steps_out_behind_one_that_stays_leaves_no_storage_behind() {
+        let mut line = Line::new();
+        line.push(0);
+        for n in 1..1_000 {
+            let ticket = line.push(n);
+            assert_eq!(line.remove(ticket), Some(n));
+            line.check();
+        }
+        assert!(line.places.len() <= 4);
+        assert_eq!(line.pop().map(|(_, waiter)| waiter), Some(0));
     }
 
     #[test]
