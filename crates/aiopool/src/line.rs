@@ -1,6 +1,5 @@
 //! What a pool knows under its one lock: the core with all who wait, and the workers.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::task::Waker;
@@ -11,7 +10,7 @@ use slab::Slab;
 use crate::cell::Owner;
 use crate::posts::{Crew, Post};
 use crate::runtime::Handle;
-use crate::source::Source;
+use crate::source::{Seat, Source};
 use crate::stop::{Group, Tether};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -35,7 +34,7 @@ pub(crate) struct State {
     pub(crate) tethers: Slab<Arc<Tether>>,
     /// The sources of running maps and streams, with their places while they stand in the line. A
     /// source that is not here has been abandoned.
-    pub(crate) sources: BTreeMap<u64, Option<Ticket>>,
+    pub(crate) sources: Slab<Seat>,
     pub(crate) next_source: u64,
     /// Whether somebody starts those who are admitted.
     pub(crate) starting: bool,
@@ -57,7 +56,7 @@ impl Shared {
             withdrawals: Slab::new(),
             crews: Vec::new(),
             tethers: Slab::new(),
-            sources: BTreeMap::new(),
+            sources: Slab::new(),
             next_source: 0,
             starting: false,
             executed: 0,

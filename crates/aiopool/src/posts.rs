@@ -17,7 +17,7 @@ use crate::worker::{Work, Worker};
 pub(crate) struct Post {
     /// The place that the job, or its source, had in the line.
     ticket: Ticket,
-    /// The source whose item it is.
+    /// The serial of the source whose item it is.
     source: Option<u64>,
     /// The slot and the work, until a worker takes them up.
     open: Option<(Slot, Work)>,
@@ -85,14 +85,8 @@ impl Shared {
 impl State {
     /// A post for what was admitted, to be opened or taken up at once.
     pub(crate) fn new_post(&mut self, admitted: Admitted<Waiter>) -> Taken {
-        let post = self.posts.vacant_entry();
-        let key = post.key();
-        post.insert(Post::new(&admitted, key, None));
-        Taken {
-            key,
-            slot: admitted.slot,
-            work: admitted.waiter.into(),
-        }
+        let key = self.posts.insert(Post::new(&admitted));
+        Taken::new(key, admitted)
     }
 
     /// Whether a worker on `home` that is free now may take up `waiter` before all open posts.
@@ -100,22 +94,16 @@ impl State {
         waiter.home().id() == home.id() && self.crew(home).open.is_empty()
     }
 
-    /// A worker whose job has ended keeps its post for what was admitted.
+    /// A worker whose job has ended keeps its post for what was admitted. Gives those who waited for
+    /// the end.
     pub(crate) fn keep_post(
         &mut self,
         key: usize,
         admitted: Admitted<Waiter>,
-        worker: Option<usize>,
-    ) -> Taken {
-        self.posts[key] = Post::new(&admitted, key, worker);
-        if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
-            tether.stop.store(false, Ordering::Relaxed);
-        }
-        Taken {
-            key,
-            slot: admitted.slot,
-            work: admitted.waiter.into(),
-        }
+    ) -> (Taken, Vec<Arc<Group>>) {
+        let post = &mut self.posts[key];
+        (post.ticket, post.source) = (admitted.ticket, admitted.waiter.source());
+        (Taken::new(key, admitted), post.take_watchers())
     }
 
     /// A worker on `home` is about to look for an open post.
@@ -215,21 +203,27 @@ impl State {
     }
 }
 
+impl Taken {
+    /// What was admitted, with the post at `key`, which a job is to know as its own.
+    fn new(key: usize, admitted: Admitted<Waiter>) -> Self {
+        if let Waiter::Job(job) = &admitted.waiter {
+            job.posted_at(key);
+        }
+        Self {
+            key,
+            slot: admitted.slot,
+            work: admitted.waiter.into(),
+        }
+    }
+}
+
 impl Post {
-    /// A post at `key`, which a job is to know as its own.
-    fn new(admitted: &Admitted<Waiter>, key: usize, worker: Option<usize>) -> Self {
-        let source = match &admitted.waiter {
-            Waiter::Job(job) => {
-                job.posted_at(key);
-                None
-            }
-            Waiter::Source(source) => Some(source.id()),
-        };
+    fn new(admitted: &Admitted<Waiter>) -> Self {
         Self {
             ticket: admitted.ticket,
-            source,
+            source: admitted.waiter.source(),
             open: None,
-            worker,
+            worker: None,
             stop: false,
             watchers: Vec::new(),
         }
@@ -240,9 +234,9 @@ impl Post {
         self.ticket == ticket
     }
 
-    /// Whether it is held for an item of the source with this id.
-    pub(crate) fn is_of_source(&self, id: u64) -> bool {
-        self.source == Some(id)
+    /// Whether it is held for an item of the source with this serial.
+    pub(crate) fn is_of_source(&self, serial: u64) -> bool {
+        self.source == Some(serial)
     }
 
     /// `watcher` is to be told of the end of the job.
@@ -253,5 +247,15 @@ impl Post {
     /// Those who wait for the end of the job.
     pub(crate) fn take_watchers(&mut self) -> Vec<Arc<Group>> {
         mem::take(&mut self.watchers)
+    }
+}
+
+impl Waiter {
+    /// The serial of the source, if it is one.
+    fn source(&self) -> Option<u64> {
+        match self {
+            Self::Job(_) => None,
+            Self::Source(source) => Some(source.id().serial),
+        }
     }
 }

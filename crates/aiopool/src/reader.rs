@@ -14,7 +14,7 @@ use crate::job::Job;
 use crate::line::Shared;
 use crate::results::{Order, Read, Results};
 use crate::runtime::{current_for, poll_proceed};
-use crate::source::{Items, Mapped, Source};
+use crate::source::{Items, Mapped, Source, SourceId};
 
 /// The results of the jobs that a function makes of the items of an iterator, in the order in
 /// which they end or in the order of the items: what [`Pool::itermap`] and
@@ -50,7 +50,7 @@ pub struct Itermap<T: Send + 'static> {
 pub(crate) struct Reader<T: Send + 'static> {
     shared: Arc<Shared>,
     results: Arc<Results<T>>,
-    id: u64,
+    id: SourceId,
     /// Until the first poll, what the source is to be made of.
     items: Option<Box<dyn Items>>,
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
+use aiopool_core::Ticket;
 use pin_project_lite::pin_project;
 
 use crate::body::{Body, Caught, Sealed};
@@ -18,10 +19,24 @@ use crate::runtime::Handle;
 
 /// What stands in the line for a map or a stream.
 pub(crate) struct Source {
-    id: u64,
+    id: SourceId,
     home: Handle,
     items: Box<dyn Items>,
     results: Arc<dyn AnyResults>,
+}
+
+/// Names a source in its pool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SourceId {
+    key: usize,
+    /// No other source of the pool has the same.
+    pub(crate) serial: u64,
+}
+
+/// A source that has not been abandoned, with its place while it stands in the line.
+pub(crate) struct Seat {
+    serial: u64,
+    ticket: Option<Ticket>,
 }
 
 /// The items of a source, whatever their types.
@@ -80,17 +95,18 @@ pin_project! {
 
 impl Shared {
     /// An id for a source that is to come.
-    pub(crate) fn announce_source(&self) -> u64 {
+    pub(crate) fn announce_source(&self) -> SourceId {
         let mut state = self.lock();
-        let id = state.next_source;
+        let serial = state.next_source;
         state.next_source += 1;
-        state.sources.insert(id, None);
-        id
+        let ticket = None;
+        let key = state.sources.insert(Seat { serial, ticket });
+        SourceId { key, serial }
     }
 
     /// A source has ended, and its last item too.
-    pub(crate) fn forget_source(&self, id: u64) {
-        self.lock().sources.remove(&id);
+    pub(crate) fn forget_source(&self, id: SourceId) {
+        self.lock().forget_source(id);
     }
 
     /// A source takes the last place in the line, for the first time or after it stood aside.
@@ -110,18 +126,29 @@ impl State {
     /// A source takes the last place in the line, if it has not been abandoned.
     pub(crate) fn line_up(&mut self, source: Box<Source>) -> Result<(), Box<Source>> {
         let id = source.id;
-        if !self.sources.contains_key(&id) {
+        if self.seat(id).is_none() {
             return Err(source);
         }
         let ticket = self.submit(Waiter::Source(source));
-        self.sources.insert(id, Some(ticket));
+        self.sources[id.key].ticket = Some(ticket);
         Ok(())
+    }
+
+    /// Forgets the source with this id, and gives the place that it had in the line last.
+    pub(crate) fn forget_source(&mut self, id: SourceId) -> Option<Ticket> {
+        self.seat(id)?;
+        self.sources.remove(id.key).ticket
+    }
+
+    fn seat(&self, id: SourceId) -> Option<&Seat> {
+        let seat = self.sources.get(id.key)?;
+        (seat.serial == id.serial).then_some(seat)
     }
 }
 
 impl Source {
     pub(crate) fn new(
-        id: u64,
+        id: SourceId,
         home: Handle,
         items: Box<dyn Items>,
         results: Arc<dyn AnyResults>,
@@ -134,7 +161,7 @@ impl Source {
         }
     }
 
-    pub(crate) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> SourceId {
         self.id
     }
 

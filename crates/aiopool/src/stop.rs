@@ -9,6 +9,7 @@ use aiopool_core::Ticket;
 use crate::foreign::wake;
 use crate::line::{Shared, State, Waiter};
 use crate::posts::Post;
+use crate::source::SourceId;
 use crate::sync::{AtomicBool, Mutex, Ordering, poll_locked};
 use crate::worker::Work;
 
@@ -105,11 +106,11 @@ impl Shared {
     }
 
     /// Takes the source with this id out of the line for ever, and stops its items.
-    pub(crate) fn abandon(self: &Arc<Self>, id: u64) {
+    pub(crate) fn abandon(self: &Arc<Self>, id: SourceId) {
         let mut state = self.lock();
-        let place = state.sources.remove(&id).flatten();
+        let place = state.forget_source(id);
         let source = place.and_then(|ticket| state.admission.withdraw(ticket));
-        let tethers = state.stop_where(|post| post.is_of_source(id));
+        let tethers = state.stop_where(|post| post.is_of_source(id.serial));
         self.advance(state);
         pull(tethers);
         wake(source.and_then(|source| Work::from(source).give_up().waker));

@@ -237,32 +237,38 @@ impl Worker {
         let mut state = self.shared.lock();
         state.executed += ended.begun;
         state.admission.finish(slot);
-        let watchers = state.posts[key].take_watchers();
         let admitted = state.admission.poll_admit();
-        let (taken, worker) = match admitted {
+        match admitted {
             Some(admitted) if state.is_for(&admitted.waiter, &self.home) => {
-                (Some(state.keep_post(key, admitted, self.key())), None)
+                let (taken, watchers) = state.keep_post(key, admitted);
+                if let Some((_, tether)) = &self.tether {
+                    tether.stop.store(false, Ordering::Relaxed);
+                }
+                drop(state);
+                self.take_up(taken);
+                wake(ended.waker);
+                tell(&watchers, ended.stopped);
             }
             admitted => {
-                state.posts.remove(key);
+                let mut post = state.posts.remove(key);
                 state.looks(&self.home);
                 let worker =
                     admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
-                (state.claim(&self.home, self.key()), worker)
+                let taken = state.claim(&self.home, self.key());
+                let idle = state.idle();
+                drop(state);
+                match taken {
+                    Some(taken) => self.take_up(taken),
+                    None => self.work = Work::Linger,
+                }
+                if let Some(worker) = worker {
+                    worker.start();
+                }
+                wake(ended.waker);
+                tell(&post.take_watchers(), ended.stopped);
+                wake(idle);
             }
-        };
-        let idle = state.idle();
-        drop(state);
-        match taken {
-            Some(taken) => self.take_up(taken),
-            None => self.work = Work::Linger,
         }
-        if let Some(worker) = worker {
-            worker.start();
-        }
-        wake(ended.waker);
-        tell(&watchers, ended.stopped);
-        wake(idle);
     }
 }
 
