@@ -75,7 +75,9 @@ impl Shared {
     pub(crate) fn submit(self: &Arc<Self>, waiter: Waiter) -> Ticket {
         let mut state = self.lock();
         let ticket = state.submit(waiter);
-        self.advance(state);
+        if state.admission.active() < self.size.get() {
+            self.advance(state);
+        }
         ticket
     }
 
