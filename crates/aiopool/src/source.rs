@@ -1,6 +1,7 @@
 //! A running map or stream: it stands in the line for its next item, pulls it when it gets a slot,
 //! and goes to the back of the line.
 
+use std::any::Any;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,7 +42,8 @@ pub(crate) struct Seat {
 
 /// The items of a source, whatever their types.
 pub(crate) trait Items: Send {
-    fn pull(&mut self) -> Pulled;
+    /// The next item. It takes the allocation of `spare`, an item that has ended, if it fits.
+    fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled;
 
     /// Drops the iterator and the function, which may both panic.
     fn discard(self: Box<Self>);
@@ -73,6 +75,10 @@ pub(crate) enum End {
 
 /// The job of an item, as its worker sees it.
 pub(crate) trait Item: Send {
+    /// Runs what is in `next`, an `Option` of a body, in the allocation of this item, which has
+    /// ended. Leaves it there if it is of another type, or `results`, an `Arc` of them, are others.
+    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, results: &dyn Any, place: Place);
+
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
     fn give_up(self: Pin<Box<Self>>) -> Ended;
 }
@@ -169,8 +175,9 @@ impl Source {
         &self.home
     }
 
-    pub(crate) fn pull(&mut self) -> Pulled {
-        self.items.pull()
+    /// The next item, in the allocation of `spare` if it fits.
+    pub(crate) fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
+        self.items.pull(spare)
     }
 
     /// Lets the source stand aside while as many results as may be are ahead of their reader.
@@ -201,12 +208,25 @@ where
         })
     }
 
-    fn item_job<B: Body<Output = J::Output>>(&self, body: B, reserved: Reserved) -> Pulled {
-        let results = self.results.clone();
-        let item = Box::pin(ItemJob {
-            run: Run::new(body),
-            results,
-            place: reserved.place,
+    fn item_job<B: Body<Output = J::Output>>(
+        &self,
+        body: B,
+        reserved: Reserved,
+        spare: Option<Pin<Box<dyn Item>>>,
+    ) -> Pulled {
+        let place = reserved.place;
+        let mut next = Some(body);
+        let renewed = spare.and_then(|mut item| {
+            item.as_mut().renew(&mut next, &self.results, place);
+            next.is_none().then_some(item)
+        });
+        let made = next.map(|body| -> Pin<Box<dyn Item>> {
+            let (run, results) = (Run::new(body), self.results.clone());
+            Box::pin(ItemJob {
+                run,
+                results,
+                place,
+            })
         });
         let rest = if self.is_exhausted() {
             Rest::Exhausted
@@ -215,7 +235,10 @@ where
         } else {
             Rest::Wanted
         };
-        Pulled::Item(item, rest)
+        match renewed.or(made) {
+            Some(item) => Pulled::Item(item, rest),
+            None => unreachable!("the body is in the one or the other"),
+        }
     }
 
     fn is_exhausted(&self) -> bool {
@@ -232,7 +255,7 @@ where
     F: FnMut(I::Item) -> J + Send + 'static,
     J: Job,
 {
-    fn pull(&mut self) -> Pulled {
+    fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
         let Some(reserved) = self.results.reserve() else {
             return Pulled::Nothing(End::CutShort);
         };
@@ -248,9 +271,9 @@ where
             }
         };
         match guarded(|| (self.function)(item).into_body(Sealed)) {
-            Ok(body) => self.item_job(body, reserved),
+            Ok(body) => self.item_job(body, reserved, spare),
             // A panic of the function is the item's own.
-            Err(payload) => self.item_job(Caught::new(panicking(payload)), reserved),
+            Err(payload) => self.item_job(Caught::new(panicking(payload)), reserved, None),
         }
     }
 
@@ -269,6 +292,18 @@ pub(crate) async fn panicking<T>(payload: Payload) -> T {
 }
 
 impl<B: Body> Item for ItemJob<B> {
+    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, results: &dyn Any, place: Place) {
+        let mut this = self.project();
+        let results = results.downcast_ref::<Arc<Results<B::Output>>>();
+        if !results.is_some_and(|results| Arc::ptr_eq(results, this.results)) {
+            return;
+        }
+        if let Some(body) = next.downcast_mut::<Option<B>>().and_then(Option::take) {
+            this.run.set(Run::new(body));
+            *this.place = place;
+        }
+    }
+
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         let this = self.project();
         let outcome = ready!(this.run.poll(cx, stop));

@@ -27,6 +27,8 @@ pub(crate) struct Worker {
     /// The key of its post, and the slot.
     post: Option<(usize, Slot)>,
     work: Work,
+    /// The item that has ended before a source is asked for another.
+    spare: Option<Pin<Box<dyn Item>>>,
     /// Whether it has just taken up its post.
     is_fresh: bool,
     /// Whether it has offered items to others since it took up the turn of a source.
@@ -58,6 +60,7 @@ impl Worker {
             tether: None,
             post: None,
             work: Work::Look,
+            spare: None,
             is_fresh: false,
             has_offered: false,
             has_started: false,
@@ -116,7 +119,7 @@ impl Worker {
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: Box<Source>) {
         self.outlive_stop();
-        match source.pull() {
+        match source.pull(self.spare.take()) {
             Pulled::Item(item, rest) => {
                 self.work = Work::Item(item);
                 if self.put_back(source, rest) {
@@ -303,8 +306,11 @@ impl Future for Worker {
                 }
                 Work::Done => return Poll::Ready(()),
             };
-            worker.work = Work::Done;
+            let done = mem::replace(&mut worker.work, Work::Done);
             worker.next(ended);
+            if let (Work::Item(item), Work::Pull(_)) = (done, &worker.work) {
+                worker.spare = Some(item);
+            }
         }
     }
 }
