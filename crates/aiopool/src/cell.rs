@@ -2,7 +2,7 @@
 //! its owner and its handle meet.
 //!
 //! The safe way is two allocations and a lock: the future in a `Pin<Box<_>>`, and beside it a mutex
-//! around what is shared with the handle. It costs four locks and 32 bytes more for each job.
+//! around what is shared with the handle. It costs four locks and 16 bytes more for each job.
 
 #![expect(
     unsafe_code,
@@ -54,6 +54,9 @@ enum Stage<B: Body> {
 /// Where the owner and the heir meet: `OPEN`, `SETTLED`, `DETACHED`, or the boxed waker that the
 /// heir of an open job has left.
 struct Word(AtomicPtr<Waker>);
+
+/// The heir of a job has gone before its end.
+struct Detached;
 
 // SAFETY: `stage` belongs to the owner until it has put `SETTLED` into `word`, then to the heir,
 // which looks for that first; if the heir has put `DETACHED` there before, it goes on belonging to
@@ -213,12 +216,11 @@ impl<B: Body> Cell<B> {
                 // SAFETY: the stage belongs to the caller, so the reference is unique.
                 unsafe { *stage = Stage::Settled { result, stopped } };
             });
-            let Some(waker) = self.word.settle() else {
+            self.word.settle().unwrap_or_else(|Detached| {
                 // SAFETY: the heir is gone, so the stage still belongs to the caller.
                 discard(unsafe { self.take() });
-                return None;
-            };
-            waker
+                None
+            })
         })
     }
 }
@@ -289,10 +291,13 @@ impl Word {
         self.0.load(Ordering::Acquire) == SETTLED
     }
 
-    /// The result is there: the waker of the heir, if it has left one; `None` if there is no heir.
-    fn settle(&self) -> Option<Option<Waker>> {
+    /// The result is there. Gives the waker of the heir, if it has left one.
+    fn settle(&self) -> Result<Option<Waker>, Detached> {
         let word = self.0.swap(SETTLED, Ordering::AcqRel);
-        (word != DETACHED).then(|| waker_in(word).map(|waker| *waker))
+        if word == DETACHED {
+            return Err(Detached);
+        }
+        Ok(waker_in(word).map(|waker| *waker))
     }
 
     /// The heir leaves. Tells whether the result is there.

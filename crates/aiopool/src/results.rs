@@ -50,6 +50,7 @@ pub(crate) enum Order {
 pub(crate) struct Place(usize);
 
 /// What a source gets for its next item.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Reserved {
     pub(crate) place: Place,
     /// Whether the reader has to catch up before there is another.

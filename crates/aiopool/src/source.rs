@@ -56,6 +56,7 @@ pub(crate) enum Pulled {
 }
 
 /// What is known of the items that come after one.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Rest {
     Wanted,
     /// The reader is so far behind that it has to catch up first.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use super::{Gate, UNHARMED, block_on, explore, poll_once, thread, waited};
 use crate::pool::Pool;
 
-// Fails when `Outcome::settle` forgets the waker, and when `poll_locked` leaves one without looking
-// once more.
+// Fails when `Word::settle` forgets the waker, when `Word::poll_settled` leaves one without looking
+// once more, and when an exchange of the word, or the look whether it is settled, is relaxed.
 #[test]
 fn a_handle_is_woken_when_its_job_settles() {
     explore([false, true], || {
@@ -19,7 +19,7 @@ fn a_handle_is_woken_when_its_job_settles() {
     });
 }
 
-// Fails when `poll_locked` takes any two wakers for the same.
+// Fails when `Word::poll_settled` takes any two wakers for the same.
 #[test]
 fn a_handle_wakes_the_task_that_polled_it_last() {
     explore([false, true], || {
@@ -33,8 +33,7 @@ fn a_handle_wakes_the_task_that_polled_it_last() {
     });
 }
 
-// Fails when `Outcome::settle` keeps an unwanted result, or lets its drop panic, and when
-// `Outcome::detach` does.
+// Fails when `Cell::settle` keeps an unwanted result, and when the drop of `Heir` does.
 #[test]
 fn the_result_of_a_detached_job_is_dropped_once_and_harms_nobody() {
     explore(["by its handle", "by its job"], || {
