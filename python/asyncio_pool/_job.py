@@ -47,7 +47,10 @@ async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
 
 async def run_jobs(worker: Worker) -> None:
     """Runs jobs one after another, if the pool reuses tasks."""
-    await worker
+    try:
+        await worker
+    finally:
+        del worker  # as above
 
 
 async def awaited(awaitable: Awaitable[Any]) -> Any:
