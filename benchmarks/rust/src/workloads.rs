@@ -26,7 +26,7 @@ pub struct Ready;
 #[derive(Debug, Clone)]
 pub struct YieldOnce;
 
-/// Jobs that yield once and then use [`COMPUTED`] of CPU time.
+/// Jobs that yield once and then use `COMPUTED` of CPU time.
 #[derive(Debug, Clone)]
 pub struct YieldCompute;
 
