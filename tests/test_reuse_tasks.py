@@ -295,3 +295,73 @@ async def test_the_pool_is_found_whole_after_all_of_it(pool: AioPool) -> None:
         else:
             assert (result, error) == (number, None)
     await assert_usable(pool)
+
+
+async def test_a_task_that_is_cancelled_while_it_waits_for_a_job_is_given_none() -> None:
+    pool = AioPool(1, reuse_tasks=True)
+    task = await pool.exec(current_task())
+    assert not task.done()
+    task.cancel()
+    assert await pool.exec(add_one(1)) == 2
+    assert task.done()
+
+
+@pytest.mark.parametrize("tells", ["cancelling", "nothing"])
+async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(tells: str) -> None:
+    class Made(asyncio.Future[Any]):
+        """A task of somebody's own kind, around one of asyncio."""
+
+        def __init__(self, loop: asyncio.AbstractEventLoop, coro: Any) -> None:
+            super().__init__(loop=loop)
+            self.task = asyncio.Task(coro, loop=loop)
+            self.task.add_done_callback(lambda task: self.set_result(task.result()))
+            made.append(self)
+
+        def cancel(self, msg: Any = None) -> bool:
+            return self.task.cancel(msg)
+
+    class Telling(Made):
+        def cancelling(self) -> int:
+            return self.task.cancelling()
+
+    made: list[Made] = []
+    kind = Telling if tells == "cancelling" else Made
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, coro, **_: kind(loop, coro))  # type: ignore[arg-type]
+    try:
+        pool = AioPool(1, reuse_tasks=True)
+        assert await pool.map(add_one, range(5)) == [1, 2, 3, 4, 5]
+        assert len(made) == 5
+        await turns()
+        assert all(task.done() for task in made)
+    finally:
+        loop.set_task_factory(None)
+
+
+async def test_a_coroutine_that_goes_on_without_its_task_ends_with_its_job() -> None:
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **_: Any) -> asyncio.Task[Any]:
+        async def outer() -> Any:
+            return await asyncio.shield(inner)
+
+        inner = asyncio.Task(coro, loop=loop)
+        inners.append(inner)
+        return asyncio.Task(outer(), loop=loop)
+
+    inners: list[asyncio.Task[Any]] = []
+    gate = Gate()
+    loop = asyncio.get_running_loop()
+    pool = AioPool(1, reuse_tasks=True)
+    loop.set_task_factory(factory)
+    try:
+        future = pool.spawn_n(gate.job(1))
+        await until(lambda: gate.active)
+        stopping = asyncio.Task(pool.cancel(future), loop=loop)
+        await turns()
+    finally:
+        loop.set_task_factory(None)
+    gate.open()
+    await stopping
+    assert await future == 1
+    await turns()
+    assert inners[0].done()
+    await pool.join()

@@ -341,7 +341,7 @@ impl Job {
             return;
         };
         outcome.settle(pool, target);
-        let worker = ended.worker.filter(|worker| worker.get().stays());
+        let worker = ended.worker.filter(|worker| worker.get().becomes_idle());
         let own = pool.get().with(|state| {
             state.executed += u64::from(run);
             state.admission.finish(slot);

@@ -26,6 +26,8 @@ pub struct Worker {
     pool: Py<Pool>,
     /// Whether it takes no more jobs, because somebody waits for the end of its task.
     retires: AtomicBool,
+    /// Whether it is among the idle workers of the pool.
+    idles: AtomicBool,
     state: Guarded<State>,
 }
 
@@ -44,8 +46,8 @@ struct State {
 struct Task {
     object: Py<PyAny>,
     coroutine: Py<PyAny>,
-    /// The method of the task.
-    cancelling: Py<PyAny>,
+    /// The method of the task; a factory may make tasks that have none.
+    cancelling: Option<Py<PyAny>>,
 }
 
 struct Given {
@@ -160,15 +162,8 @@ impl Worker {
         job: &Bound<'_, Job>,
         context: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let py = pool.py();
-        let idle = pool.get().with(|state| {
-            state.unbegun += 1;
-            state.idle_workers.pop_front()
-        });
-        let worker = match idle {
-            Some(worker) => Ok(worker.into_bound(py)),
-            None => Self::employ(pool),
-        };
+        pool.get().with(|state| state.unbegun += 1);
+        let worker = Self::idle(pool).map_or_else(|| Self::employ(pool), Ok);
         let worker = worker.inspect_err(|_| pool.get().with(|state| state.unbegun -= 1))?;
         let given = Given {
             job: job.clone().unbind(),
@@ -179,11 +174,34 @@ impl Worker {
         Ok(())
     }
 
+    /// The worker that has waited longest for a job, if it may have one: what has cancelled the last
+    /// job of its task, or is left of it, is not for the next one.
+    fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Self>> {
+        let py = pool.py();
+        loop {
+            let idle = pool.get().with(|state| state.idle_workers.pop_front())?;
+            let idle = idle.into_bound(py);
+            let worker = idle.get();
+            worker.idles.store(false, Ordering::Relaxed);
+            let signs = worker.state.with(|state| {
+                let task = state.task.as_ref()?;
+                let cancelling = task.cancelling.as_ref()?;
+                Some((task.object.clone_ref(py), cancelling.clone_ref(py)))
+            });
+            if let Some((task, cancelling)) = signs
+                && !is_cancelled(task.bind(py), cancelling.bind(py))
+            {
+                return Some(idle);
+            }
+        }
+    }
+
     fn employ<'py>(pool: &Bound<'py, Pool>) -> PyResult<Bound<'py, Self>> {
         let py = pool.py();
         let worker = Self {
             pool: pool.clone().unbind(),
             retires: AtomicBool::new(false),
+            idles: AtomicBool::new(false),
             state: Guarded::new(State::default()),
         };
         let worker = Bound::new(py, worker)?;
@@ -193,7 +211,9 @@ impl Worker {
         let task =
             task::make(pool, &worker, &coroutine, &context).inspect_err(|_| dismiss(&coroutine))?;
         let task = Task {
-            cancelling: task.getattr(intern!(py, "cancelling"))?.unbind(),
+            cancelling: task
+                .getattr_opt(intern!(py, "cancelling"))?
+                .map(Bound::unbind),
             object: task.unbind(),
             coroutine: coroutine.unbind(),
         };
@@ -206,9 +226,11 @@ impl Worker {
         self.retires.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it takes another job.
-    pub(crate) fn stays(&self) -> bool {
-        !self.retires.load(Ordering::Relaxed)
+    /// Its job has ended. Tells whether it is to be among the idle workers now.
+    pub(crate) fn becomes_idle(&self) -> bool {
+        let idles = !self.retires.load(Ordering::Relaxed);
+        self.idles.store(idles, Ordering::Relaxed);
+        idles
     }
 
     pub(crate) fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -314,25 +336,17 @@ impl Worker {
     fn begin(slf: &Bound<'_, Self>, ended: usize) -> PyResult<Next> {
         let py = slf.py();
         let worker = slf.get();
-        let signs = worker.state.with(|state| {
-            let task = state.task.as_ref()?;
-            Some((task.object.clone_ref(py), task.cancelling.clone_ref(py)))
-        });
-        // The first step is made before there is a task, see there.
-        let Some((task, cancelling)) = signs else {
-            return Ok(Next::Pause);
-        };
-        // What has cancelled the last job, or is left of it, is not for the next one.
-        if !worker.stays() || is_cancelled(task.bind(py), cancelling.bind(py)) {
-            return Ok(Next::End);
-        }
-        let (given, has_lingered) = worker.state.with(|state| {
+        let (given, has_lingered, has_task) = worker.state.with(|state| {
             let given = state.given.take();
-            let lingers = given.is_none();
-            (given, mem::replace(&mut state.has_lingered, lingers))
+            let has_lingered = mem::replace(&mut state.has_lingered, given.is_none());
+            (given, has_lingered, state.task.is_some())
         });
         let Some(given) = given else {
-            return Ok(if has_lingered { Next::End } else { Next::Pause });
+            // The first step is made before there is anything to do, see there.
+            let is_new = !has_task && !worker.retires.load(Ordering::Relaxed);
+            let lingers = worker.idles.load(Ordering::Relaxed) && !has_lingered;
+            let pauses = is_new || lingers;
+            return Ok(if pauses { Next::Pause } else { Next::End });
         };
         // The jobs begin in the order of the line: after those that others have been given.
         let may_begin = worker.pool.bind(py).get().with(|state| {
@@ -373,10 +387,14 @@ impl Worker {
         let py = slf.py();
         let worker = slf.get();
         let pool = worker.pool.bind(py);
-        let idle = pool.get().with(|state| {
-            let mut idle = state.idle_workers.iter();
-            let index = idle.position(|worker| worker.is(slf))?;
-            state.idle_workers.remove(index)
+        worker.retire();
+        let idle = worker.idles.swap(false, Ordering::Relaxed).then(|| {
+            pool.get().with(|state| {
+                // Those who have waited longest leave first.
+                let mut idle = state.idle_workers.iter();
+                let index = idle.position(|worker| worker.is(slf))?;
+                state.idle_workers.remove(index)
+            })
         });
         let task = worker.state.with(|state| state.task.take());
         drop((idle, task));
