@@ -12,21 +12,29 @@ use crate::foreign::{discard, guarded};
 #[derive(Debug)]
 pub struct Sealed;
 
+/// Which futures of a job have begun.
+#[derive(Debug, Default)]
+pub struct Begun {
+    job: bool,
+    callback: bool,
+}
+
 /// A job that is run. Once one of its methods has told the end, everything foreign in it has been
 /// dropped, and none of them is called again.
 pub trait Body: Send + 'static {
     type Output: Send + 'static;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Output, JobError>>;
+    fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        begun: &mut Begun,
+    ) -> Poll<Result<Self::Output, JobError>>;
 
     /// Drops the future that runs. `None` if a callback runs now instead, and has to be polled.
     fn stop(self: Pin<&mut Self>) -> Option<Result<Self::Output, JobError>>;
 
     /// Drops everything. Nothing more is run.
     fn give_up(self: Pin<&mut Self>) -> JobError;
-
-    /// How many futures of this job have begun: itself and its callback.
-    fn begun(&self) -> u64;
 }
 
 pin_project! {
@@ -34,7 +42,6 @@ pin_project! {
     pub struct Caught<F> {
         #[pin]
         future: Option<F>,
-        begun: bool,
     }
 }
 
@@ -50,8 +57,13 @@ pin_project! {
         Callback {
             #[pin]
             callback: Caught<G>,
-            before: u64,
         },
+    }
+}
+
+impl Begun {
+    pub(crate) fn count(&self) -> u64 {
+        u64::from(self.job) + u64::from(self.callback)
     }
 }
 
@@ -59,7 +71,6 @@ impl<F> Caught<F> {
     pub(crate) fn new(future: F) -> Self {
         Self {
             future: Some(future),
-            begun: false,
         }
     }
 
@@ -80,6 +91,18 @@ impl<F> Caught<F> {
 }
 
 impl<F: Future> Caught<F> {
+    fn run(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, JobError>> {
+        let Some(future) = self.as_mut().project().future.as_pin_mut() else {
+            unreachable!("a job is polled after its end");
+        };
+        let result = match guarded(|| future.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(JobError::panicked(payload)),
+        };
+        Poll::Ready(self.end(result))
+    }
+
     fn cancel(self: Pin<&mut Self>) -> Result<F::Output, JobError> {
         self.end(Err(JobError::Cancelled))
     }
@@ -92,18 +115,13 @@ where
 {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, JobError>> {
-        let this = self.as_mut().project();
-        *this.begun = true;
-        let Some(future) = this.future.as_pin_mut() else {
-            unreachable!("a job is polled after its end");
-        };
-        let result = match guarded(|| future.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JobError::panicked(payload)),
-        };
-        Poll::Ready(self.end(result))
+    fn poll(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        begun: &mut Begun,
+    ) -> Poll<Result<F::Output, JobError>> {
+        begun.job = true;
+        self.run(cx)
     }
 
     fn stop(self: Pin<&mut Self>) -> Option<Result<F::Output, JobError>> {
@@ -114,10 +132,6 @@ where
         self.end::<()>(Err(JobError::Cancelled))
             .err()
             .unwrap_or(JobError::Cancelled)
-    }
-
-    fn begun(&self) -> u64 {
-        self.begun.into()
     }
 }
 
@@ -139,17 +153,15 @@ where
         mut self: Pin<&mut Self>,
         result: Result<F::Output, JobError>,
     ) -> Result<(), JobError> {
-        let CaughtWithCallbackProjection::Job { job, callback } = self.as_mut().project() else {
+        let CaughtWithCallbackProjection::Job { callback, .. } = self.as_mut().project() else {
             unreachable!("a callback has no callback");
         };
-        let before = job.begun.into();
         let Some(callback) = callback.take() else {
             unreachable!("a callback is called twice");
         };
         let callback = guarded(|| callback(result)).map_err(JobError::panicked)?;
         self.set(Self::Callback {
             callback: Caught::new(callback),
-            before,
         });
         Ok(())
     }
@@ -165,15 +177,21 @@ where
 {
     type Output = G::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<G::Output, JobError>> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        begun: &mut Begun,
+    ) -> Poll<Result<G::Output, JobError>> {
         loop {
             match self.as_mut().project() {
                 CaughtWithCallbackProjection::Job { job, .. } => {
-                    let result = ready!(job.poll(cx));
+                    begun.job = true;
+                    let result = ready!(job.run(cx));
                     self.as_mut().call_back(result)?;
                 }
-                CaughtWithCallbackProjection::Callback { callback, .. } => {
-                    return callback.poll(cx);
+                CaughtWithCallbackProjection::Callback { callback } => {
+                    begun.callback = true;
+                    return callback.run(cx);
                 }
             }
         }
@@ -185,7 +203,7 @@ where
                 let result = job.cancel();
                 self.call_back(result).err().map(Err)
             }
-            CaughtWithCallbackProjection::Callback { callback, .. } => callback.stop(),
+            CaughtWithCallbackProjection::Callback { callback } => callback.stop(),
         }
     }
 
@@ -196,14 +214,7 @@ where
                 discard(callback.take());
                 error
             }
-            CaughtWithCallbackProjection::Callback { callback, .. } => callback.give_up(),
-        }
-    }
-
-    fn begun(&self) -> u64 {
-        match self {
-            Self::Job { job, .. } => job.begun.into(),
-            Self::Callback { callback, before } => before + u64::from(callback.begun),
+            CaughtWithCallbackProjection::Callback { callback } => callback.give_up(),
         }
     }
 }

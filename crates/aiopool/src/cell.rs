@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::body::Body;
 use crate::error::JobError;
 use crate::foreign::discard;
-use crate::run::{Ended, Outcome, Run};
+use crate::run::{Course, Ended, Outcome};
 use crate::runtime::Handle;
 use crate::sync::{AtomicPtr, UnsafeCell};
 
@@ -38,15 +38,13 @@ struct Cell<B: Body> {
     /// Whether the caller who handed it in waits for its start.
     is_blocked: bool,
     word: Word,
+    course: UnsafeCell<Course>,
     stage: UnsafeCell<Stage<B>>,
 }
 
 enum Stage<B: Body> {
-    Run(Run<B>),
-    Settled {
-        result: Result<B::Output, JobError>,
-        stopped: bool,
-    },
+    Run(B),
+    Settled(Result<B::Output, JobError>),
     /// The result has been taken.
     Taken,
 }
@@ -58,11 +56,11 @@ struct Word(AtomicPtr<Waker>);
 /// The heir of a job has gone before its end.
 struct Detached;
 
-// SAFETY: `stage` belongs to the owner until it has put `SETTLED` into `word`, then to the heir,
-// which looks for that first; if the heir has put `DETACHED` there before, it goes on belonging to
-// the owner. Both are unique (`Owner::new` makes the only ones) and go from thread to thread as a
+// SAFETY: `stage` and `course` belong to the owner until it has put `SETTLED` into `word`, then to
+// the heir, which looks for that first; if the heir has put `DETACHED` there before, they go on
+// belonging to the owner. Both are unique (`Owner::new` makes the only ones) and go from thread to thread as a
 // whole, and `&mut` keeps each from using it twice at once. What is left is dropped with the cell,
-// when both are gone. So it is never accessed from two threads at once; `B: Send` and
+// when both are gone. So they are never accessed from two threads at once; `B: Send` and
 // `B::Output: Send` let it go from one to another. The other fields are `Sync` by themselves.
 unsafe impl<B: Body> Sync for Cell<B> {}
 
@@ -110,7 +108,8 @@ impl Owner {
             post: AtomicU32::new(u32::MAX),
             is_blocked,
             word: Word::open(),
-            stage: UnsafeCell::new(Stage::Run(Run::new(body))),
+            course: UnsafeCell::new(Course::default()),
+            stage: UnsafeCell::new(Stage::Run(body)),
         });
         (Self(cell.clone()), Heir(cell))
     }
@@ -193,15 +192,18 @@ impl<B: Body> Cell<B> {
     /// # Safety
     ///
     /// As [`Owned::poll`].
-    unsafe fn with_run<R>(&self, f: impl FnOnce(Pin<&mut Run<B>>) -> R) -> R {
+    unsafe fn with_run<R>(&self, f: impl FnOnce(&mut Course, Pin<&mut B>) -> R) -> R {
         self.stage.with_mut(|stage| {
             // SAFETY: the stage belongs to the caller, so the reference is unique.
-            let Stage::Run(run) = (unsafe { &mut *stage }) else {
+            let Stage::Run(body) = (unsafe { &mut *stage }) else {
                 unreachable!("a job is run after its end");
             };
-            // SAFETY: a cell lives in an `Arc` from its birth in `Owner::new`, and the run is
+            // SAFETY: a cell lives in an `Arc` from its birth in `Owner::new`, and the body is
             // dropped where it lies when its result takes its place. So it is pinned.
-            f(unsafe { Pin::new_unchecked(run) })
+            let body = unsafe { Pin::new_unchecked(body) };
+            // SAFETY: the course belongs to the caller too.
+            self.course
+                .with_mut(|course| f(unsafe { &mut *course }, body))
         })
     }
 
@@ -211,10 +213,10 @@ impl<B: Body> Cell<B> {
     ///
     /// As [`Owned::poll`]. The owner has nothing more to do with the stage then.
     unsafe fn settle(&self, outcome: Outcome<B::Output>) -> Ended {
-        outcome.settle(|result, stopped| {
+        outcome.settle(|result| {
             self.stage.with_mut(|stage| {
                 // SAFETY: the stage belongs to the caller, so the reference is unique.
-                unsafe { *stage = Stage::Settled { result, stopped } };
+                unsafe { *stage = Stage::Settled(result) };
             });
             self.word.settle().unwrap_or_else(|Detached| {
                 // SAFETY: the heir is gone, so the stage still belongs to the caller.
@@ -240,14 +242,14 @@ impl<B: Body> Owned for Cell<B> {
 
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         // SAFETY: passed on to the caller.
-        let outcome = ready!(unsafe { self.with_run(|run| run.poll(cx, stop)) });
+        let outcome = ready!(unsafe { self.with_run(|course, body| course.poll(body, cx, stop)) });
         // SAFETY: passed on to the caller.
         Poll::Ready(unsafe { self.settle(outcome) })
     }
 
     unsafe fn give_up(&self) -> Ended {
         // SAFETY: passed on to the caller.
-        unsafe { self.settle(self.with_run(Run::give_up)) }
+        unsafe { self.settle(self.with_run(Course::give_up)) }
     }
 }
 
@@ -261,21 +263,21 @@ impl<B: Body> Inherited<B::Output> for Cell<B> {
     }
 
     unsafe fn was_stopped(&self) -> Option<bool> {
-        self.stage.with_mut(|stage| {
-            // SAFETY: the stage belongs to the caller, so nobody changes it.
-            match unsafe { &*stage } {
-                Stage::Settled { stopped, .. } => Some(*stopped),
-                Stage::Run(_) | Stage::Taken => None,
-            }
-        })
+        // SAFETY: the stage and the course belong to the caller, so nobody changes them.
+        let is_there = |stage: *mut _| matches!(unsafe { &*stage }, Stage::<B>::Settled(_));
+        // SAFETY: as above.
+        let was_stopped = |course: *mut Course| unsafe { (*course).stopped };
+        self.stage
+            .with_mut(is_there)
+            .then(|| self.course.with_mut(was_stopped))
     }
 
     unsafe fn take(&self) -> Option<Result<B::Output, JobError>> {
         self.stage.with_mut(|stage| {
             // SAFETY: the stage belongs to the caller, so the reference is unique. What is moved
-            // is a result: the run that was pinned here has been dropped.
+            // is a result: the body that was pinned here has been dropped.
             match mem::replace(unsafe { &mut *stage }, Stage::Taken) {
-                Stage::Settled { result, .. } => Some(result),
+                Stage::Settled(result) => Some(result),
                 Stage::Run(_) | Stage::Taken => None,
             }
         })

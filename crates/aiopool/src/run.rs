@@ -1,20 +1,17 @@
-//! A body on its way to its end, where its result is settled.
+//! The way of a body to its end, where its result is settled.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use pin_project_lite::pin_project;
-
-use crate::body::Body;
+use crate::body::{Begun, Body};
 use crate::error::JobError;
 
-pin_project! {
-    /// A body, and whether a cancellation has reached it.
-    pub(crate) struct Run<B> {
-        #[pin]
-        body: B,
-        stopped: bool,
-    }
+/// How far a job has come. It stands beside the body, in which it would cost a word of padding.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    begun: Begun,
+    /// Whether a cancellation has reached it.
+    pub(crate) stopped: bool,
 }
 
 /// What has become of a job.
@@ -46,58 +43,43 @@ impl Ended {
     }
 }
 
-impl<B: Body> Run<B> {
-    pub(crate) fn new(body: B) -> Self {
-        Self {
-            body,
-            stopped: false,
-        }
-    }
-
-    /// Runs the body on, after it was stopped if `stop`.
-    pub(crate) fn poll(
-        self: Pin<&mut Self>,
+impl Course {
+    /// Runs a body on, after it was stopped if `stop`.
+    pub(crate) fn poll<B: Body>(
+        &mut self,
+        mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
         stop: bool,
     ) -> Poll<Outcome<B::Output>> {
-        let mut this = self.project();
-        *this.stopped |= stop;
-        let stopped_with = if stop {
-            this.body.as_mut().stop()
-        } else {
-            None
-        };
+        self.stopped |= stop;
+        let stopped_with = if stop { body.as_mut().stop() } else { None };
         let result = match stopped_with {
             Some(result) => result,
-            None => ready!(this.body.as_mut().poll(cx)),
+            None => ready!(body.poll(cx, &mut self.begun)),
         };
-        Poll::Ready(Outcome {
-            result,
-            stopped: *this.stopped,
-            begun: this.body.begun(),
-        })
+        Poll::Ready(self.end(result))
     }
 
-    /// Drops the body where it stands.
-    pub(crate) fn give_up(self: Pin<&mut Self>) -> Outcome<B::Output> {
-        let mut body = self.project().body;
+    /// Drops a body where it stands.
+    pub(crate) fn give_up<B: Body>(&mut self, body: Pin<&mut B>) -> Outcome<B::Output> {
+        self.stopped = true;
+        self.end(Err(body.give_up()))
+    }
+
+    fn end<T>(&self, result: Result<T, JobError>) -> Outcome<T> {
         Outcome {
-            result: Err(body.as_mut().give_up()),
-            stopped: true,
-            begun: body.begun(),
+            result,
+            stopped: self.stopped,
+            begun: self.begun.count(),
         }
     }
 }
 
 impl<T> Outcome<T> {
-    /// Has the result stored, with whether a cancellation brought it, by `store`, which gives the
-    /// waker of who waits for it.
-    pub(crate) fn settle(
-        self,
-        store: impl FnOnce(Result<T, JobError>, bool) -> Option<Waker>,
-    ) -> Ended {
+    /// Has the result stored by `store`, which gives the waker of who waits for it.
+    pub(crate) fn settle(self, store: impl FnOnce(Result<T, JobError>) -> Option<Waker>) -> Ended {
         Ended {
-            waker: store(self.result, self.stopped),
+            waker: store(self.result),
             stopped: self.stopped,
             begun: self.begun,
         }

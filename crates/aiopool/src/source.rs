@@ -15,7 +15,7 @@ use crate::foreign::{Payload, discard, guarded, wake};
 use crate::job::Job;
 use crate::line::{Shared, State, Waiter};
 use crate::results::{AnyResults, Place, Reserved, Results};
-use crate::run::{Ended, Run};
+use crate::run::{Course, Ended};
 use crate::runtime::Handle;
 
 /// What stands in the line for a map or a stream.
@@ -94,7 +94,8 @@ pub(crate) struct Mapped<I, F, T> {
 pin_project! {
     struct ItemJob<B: Body> {
         #[pin]
-        run: Run<B>,
+        body: B,
+        course: Course,
         results: Arc<Results<B::Output>>,
         place: Place,
     }
@@ -222,9 +223,10 @@ where
             next.is_none().then_some(item)
         });
         let made = next.map(|body| -> Pin<Box<dyn Item>> {
-            let (run, results) = (Run::new(body), self.results.clone());
+            let (course, results) = (Course::default(), self.results.clone());
             Box::pin(ItemJob {
-                run,
+                body,
+                course,
                 results,
                 place,
             })
@@ -300,20 +302,21 @@ impl<B: Body> Item for ItemJob<B> {
             return;
         }
         if let Some(body) = next.downcast_mut::<Option<B>>().and_then(Option::take) {
-            this.run.set(Run::new(body));
+            this.body.set(body);
+            *this.course = Course::default();
             *this.place = place;
         }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         let this = self.project();
-        let outcome = ready!(this.run.poll(cx, stop));
-        Poll::Ready(outcome.settle(|result, _| this.results.put(*this.place, result)))
+        let outcome = ready!(this.course.poll(this.body, cx, stop));
+        Poll::Ready(outcome.settle(|result| this.results.put(*this.place, result)))
     }
 
     fn give_up(mut self: Pin<Box<Self>>) -> Ended {
         let this = self.as_mut().project();
-        let outcome = this.run.give_up();
-        outcome.settle(|result, _| this.results.put(*this.place, result))
+        let outcome = this.course.give_up(this.body);
+        outcome.settle(|result| this.results.put(*this.place, result))
     }
 }
