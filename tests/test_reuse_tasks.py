@@ -320,6 +320,9 @@ async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(tells
         def cancel(self, msg: Any = None) -> bool:
             return self.task.cancel(msg)
 
+        def set_name(self, name: object) -> None:
+            """What the loop calls from 3.12 on."""
+
     class Telling(Made):
         def cancelling(self) -> int:
             return self.task.cancelling()
