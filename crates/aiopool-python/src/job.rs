@@ -198,12 +198,18 @@ impl Job {
         drop(self.state.with(|state| state.worker.replace(worker)));
     }
 
-    /// The worker begins: the awaitable, which the job holds until then.
-    pub(crate) fn begin(&self) -> Option<Py<PyAny>> {
-        self.state.with(|state| state.awaitable.take())
+    /// What is to be awaited, which the job holds until it begins.
+    pub(crate) fn awaitable<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state
+            .with(|state| Some(state.awaitable.as_ref()?.bind(py).clone()))
     }
 
-    /// As `failed` does.
+    /// A worker begins the job.
+    pub(crate) fn begin(&self) {
+        drop(self.state.with(|state| state.awaitable.take()));
+    }
+
+    /// As [`failed`](Self::failed), of an error that has no frame of ours.
     pub(crate) fn raised<'py>(
         slf: &Bound<'py, Self>,
         error: &Bound<'py, PyAny>,

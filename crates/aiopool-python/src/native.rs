@@ -1,5 +1,5 @@
-//! What the interpreter offers for contexts and coroutines and `PyO3` does not wrap: the only unsafe code of
-//! this face. The methods that Python has for the same are a good part of what a job costs.
+//! What the interpreter offers for contexts and coroutines and `PyO3` does not wrap: the only unsafe
+//! code of this face. The methods that Python has for the same are a good part of what a job costs.
 #![expect(unsafe_code, reason = "see above")]
 
 use std::ffi::{c_int, c_void};

@@ -19,8 +19,9 @@ use crate::settle::Outcome;
 use crate::stop::dismiss;
 use crate::task;
 
-/// What the coroutine of a reused task (`run_jobs` in `_job.py`) awaits: runs the job that it has been given in the context
-/// of that job, and then the next. The task ends when it was given none for a turn of the loop.
+/// What the coroutine of a reused task (`run_jobs` in `_job.py`) awaits: runs the job that it has
+/// been given in the context of that job, and then the next. The task ends when it was given none for
+/// a turn of the loop.
 #[pyclass(frozen, module = "asyncio_pool._core")]
 pub struct Worker {
     pool: Py<Pool>,
@@ -212,8 +213,9 @@ impl Worker {
             task::make(pool, &worker, &coroutine, &context).inspect_err(|_| dismiss(&coroutine))?;
         let task = Task {
             cancelling: task
-                .getattr_opt(intern!(py, "cancelling"))?
-                .map(Bound::unbind),
+                .getattr(intern!(py, "cancelling"))
+                .map(Bound::unbind)
+                .ok(),
             object: task.unbind(),
             coroutine: coroutine.unbind(),
         };
@@ -342,7 +344,7 @@ impl Worker {
             (given, has_lingered, state.task.is_some())
         });
         let Some(given) = given else {
-            // The first step is made before there is anything to do, see there.
+            // The first step is made before there is a task: see `task`.
             let is_new = !has_task && !worker.retires.load(Ordering::Relaxed);
             let lingers = worker.idles.load(Ordering::Relaxed) && !has_lingered;
             let pauses = is_new || lingers;
@@ -359,21 +361,24 @@ impl Worker {
             return Ok(Next::Pause);
         }
         let Given { job, context } = given;
-        let Some(awaitable) = job.bind(py).get().begin() else {
+        let Some(awaitable) = job.bind(py).get().awaitable(py) else {
             return Ok(Next::Pause);
         };
-        let (kind, coroutine) = if is_new_coroutine(awaitable.bind(py))? {
-            (Kind::Job, awaitable)
-        } else {
-            let wrapper = python::awaited(py)?.call1((awaitable,))?;
-            (Kind::Wrapper, wrapper.unbind())
-        };
-        Ok(Next::Run(Begun {
-            job,
-            context,
-            coroutine,
-            kind,
-        }))
+        match coroutine_of(awaitable) {
+            Ok((kind, coroutine)) => {
+                job.bind(py).get().begin();
+                Ok(Next::Run(Begun {
+                    job,
+                    context,
+                    coroutine: coroutine.unbind(),
+                    kind,
+                }))
+            }
+            Err(error) => {
+                Job::raised(job.bind(py), error.value(py)).inspect_err(|_| Self::leave(slf))?;
+                Self::begin(slf, ended + 1)
+            }
+        }
     }
 
     fn take_given(&self, py: Python<'_>) -> Option<Given> {
@@ -405,6 +410,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// What is stepped to run a job.
+fn coroutine_of(awaitable: Bound<'_, PyAny>) -> PyResult<(Kind, Bound<'_, PyAny>)> {
+    if is_new_coroutine(&awaitable)? {
+        return Ok((Kind::Job, awaitable));
+    }
+    let wrapper = python::awaited(awaitable.py())?.call1((awaitable,))?;
+    Ok((Kind::Wrapper, wrapper))
 }
 
 /// Whether it may be stepped as it is. To await another, or one that somebody else has begun to

@@ -2,7 +2,7 @@
 //! its owner and its handle meet.
 //!
 //! The safe way is two allocations and a lock: the future in a `Pin<Box<_>>`, and beside it a mutex
-//! around what is shared with the handle. It costs four locks and 16 bytes more for each job.
+//! around what is shared with the handle. It was measured as 13 % slower and 16 bytes larger.
 
 #![expect(
     unsafe_code,
