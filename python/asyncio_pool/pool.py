@@ -28,11 +28,12 @@ class AioPool:
     `asyncio.Task` of its own. A job may have a callback, which runs after it in the same slot.
 
     With `reuse_tasks` the jobs that follow one another in a slot run in one task, which costs
-    between a third and two thirds. Each still has its own context, cancellation, callback and error. What they
-    share is the task itself: its identity and its name, and so everything that is kept by
-    `asyncio.current_task()`, such as sessions scoped to the task. Do not use it with those, and not
-    with jobs that let their task be cancelled after they have ended. A job may begin in the same
-    turn of the loop in which the one before it ended.
+    between a third and two thirds of a task for each. Each job still has its own context,
+    cancellation, callback and error. What they share is the task itself: its identity and its
+    name, and so everything that is kept by `asyncio.current_task()`, such as sessions scoped to
+    the task. Do not use it with those, and not with jobs that let their task be cancelled after
+    they have ended. A job may begin in the same turn of the loop in which the one before it
+    ended.
 
     As an asynchronous context manager the pool joins at exit. If the block is itself cancelled,
     the jobs of the pool are cancelled and waited for.
