@@ -284,7 +284,7 @@ impl Future for Worker {
             if mem::take(&mut worker.is_fresh) {
                 ready!(worker.begin(cx));
             }
-            let ended = match &mut worker.work {
+            let mut ended = match &mut worker.work {
                 Work::Job(job) => ready!(job.poll(cx, is_stopped(worker.tether.as_ref()))),
                 Work::Item(item) => {
                     ready!(item.as_mut().poll(cx, is_stopped(worker.tether.as_ref())))
@@ -306,10 +306,15 @@ impl Future for Worker {
                 }
                 Work::Done => return Poll::Ready(()),
             };
-            let done = mem::replace(&mut worker.work, Work::Done);
+            let mut spare = None;
+            match mem::replace(&mut worker.work, Work::Done) {
+                Work::Job(job) => ended.waker = job.settle(),
+                Work::Item(item) => spare = Some(item),
+                _ => {}
+            }
             worker.next(ended);
-            if let (Work::Item(item), Work::Pull(_)) = (done, &worker.work) {
-                worker.spare = Some(item);
+            if let Work::Pull(_) = worker.work {
+                worker.spare = spare;
             }
         }
     }

@@ -33,7 +33,7 @@ fn a_handle_wakes_the_task_that_polled_it_last() {
     });
 }
 
-// Fails when `Cell::settle` keeps an unwanted result, and when the drop of `Heir` does.
+// Fails when `Owner::leave` keeps an unwanted result, and when the drop of `Heir` does.
 #[test]
 fn the_result_of_a_detached_job_is_dropped_once_and_harms_nobody() {
     explore(["by its handle", "by its job"], || {
