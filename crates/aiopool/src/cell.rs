@@ -20,7 +20,6 @@ use crate::body::Body;
 use crate::error::JobError;
 use crate::foreign::{discard, wake};
 use crate::run::{Course, Ended, Outcome};
-use crate::runtime::Handle;
 use crate::sync::{AtomicPtr, UnsafeCell};
 
 /// The right to run a job. A job has exactly one owner: the line while it waits, then its worker.
@@ -31,11 +30,9 @@ pub(crate) struct Owner(NonNull<dyn Owned>);
 pub(crate) struct Heir<T>(NonNull<dyn Inherited<T>>);
 
 struct Cell<B: Body> {
-    /// The runtime on which the job was handed in, and on which it is to run.
-    home: Handle,
-    /// The key of the post that is held for the job; without meaning while it waits. Read and
-    /// written under the lock of the pool.
-    post: AtomicU32,
+    /// The key of the crew that the job waits for; once it has been started, of the post that is
+    /// held for it. Read and written under the lock of the pool.
+    key: AtomicU32,
     /// Whether the caller who handed it in waits for its start.
     is_blocked: bool,
     word: Word,
@@ -78,8 +75,7 @@ unsafe impl<T> Sync for Heir<T> {}
 
 /// What an owner does to its cell, whatever the type of the job.
 trait Owned: Send + Sync {
-    fn home(&self) -> &Handle;
-    fn post(&self) -> &AtomicU32;
+    fn key(&self) -> &AtomicU32;
     /// Where the caller leaves its waker, if it waits for the start.
     fn caller(&self) -> Option<&Word>;
 
@@ -103,7 +99,7 @@ trait Owned: Send + Sync {
 
 /// What an heir does to its cell, whatever the type of the future.
 trait Inherited<T>: Send + Sync {
-    fn post(&self) -> &AtomicU32;
+    fn key(&self) -> &AtomicU32;
     fn word(&self) -> &Word;
 
     /// # Safety
@@ -119,12 +115,10 @@ trait Inherited<T>: Send + Sync {
 }
 
 impl Owner {
-    /// Puts a job into its allocation, to be run on `home`. `is_blocked`: whether its caller waits
-    /// for its start.
-    pub(crate) fn new<B: Body>(body: B, home: Handle, is_blocked: bool) -> (Self, Heir<B::Output>) {
+    /// Puts a job into its allocation. `is_blocked`: whether its caller waits for its start.
+    pub(crate) fn new<B: Body>(body: B, is_blocked: bool) -> (Self, Heir<B::Output>) {
         let cell = Box::new(Cell {
-            home,
-            post: AtomicU32::new(u32::MAX),
+            key: AtomicU32::new(u32::MAX),
             is_blocked,
             word: Word::open(),
             course: UnsafeCell::new(Course::default()),
@@ -139,15 +133,25 @@ impl Owner {
         unsafe { self.0.as_ref() }
     }
 
-    pub(crate) fn home(&self) -> &Handle {
-        self.cell().home()
+    /// It takes a place in the line, to be run by the crew at this key. Under the lock of the pool.
+    pub(crate) fn waits_for(&self, crew: usize) {
+        self.set_key(crew);
+    }
+
+    /// The key of the crew of a job that has not been started. Under the lock of the pool.
+    pub(crate) fn crew(&self) -> usize {
+        self.cell().key().load(Ordering::Relaxed) as usize
     }
 
     /// Lets the handle know the post of the job. Under the lock of the pool.
     pub(crate) fn posted_at(&self, key: usize) {
-        // There are no more posts than waiters, whom the core counts so far.
+        self.set_key(key);
+    }
+
+    fn set_key(&self, key: usize) {
+        // There are no more posts and crews than waiters, whom the core counts so far.
         let key = u32::try_from(key).unwrap_or(u32::MAX);
-        self.cell().post().store(key, Ordering::Relaxed);
+        self.cell().key().store(key, Ordering::Relaxed);
     }
 
     /// The waker of the blocked caller of `spawn`, to be told that the job starts.
@@ -214,9 +218,9 @@ impl<T> Heir<T> {
         unsafe { self.0.as_ref() }
     }
 
-    /// The key of the post of the job, once it has one. Under the lock of the pool.
+    /// The key of the post of the job, if it has been started. Under the lock of the pool.
     pub(crate) fn post(&self) -> usize {
-        self.cell().post().load(Ordering::Relaxed) as usize
+        self.cell().key().load(Ordering::Relaxed) as usize
     }
 
     pub(crate) fn is_settled(&self) -> bool {
@@ -294,12 +298,8 @@ impl<B: Body> Cell<B> {
 }
 
 impl<B: Body> Owned for Cell<B> {
-    fn home(&self) -> &Handle {
-        &self.home
-    }
-
-    fn post(&self) -> &AtomicU32 {
-        &self.post
+    fn key(&self) -> &AtomicU32 {
+        &self.key
     }
 
     fn caller(&self) -> Option<&Word> {
@@ -327,8 +327,8 @@ impl<B: Body> Owned for Cell<B> {
 }
 
 impl<B: Body> Inherited<B::Output> for Cell<B> {
-    fn post(&self) -> &AtomicU32 {
-        &self.post
+    fn key(&self) -> &AtomicU32 {
+        &self.key
     }
 
     fn word(&self) -> &Word {
@@ -435,3 +435,53 @@ fn is_waker(word: *mut Waker) -> bool {
 const OPEN: *mut Waker = ptr::null_mut();
 const SETTLED: *mut Waker = ptr::without_provenance_mut(1);
 const DETACHED: *mut Waker = ptr::without_provenance_mut(2);
+
+#[cfg(all(test, not(aiopool_loom)))]
+mod tests {
+    use std::future::{Ready, pending};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::body::Caught;
+    use crate::handle::JobHandle;
+    use crate::line::Waiter;
+
+    #[test]
+    fn a_waiting_job_costs_at_most_a_hundred_bytes_beyond_its_future() {
+        let allocation = size_of::<Cell<Caught<Ready<u64>>>>() + HEAD_OF_AN_ALLOCATION;
+        let place = size_of::<Option<Waiter>>() + LINK_OF_A_PLACE;
+        let all = allocation + place + size_of::<JobHandle<u64>>();
+        assert!(all - size_of::<Ready<u64>>() <= 100, "{all}");
+    }
+
+    #[test]
+    fn a_job_whose_owner_is_dropped_is_settled_as_cancelled() {
+        let dropped = Arc::new(());
+        let held = dropped.clone();
+        let job = async move {
+            pending::<()>().await;
+            drop(held);
+        };
+        let (owner, mut heir) = Owner::new(Caught::new(job), false);
+        drop(owner);
+        assert_eq!(Arc::strong_count(&dropped), 1);
+        let result = heir.take().expect("the job is settled");
+        assert!(matches!(result, Err(JobError::Cancelled)));
+    }
+
+    #[test]
+    fn a_job_whose_owner_and_handle_are_dropped_is_freed() {
+        let dropped = Arc::new(());
+        let held = dropped.clone();
+        let (owner, heir) = Owner::new(Caught::new(async move { drop(held) }), false);
+        drop(heir);
+        assert_eq!(Arc::strong_count(&dropped), 2);
+        drop(owner);
+        assert_eq!(Arc::strong_count(&dropped), 1);
+    }
+
+    /// What the allocator of glibc keeps.
+    const HEAD_OF_AN_ALLOCATION: usize = 8;
+    /// As the core has a test for.
+    const LINK_OF_A_PLACE: usize = 8;
+}

@@ -29,7 +29,7 @@ pub(crate) struct State {
     /// those who wait for its end.
     pub(crate) withdrawals: Slab<Vec<Arc<Group>>>,
     /// The workers, one crew for each runtime.
-    pub(crate) crews: Vec<Crew>,
+    pub(crate) crews: Slab<Crew>,
     /// What the workers can be stopped by.
     pub(crate) tethers: Slab<Arc<Tether>>,
     /// The sources of running maps and streams, with their places while they stand in the line. A
@@ -54,7 +54,7 @@ impl Shared {
             admission: Admission::new(size),
             posts: Slab::new(),
             withdrawals: Slab::new(),
-            crews: Vec::new(),
+            crews: Slab::new(),
             tethers: Slab::new(),
             sources: Slab::new(),
             next_source: 0,
@@ -71,13 +71,17 @@ impl Shared {
         self.state.lock()
     }
 
-    /// `waiter` takes the last place in the line, or a slot if one is free.
-    pub(crate) fn submit(self: &Arc<Self>, waiter: Waiter) -> Ticket {
+    /// A job that is to run on `home` takes the last place in the line, or a slot if one is free.
+    pub(crate) fn submit(self: &Arc<Self>, job: Owner, home: Handle) -> Ticket {
         let mut state = self.lock();
-        let ticket = state.submit(waiter);
+        let (crew, spare) = state.crew_on(home);
+        let ticket = state.submit(Waiter::Job(job), crew);
         if state.admission.active() < self.size.get() {
             self.advance(state);
+        } else {
+            drop(state);
         }
+        drop(spare);
         ticket
     }
 
@@ -88,13 +92,6 @@ impl Shared {
 }
 
 impl State {
-    pub(crate) fn submit(&mut self, waiter: Waiter) -> Ticket {
-        match self.admission.submit(waiter) {
-            Ok(ticket) => ticket,
-            Err(_) => unreachable!("this face never closes its core"),
-        }
-    }
-
     /// Whether nobody waits and nothing is active, nor being dropped.
     pub(crate) fn is_idle(&self) -> bool {
         self.admission.is_empty() && self.withdrawals.is_empty()
@@ -110,11 +107,19 @@ impl State {
 }
 
 impl Waiter {
-    /// The runtime on which it was handed in.
-    pub(crate) fn home(&self) -> &Handle {
+    /// It takes a place in the line, to be run by the crew at this key.
+    pub(crate) fn waits_for(&mut self, crew: usize) {
         match self {
-            Self::Job(job) => job.home(),
-            Self::Source(source) => source.home(),
+            Self::Job(job) => job.waits_for(crew),
+            Self::Source(source) => source.waits_for(crew),
+        }
+    }
+
+    /// The key of its crew.
+    pub(crate) fn crew(&self) -> usize {
+        match self {
+            Self::Job(job) => job.crew(),
+            Self::Source(source) => source.crew(),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::foreign::guarded;
 use crate::handle::JobHandle;
 use crate::job::Job;
 use crate::join::Join;
-use crate::line::{Shared, Waiter};
+use crate::line::Shared;
 use crate::reader::{Itermap, Reader};
 use crate::results::Order;
 use crate::runtime::{Handle, current, current_for};
@@ -599,8 +599,8 @@ impl Builder {
 
 impl Pool {
     fn hand_in<J: Job>(&self, job: J, home: Handle, is_blocked: bool) -> JobHandle<J::Output> {
-        let (owner, job) = Owner::new(job.into_body(Sealed), home, is_blocked);
-        let ticket = self.shared.submit(Waiter::Job(owner));
+        let (owner, job) = Owner::new(job.into_body(Sealed), is_blocked);
+        let ticket = self.shared.submit(owner, home);
         JobHandle::new(job, self.shared.clone(), ticket)
     }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use aiopool_core::{Admitted, Slot, Ticket};
 
 use crate::line::{Shared, State, Waiter};
-use crate::runtime::{Handle, RuntimeId};
+use crate::runtime::Handle;
 use crate::stop::{Group, Tether};
 use crate::sync::Ordering;
-use crate::worker::{Work, Worker};
+use crate::worker::{Recruit, Work};
 
 /// What a slot is held for.
 pub(crate) struct Post {
@@ -29,9 +29,12 @@ pub(crate) struct Post {
     watchers: Vec<Arc<Group>>,
 }
 
-/// The workers on one runtime.
+/// The workers on one runtime. It is there while somebody waits for them or they are: a waiter need
+/// only know its key.
 pub(crate) struct Crew {
-    home: RuntimeId,
+    home: Handle,
+    /// How many of those who stand in the line are to run here.
+    waiting: usize,
     workers: usize,
     /// How many of the workers are about to look for an open post. There are never fewer of them
     /// than open posts, so each post is taken up.
@@ -55,43 +58,104 @@ impl Shared {
         self: &Arc<Self>,
         state: &mut State,
         admitted: Admitted<Waiter>,
-    ) -> Option<Worker> {
-        let home = admitted.waiter.home().clone();
+    ) -> Option<Recruit> {
+        let crew = admitted.waiter.crew();
         let Taken { key, slot, work } = state.new_post(admitted);
-        self.offer(state, key, slot, work, &home)
+        self.offer(state, key, slot, work, crew)
     }
 
-    /// Opens a post to all workers on `home`, and employs one more if too few are looking.
+    /// Opens a post to all workers of a crew, and employs one more if too few are looking.
     pub(crate) fn offer(
         self: &Arc<Self>,
         state: &mut State,
         key: usize,
         slot: Slot,
         work: Work,
-        home: &Handle,
-    ) -> Option<Worker> {
+        crew: usize,
+    ) -> Option<Recruit> {
         state.posts[key].open = Some((slot, work));
-        let crew = state.crew(home);
-        crew.open.push_back(key);
-        if crew.open.len() <= crew.looking {
+        let Crew {
+            home,
+            workers,
+            looking,
+            open,
+            ..
+        } = &mut state.crews[crew];
+        open.push_back(key);
+        if open.len() <= *looking {
             return None;
         }
-        crew.workers += 1;
-        crew.looking += 1;
-        Some(Worker::new(self.clone(), home.clone()))
+        *workers += 1;
+        *looking += 1;
+        // A handle of Tokio is a count: what is cloned here runs nothing, unlike its last drop.
+        Some(Recruit::new(self.clone(), crew, home.clone()))
     }
 }
 
 impl State {
+    /// The key of the crew on `home`, for somebody who takes a place in the line under the same
+    /// lock; and the handle if it is not needed, to be dropped under no lock.
+    pub(crate) fn crew_on(&mut self, home: Handle) -> (usize, Option<Handle>) {
+        let id = home.id();
+        let mut crews = self.crews.iter();
+        if let Some((key, _)) = crews.find(|(_, crew)| crew.home.id() == id) {
+            return (key, Some(home));
+        }
+        let key = self.crews.insert(Crew {
+            home,
+            waiting: 0,
+            workers: 0,
+            looking: 0,
+            open: VecDeque::new(),
+        });
+        (key, None)
+    }
+
+    /// `waiter` takes the last place in the line, to be run by the crew at this key.
+    pub(crate) fn submit(&mut self, mut waiter: Waiter, crew: usize) -> Ticket {
+        waiter.waits_for(crew);
+        self.crews[crew].waiting += 1;
+        match self.admission.submit(waiter) {
+            Ok(ticket) => ticket,
+            Err(_) => unreachable!("this face never closes its core"),
+        }
+    }
+
+    /// Who is next in the line, if a slot is free. Its crew is to be given the work under the same
+    /// lock.
+    pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
+        let admitted = self.admission.poll_admit()?;
+        self.crews[admitted.waiter.crew()].waiting -= 1;
+        Some(admitted)
+    }
+
+    /// Takes a waiter out of the line. Afterwards its crew is perhaps to be
+    /// [dismissed](Self::dismiss).
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let waiter = self.admission.withdraw(ticket)?;
+        self.crews[waiter.crew()].waiting -= 1;
+        Some(waiter)
+    }
+
+    /// Forgets the crews without a worker for whom nobody waits. Their handles are to be dropped
+    /// under no lock.
+    pub(crate) fn dismiss(&mut self) -> Vec<Handle> {
+        let crews = self.crews.iter().filter(|(_, crew)| crew.is_idle());
+        let keys: Vec<_> = crews.map(|(key, _)| key).collect();
+        keys.into_iter()
+            .map(|key| self.crews.remove(key).home)
+            .collect()
+    }
+
     /// A post for what was admitted, to be opened or taken up at once.
     pub(crate) fn new_post(&mut self, admitted: Admitted<Waiter>) -> Taken {
         let key = self.posts.insert(Post::new(&admitted));
         Taken::new(key, admitted)
     }
 
-    /// Whether a worker on `home` that is free now may take up `waiter` before all open posts.
-    pub(crate) fn is_for(&mut self, waiter: &Waiter, home: &Handle) -> bool {
-        waiter.home().id() == home.id() && self.crew(home).open.is_empty()
+    /// Whether a worker of this crew that is free now may take up `waiter` before all open posts.
+    pub(crate) fn is_for(&self, waiter: &Waiter, crew: usize) -> bool {
+        waiter.crew() == crew && self.crews[crew].open.is_empty()
     }
 
     /// A worker whose job has ended keeps its post for what was admitted. Gives those who waited for
@@ -106,14 +170,14 @@ impl State {
         (Taken::new(key, admitted), post.take_watchers())
     }
 
-    /// A worker on `home` is about to look for an open post.
-    pub(crate) fn looks(&mut self, home: &Handle) {
-        self.crew(home).looking += 1;
+    /// A worker of this crew is about to look for an open post.
+    pub(crate) fn looks(&mut self, crew: usize) {
+        self.crews[crew].looking += 1;
     }
 
     /// A worker that was looking takes up the first open post, if there is one.
-    pub(crate) fn claim(&mut self, home: &Handle, worker: Option<usize>) -> Option<Taken> {
-        let crew = self.crew(home);
+    pub(crate) fn claim(&mut self, crew: usize, worker: Option<usize>) -> Option<Taken> {
+        let crew = &mut self.crews[crew];
         let key = crew.open.pop_front()?;
         crew.looking -= 1;
         self.take_up(key, worker);
@@ -144,10 +208,10 @@ impl State {
 
     /// A worker lays its post down and looks for one, this or another, when the other tasks have
     /// had their turn.
-    pub(crate) fn postpone(&mut self, key: usize, slot: Slot, work: Work, home: &Handle) {
+    pub(crate) fn postpone(&mut self, key: usize, slot: Slot, work: Work, crew: usize) {
         self.lay_down(key);
         self.posts[key].open = Some((slot, work));
-        let crew = self.crew(home);
+        let crew = &mut self.crews[crew];
         crew.open.push_front(key);
         crew.looking += 1;
     }
@@ -156,23 +220,20 @@ impl State {
     /// dropped under no lock.
     pub(crate) fn leave(
         &mut self,
-        home: &Handle,
+        key: usize,
         was_looking: bool,
         worker: Option<usize>,
-    ) -> Option<Arc<Tether>> {
-        let crew = self.crew(home);
+    ) -> (Option<Arc<Tether>>, Option<Handle>) {
+        let crew = &mut self.crews[key];
         crew.workers -= 1;
         crew.looking -= usize::from(was_looking);
-        if crew.workers == 0 {
-            let home = home.id();
-            self.crews.retain(|crew| crew.home != home);
-        }
+        let home = crew.is_idle().then(|| self.crews.remove(key).home);
         let tether = worker.map(|worker| self.tethers.remove(worker));
         // What is cancelled or counted is looked for among the places too that a peak has left.
         if self.posts.is_empty() {
             self.posts.shrink_to_fit();
         }
-        tether
+        (tether, home)
     }
 
     /// The job of a post is to be stopped: by its worker, whose tether is to be pulled under no
@@ -186,20 +247,11 @@ impl State {
         tether.stop.store(true, Ordering::Relaxed);
         Some(tether.clone())
     }
+}
 
-    fn crew(&mut self, home: &Handle) -> &mut Crew {
-        let home = home.id();
-        let index = self.crews.iter().position(|crew| crew.home == home);
-        let index = index.unwrap_or_else(|| {
-            self.crews.push(Crew {
-                home,
-                workers: 0,
-                looking: 0,
-                open: VecDeque::new(),
-            });
-            self.crews.len() - 1
-        });
-        &mut self.crews[index]
+impl Crew {
+    fn is_idle(&self) -> bool {
+        self.workers == 0 && self.waiting == 0
     }
 }
 

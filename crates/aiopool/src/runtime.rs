@@ -3,12 +3,9 @@
 use std::panic::Location;
 
 #[cfg(aiopool_loom)]
-pub(crate) use in_loom::{Handle, RuntimeId, poll_proceed};
+pub(crate) use in_loom::{Handle, poll_proceed};
 #[cfg(not(aiopool_loom))]
-pub(crate) use tokio::{
-    runtime::{Handle, Id as RuntimeId},
-    task::coop::poll_proceed,
-};
+pub(crate) use tokio::{runtime::Handle, task::coop::poll_proceed};
 
 /// The runtime of the caller.
 ///

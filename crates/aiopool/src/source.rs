@@ -22,6 +22,8 @@ use crate::runtime::Handle;
 pub(crate) struct Source {
     id: SourceId,
     home: Handle,
+    /// The key of its crew, while it stands in the line.
+    crew: usize,
     items: Box<dyn Items>,
     results: Arc<dyn AnyResults>,
 }
@@ -119,25 +121,30 @@ impl Shared {
 
     /// A source takes the last place in the line, for the first time or after it stood aside.
     pub(crate) fn line_up(self: &Arc<Self>, source: Box<Source>) {
+        let home = source.home.clone();
         let mut state = self.lock();
-        match state.line_up(source) {
+        let (crew, spare) = state.crew_on(home);
+        let lined_up = state.line_up(source, crew);
+        let gone = state.dismiss();
+        match lined_up {
             Ok(()) => self.advance(state),
             Err(abandoned) => {
                 drop(state);
                 wake(abandoned.retire(End::CutShort));
             }
         }
+        drop((spare, gone));
     }
 }
 
 impl State {
     /// A source takes the last place in the line, if it has not been abandoned.
-    pub(crate) fn line_up(&mut self, source: Box<Source>) -> Result<(), Box<Source>> {
+    pub(crate) fn line_up(&mut self, source: Box<Source>, crew: usize) -> Result<(), Box<Source>> {
         let id = source.id;
         if self.seat(id).is_none() {
             return Err(source);
         }
-        let ticket = self.submit(Waiter::Source(source));
+        let ticket = self.submit(Waiter::Source(source), crew);
         self.sources[id.key].ticket = Some(ticket);
         Ok(())
     }
@@ -164,6 +171,7 @@ impl Source {
         Self {
             id,
             home,
+            crew: 0,
             items,
             results,
         }
@@ -173,8 +181,13 @@ impl Source {
         self.id
     }
 
-    pub(crate) fn home(&self) -> &Handle {
-        &self.home
+    /// It takes a place in the line, to be asked by the crew at this key.
+    pub(crate) fn waits_for(&mut self, crew: usize) {
+        self.crew = crew;
+    }
+
+    pub(crate) fn crew(&self) -> usize {
+        self.crew
     }
 
     /// The next item, in the allocation of `spare` if it fits.

@@ -19,7 +19,7 @@ impl Shared {
             return;
         }
         state.starting = true;
-        while let Some(admitted) = state.admission.poll_admit() {
+        while let Some(admitted) = state.admit() {
             if let Some(worker) = self.open_post(&mut state, admitted) {
                 drop(state);
                 worker.start();

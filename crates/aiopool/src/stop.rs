@@ -35,7 +35,7 @@ impl Shared {
     /// if it has been started.
     pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, post: impl FnOnce() -> usize) {
         let mut state = self.lock();
-        if let Some(job) = state.admission.withdraw(ticket) {
+        if let Some(job) = state.withdraw(ticket) {
             let key = state.begin_withdrawal();
             drop(state);
             self.end_withdrawal(key, [job]);
@@ -54,7 +54,7 @@ impl Shared {
     /// Takes the job that has `ticket` out of the line, if it is still there.
     pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) {
         let mut state = self.lock();
-        if let Some(job) = state.admission.withdraw(ticket) {
+        if let Some(job) = state.withdraw(ticket) {
             let key = state.begin_withdrawal();
             drop(state);
             self.end_withdrawal(key, [job]);
@@ -69,7 +69,9 @@ impl Shared {
         );
         let mut state = self.lock();
         let watchers = state.withdrawals.remove(key);
+        let gone = state.dismiss();
         self.advance(state);
+        drop(gone);
         tell(&watchers, false);
     }
 
@@ -82,7 +84,7 @@ impl Shared {
         let tickets: Vec<_> = jobs.map(|(ticket, _)| ticket).collect();
         let jobs: Vec<_> = tickets
             .into_iter()
-            .filter_map(|ticket| state.admission.withdraw(ticket))
+            .filter_map(|ticket| state.withdraw(ticket))
             .collect();
         let active = state.posts.len() + state.withdrawals.len();
         let (stopped, waker) = (0, None);
@@ -109,9 +111,11 @@ impl Shared {
     pub(crate) fn abandon(self: &Arc<Self>, id: SourceId) {
         let mut state = self.lock();
         let place = state.forget_source(id);
-        let source = place.and_then(|ticket| state.admission.withdraw(ticket));
+        let source = place.and_then(|ticket| state.withdraw(ticket));
         let tethers = state.stop_where(|post| post.is_of_source(id.serial));
+        let gone = state.dismiss();
         self.advance(state);
+        drop(gone);
         pull(tethers);
         wake(source.and_then(|source| Work::from(source).give_up().waker));
     }

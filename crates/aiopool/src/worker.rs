@@ -21,7 +21,8 @@ use crate::sync::{AtomicBool, Ordering};
 /// waits.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
-    home: Handle,
+    /// The key of its crew.
+    crew: usize,
     /// What it can be stopped by, with its key.
     tether: Option<(usize, Arc<Tether>)>,
     /// The key of its post, and the slot.
@@ -35,6 +36,13 @@ pub(crate) struct Worker {
     has_offered: bool,
     /// Whether it has started others for them.
     has_started: bool,
+}
+
+/// A worker that is to be started.
+#[must_use = "its crew counts on it"]
+pub(crate) struct Recruit {
+    worker: Worker,
+    home: Handle,
 }
 
 /// What a worker does next.
@@ -51,12 +59,12 @@ pub(crate) enum Work {
     Done,
 }
 
-impl Worker {
-    /// A worker that is looking.
-    pub(crate) fn new(shared: Arc<Shared>, home: Handle) -> Self {
-        Self {
+impl Recruit {
+    /// A worker that is looking, of the crew at this key, which is at `home`.
+    pub(crate) fn new(shared: Arc<Shared>, crew: usize, home: Handle) -> Self {
+        let worker = Worker {
             shared,
-            home,
+            crew,
             tether: None,
             post: None,
             work: Work::Look,
@@ -64,14 +72,17 @@ impl Worker {
             is_fresh: false,
             has_offered: false,
             has_started: false,
-        }
+        };
+        Self { worker, home }
     }
 
     /// Starts the task, to be called under no lock: a runtime that shuts down drops it here.
     pub(crate) fn start(self) {
-        self.home.clone().spawn(self);
+        self.home.spawn(self.worker);
     }
+}
 
+impl Worker {
     /// Takes up the first open post, or leaves. At the first time it is tied to the pool.
     fn look(&mut self, waker: Option<Waker>) {
         self.work = Work::Done;
@@ -83,13 +94,13 @@ impl Worker {
             });
             self.tether = Some((state.tethers.insert(tether.clone()), tether));
         }
-        if let Some(taken) = state.claim(&self.home, self.key()) {
+        if let Some(taken) = state.claim(self.crew, self.key()) {
             drop(state);
             self.take_up(taken);
         } else {
-            let tether = state.leave(&self.home, true, self.key());
+            let left = state.leave(self.crew, true, self.key());
             drop(state);
-            drop(tether);
+            drop(left);
         }
     }
 
@@ -105,7 +116,7 @@ impl Worker {
             if let Some((key, slot)) = self.post.take() {
                 let work = mem::replace(&mut self.work, Work::Look);
                 (self.has_offered, self.has_started) = (false, false);
-                self.shared.lock().postpone(key, slot, work, &self.home);
+                self.shared.lock().postpone(key, slot, work, self.crew);
             }
             return Poll::Pending;
         };
@@ -167,7 +178,7 @@ impl Worker {
             return false;
         };
         let mut state = self.shared.lock();
-        if let Err(abandoned) = state.line_up(source) {
+        if let Err(abandoned) = state.line_up(source, self.crew) {
             drop(state);
             wake(abandoned.retire(End::CutShort));
             return false;
@@ -176,17 +187,17 @@ impl Worker {
         if state.starting {
             return false;
         }
-        let Some(admitted) = state.admission.poll_admit() else {
+        let Some(admitted) = state.admit() else {
             return false;
         };
-        let again = admitted.waiter.home().id() == self.home.id();
+        let again = admitted.waiter.crew() == self.crew;
         let worker = if again {
             let taken = state.new_post(admitted);
             let item = mem::replace(&mut self.work, taken.work);
             let left = self.post.replace((taken.key, taken.slot));
             let worker = left.and_then(|(key, slot)| {
                 state.lay_down(key);
-                self.shared.offer(&mut state, key, slot, item, &self.home)
+                self.shared.offer(&mut state, key, slot, item, self.crew)
             });
             state.take_up(taken.key, self.key());
             (self.is_fresh, self.has_offered) = (true, true);
@@ -210,16 +221,16 @@ impl Worker {
         let item = mem::replace(&mut self.work, Work::Linger);
         let mut state = self.shared.lock();
         state.lay_down(key);
-        state.looks(&self.home);
+        state.looks(self.crew);
         // There are as many who are looking as there are open posts, this one included.
-        let nobody = self.shared.offer(&mut state, key, slot, item, &self.home);
+        let nobody = self.shared.offer(&mut state, key, slot, item, self.crew);
         debug_assert!(nobody.is_none());
         // Those who were started for the items can be reached by the other threads of the runtime
         // only when this one yields.
         if mem::take(&mut self.has_started) {
             return;
         }
-        let taken = state.claim(&self.home, self.key());
+        let taken = state.claim(self.crew, self.key());
         drop(state);
         if let Some(taken) = taken {
             self.take_up(taken);
@@ -240,9 +251,9 @@ impl Worker {
         let mut state = self.shared.lock();
         state.executed += ended.begun;
         state.admission.finish(slot);
-        let admitted = state.admission.poll_admit();
+        let admitted = state.admit();
         match admitted {
-            Some(admitted) if state.is_for(&admitted.waiter, &self.home) => {
+            Some(admitted) if state.is_for(&admitted.waiter, self.crew) => {
                 let (taken, watchers) = state.keep_post(key, admitted);
                 if let Some((_, tether)) = &self.tether {
                     tether.stop.store(false, Ordering::Relaxed);
@@ -254,10 +265,10 @@ impl Worker {
             }
             admitted => {
                 let mut post = state.posts.remove(key);
-                state.looks(&self.home);
+                state.looks(self.crew);
                 let worker =
                     admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
-                let taken = state.claim(&self.home, self.key());
+                let taken = state.claim(self.crew, self.key());
                 let idle = state.idle();
                 drop(state);
                 match taken {
@@ -334,9 +345,9 @@ impl Drop for Worker {
         let mut post = state.posts.remove(key);
         state.executed += ended.begun;
         state.admission.finish(slot);
-        let tether = state.leave(&self.home, false, self.key());
+        let left = state.leave(self.crew, false, self.key());
         self.shared.advance(state);
-        drop(tether);
+        drop(left);
         wake(ended.waker);
         tell(&post.take_watchers(), ended.stopped);
     }
