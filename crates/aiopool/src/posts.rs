@@ -311,3 +311,31 @@ impl Waiter {
         }
     }
 }
+
+#[cfg(all(test, not(aiopool_loom)))]
+mod tests {
+    use std::future::pending;
+
+    use tokio::runtime::Builder;
+
+    use crate::pool::Pool;
+
+    #[test]
+    fn a_crew_is_kept_only_while_somebody_waits_for_it_or_works_in_it() {
+        let runtime = || Builder::new_current_thread().build().expect("no drivers");
+        let (here, there, pool) = (runtime(), runtime(), Pool::new(1));
+        let hand_in = |home: &tokio::runtime::Runtime| {
+            let _entered = home.enter();
+            pool.spawn_n(pending::<()>())
+        };
+        let crews = || pool.shared.lock().crews.len();
+        let active = hand_in(&here);
+        let waiting = hand_in(&there);
+        assert_eq!(crews(), 2);
+        assert!(waiting.cancel());
+        assert_eq!(crews(), 1, "nobody waits for the other any more");
+        drop(here);
+        assert!(active.is_finished());
+        assert_eq!(crews(), 0, "its last worker is gone");
+    }
+}
