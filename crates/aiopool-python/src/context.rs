@@ -24,11 +24,15 @@ impl Pool {
     /// job runs in a [copy](of_job) of its own.
     pub(crate) fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let context = native::copy_current(py)?;
-        let [variables] = &native::referents(&context)[..] else {
+        let (mut variables, mut others) = (None, false);
+        native::look_at_referents(&context, |referent| {
+            others |= variables.replace(referent.to_owned()).is_some();
+        });
+        let Some(variables) = variables.filter(|_| !others) else {
             return Ok(context.unbind());
         };
         let shared = self.with(|state| match &state.snapshot {
-            Some(last) if last.variables.is(variables) => Some(last.context.clone_ref(py)),
+            Some(last) if last.variables.is(&variables) => Some(last.context.clone_ref(py)),
             _ => None,
         });
         if let Some(shared) = shared {
@@ -36,7 +40,7 @@ impl Pool {
         }
         let context = context.unbind();
         let snapshot = Snapshot {
-            variables: variables.clone().unbind(),
+            variables: variables.unbind(),
             context: context.clone_ref(py),
         };
         drop(self.with(|state| state.snapshot.replace(snapshot)));

@@ -13,8 +13,8 @@ use crate::task;
 /// The loop of a pool.
 pub(crate) struct EventLoop {
     pub(crate) object: Py<PyAny>,
-    /// `partial(JobFuture, loop=...)`
-    pub(crate) new_job_future: Py<PyAny>,
+    /// `{"loop": ...}`
+    keywords: Py<PyDict>,
     /// See [`task`].
     pub(crate) stock_create_task: Option<Py<PyAny>>,
 }
@@ -22,7 +22,7 @@ pub(crate) struct EventLoop {
 impl EventLoop {
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.object)?;
-        visit.call(&self.new_job_future)?;
+        visit.call(&self.keywords)?;
         visit.call(&self.stock_create_task)
     }
 
@@ -30,11 +30,9 @@ impl EventLoop {
         let py = object.py();
         let keywords = PyDict::new(py);
         keywords.set_item(intern!(py, "loop"), object)?;
-        let new_job_future =
-            python::partial(py)?.call((python::job_future(py)?,), Some(&keywords))?;
         Ok(Self {
             object: object.clone().unbind(),
-            new_job_future: new_job_future.unbind(),
+            keywords: keywords.unbind(),
             stock_create_task: task::stock_create_task(object)?,
         })
     }
@@ -43,6 +41,10 @@ impl EventLoop {
         self.object
             .bind(py)
             .call_method0(intern!(py, "create_future"))
+    }
+
+    pub(crate) fn new_job_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        python::job_future(py)?.call((), Some(self.keywords.bind(py)))
     }
 
     pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFunction, PyList};
 
 use crate::line::{Callback, Extras, Waiter, WaitingJob};
-use crate::native::referents;
+use crate::native::look_at_referents;
 use crate::pool::{Pool, State};
 use crate::python;
 use crate::settle::Outcome;
@@ -88,7 +88,7 @@ fn hand_in<'py>(
     });
     let (event_loop, context) = checked.inspect_err(|_| refuse(awaitable))?;
 
-    let future = event_loop.new_job_future.bind(py).call0()?;
+    let future = event_loop.new_job_future(py)?;
     let mut left_line = None;
     if tell && pool.get().with(|state| !has_free_slot(state)) {
         left_line = Some(event_loop.new_future(py)?);
@@ -188,9 +188,10 @@ fn check_not_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
 /// then carries: so it is asked only where the answer is likely to be "finished".
 fn is_finished(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = coroutine.py();
-    let has_function = referents(coroutine)
-        .iter()
-        .any(PyAnyMethods::is_instance_of::<PyFunction>);
+    let mut has_function = false;
+    look_at_referents(coroutine, |referent| {
+        has_function |= referent.is_instance_of::<PyFunction>();
+    });
     Ok(!has_function && coroutine.getattr(intern!(py, "cr_frame"))?.is_none())
 }
 

@@ -63,27 +63,30 @@ pub(crate) fn resume<'py>(
     }
 }
 
-/// What an object refers to, as the garbage collector sees it; what `gc.get_referents` would list.
-pub(crate) fn referents<'py>(object: &Bound<'py, PyAny>) -> Vec<Bound<'py, PyAny>> {
-    extern "C" fn visit(referent: *mut ffi::PyObject, found: *mut c_void) -> c_int {
-        // SAFETY: `traverse` gives back what it was given below, a vector that outlives the call.
-        let found = unsafe { &mut *found.cast::<Vec<*mut ffi::PyObject>>() };
-        found.push(referent);
+/// Shows `look` what an object refers to, as the garbage collector sees it; what `gc.get_referents`
+/// would list. `look` must run no Python code.
+pub(crate) fn look_at_referents<'py>(
+    object: &Bound<'py, PyAny>,
+    mut look: impl FnMut(Borrowed<'_, 'py, PyAny>),
+) {
+    extern "C" fn visit(referent: *mut ffi::PyObject, show: *mut c_void) -> c_int {
+        // SAFETY: `traverse` gives back what it was given below, a function that outlives the call.
+        let show = unsafe { &mut *show.cast::<&mut dyn FnMut(*mut ffi::PyObject)>() };
+        show(referent);
         0
     }
 
-    let mut found: Vec<*mut ffi::PyObject> = Vec::new();
+    let py = object.py();
+    // SAFETY: the object is alive, and so is what it refers to: nothing runs meanwhile.
+    let mut show = |referent| look(unsafe { Borrowed::from_ptr(py, referent) });
+    let mut show: &mut dyn FnMut(*mut ffi::PyObject) = &mut show;
     // SAFETY: the thread is attached. The slot, if there is one, may be called with the object of
     // the type whose slot it is and with a function of this signature, which runs no Python code.
     unsafe {
         if let Some(traverse) = (*ffi::Py_TYPE(object.as_ptr())).tp_traverse {
-            traverse(object.as_ptr(), visit, (&raw mut found).cast());
+            traverse(object.as_ptr(), visit, (&raw mut show).cast());
         }
     }
-    let py = object.py();
-    // SAFETY: the object is alive, and so is what it refers to: nothing has run since.
-    let owned = |referent| unsafe { Bound::from_borrowed_ptr(py, referent) };
-    found.into_iter().map(owned).collect()
 }
 
 /// What a coroutine has returned that ended with this error.

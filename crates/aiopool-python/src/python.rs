@@ -31,7 +31,6 @@ borrowed! {
     is_future = "asyncio", "isfuture";
     job_future = "asyncio_pool._job", "JobFuture";
     keeper = "asyncio_pool._keeper", "Keeper";
-    partial = "functools", "partial";
     raise_ = "asyncio_pool._job", "raise_";
     task = "asyncio", "Task";
     run_job = "asyncio_pool._job", "run_job";
