@@ -77,7 +77,7 @@ fn nothing_of_a_job_is_left_when_cancel_returns() {
     });
 }
 
-// Fails when `Run` forgets that it was stopped while its callback runs.
+// Fails when `Course::poll` forgets that its job was stopped while the callback runs.
 #[test]
 fn cancel_waits_for_the_callback_of_a_job_that_has_begun() {
     explore(["before it began", "after it began"], || {
