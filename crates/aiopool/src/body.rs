@@ -14,6 +14,10 @@ pub struct Sealed;
 
 /// Which futures of a job have begun.
 #[derive(Debug, Default)]
+#[allow(
+    unreachable_pub,
+    reason = "a part of `Job`, which rustc 1.85 does not see"
+)]
 pub struct Begun {
     job: bool,
     callback: bool,
@@ -21,6 +25,10 @@ pub struct Begun {
 
 /// A job that is run. Once one of its methods has told the end, everything foreign in it has been
 /// dropped, and none of them is called again.
+#[allow(
+    unreachable_pub,
+    reason = "a part of `Job`, which rustc 1.85 does not see"
+)]
 pub trait Body: Send + 'static {
     type Output: Send + 'static;
 
