@@ -32,20 +32,23 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    one_mode = metafunc.definition.get_closest_marker("task_per_job")
-    modes = {"task_per_job": False} if one_mode else {"task_per_job": False, "reuse_tasks": True}
-    metafunc.parametrize("reuse_tasks", modes.values(), ids=modes, indirect=True)
+    modes = {"task_per_job": False, "reuse_tasks": True}
+    only = {mode for mode in modes if metafunc.definition.get_closest_marker(mode)} or modes
+    chosen = {mode: reuses for mode, reuses in modes.items() if mode in only}
+    metafunc.parametrize("reuse_tasks", chosen.values(), ids=chosen, indirect=True)
 
 
 @pytest.fixture(autouse=True)
 def reuse_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """In which mode a test has the pools that do not ask for one: every test runs in both.
 
-    A test of what a task per job promises says so with ``task_per_job``, and why. A program that a
-    test starts is told by its environment.
+    A test of what a task per job promises says so with ``task_per_job``, and why; one of what it is
+    to reuse tasks says so with ``reuse_tasks``. A task per job is what a pool has by itself. A
+    program that a test starts is told by its environment.
     """
     mode = bool(request.param)
-    monkeypatch.setitem(AioPool.__init__.__kwdefaults__, "reuse_tasks", mode)
+    if mode:
+        monkeypatch.setitem(AioPool.__init__.__kwdefaults__, "reuse_tasks", mode)
     monkeypatch.setenv("REUSE_TASKS", "yes" if mode else "")
     return mode
 

@@ -18,9 +18,9 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 
 @pytest.fixture
-def pool(reuse_tasks: bool) -> AioPool:
+def pool() -> AioPool:
     """A pool of one slot, so that all jobs follow one another, in the mode of the test."""
-    return AioPool(1, reuse_tasks=reuse_tasks)
+    return AioPool(1)
 
 
 async def current_task() -> asyncio.Task[Any]:
@@ -29,6 +29,7 @@ async def current_task() -> asyncio.Task[Any]:
     return task
 
 
+@pytest.mark.reuse_tasks
 async def test_jobs_that_follow_one_another_share_a_task() -> None:
     pool = AioPool(2, reuse_tasks=True)
     tasks = await pool.map(lambda _: current_task(), range(20))
@@ -36,16 +37,16 @@ async def test_jobs_that_follow_one_another_share_a_task() -> None:
     assert all(isinstance(task, asyncio.Task) for task in tasks)
 
 
-async def test_the_task_ends_soon_after_the_last_job() -> None:
-    pool = AioPool(1, reuse_tasks=True)
+@pytest.mark.reuse_tasks
+async def test_the_task_ends_soon_after_the_last_job(pool: AioPool) -> None:
     task = await pool.exec(current_task())
     await turns(2)
     assert task.done()
     assert await pool.exec(current_task()) is not task
 
 
-async def test_a_task_waits_a_turn_for_the_job_of_whoever_is_told_of_the_end() -> None:
-    pool = AioPool(1, reuse_tasks=True)
+@pytest.mark.reuse_tasks
+async def test_a_task_waits_a_turn_for_the_job_of_whoever_is_told_of_the_end(pool: AioPool) -> None:
     tasks = {await pool.exec(current_task()) for _ in range(5)}
     assert len(tasks) == 1
 
@@ -55,6 +56,7 @@ async def test_by_default_each_job_has_a_task_of_its_own() -> None:
     assert len({*await AioPool(1).map(lambda _: current_task(), range(5))}) == 5
 
 
+@pytest.mark.task_per_job("the argument is the test's own")
 @pytest.mark.parametrize("value", [1, None, "yes"])
 def test_the_choice_is_true_or_false(value: Any) -> None:
     with pytest.raises(TypeError, match="reuse_tasks must be True or False"):
@@ -263,8 +265,8 @@ async def test_a_coroutine_that_somebody_awaits_is_not_stepped(pool: AioPool) ->
     assert await awaiting == "somebody's"
 
 
-async def test_jobs_that_never_suspend_leave_others_their_turns() -> None:
-    pool = AioPool(1, reuse_tasks=True)
+@pytest.mark.reuse_tasks
+async def test_jobs_that_never_suspend_leave_others_their_turns(pool: AioPool) -> None:
     futures = pool.map_n(ready, range(100))
     shares, before = [], 0
     while not futures[-1].done():
@@ -297,8 +299,10 @@ async def test_the_pool_is_found_whole_after_all_of_it(pool: AioPool) -> None:
     await assert_usable(pool)
 
 
-async def test_a_task_that_is_cancelled_while_it_waits_for_a_job_is_given_none() -> None:
-    pool = AioPool(1, reuse_tasks=True)
+@pytest.mark.reuse_tasks
+async def test_a_task_that_is_cancelled_while_it_waits_for_a_job_is_given_none(
+    pool: AioPool,
+) -> None:
     task = await pool.exec(current_task())
     assert not task.done()
     task.cancel()
@@ -306,8 +310,11 @@ async def test_a_task_that_is_cancelled_while_it_waits_for_a_job_is_given_none()
     assert task.done()
 
 
+@pytest.mark.reuse_tasks
 @pytest.mark.parametrize("tells", ["cancelling", "nothing"])
-async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(tells: str) -> None:
+async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(
+    pool: AioPool, tells: str
+) -> None:
     class Made(asyncio.Future[Any]):
         """A task of somebody's own kind, around one of asyncio."""
 
@@ -332,7 +339,6 @@ async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(tells
     loop = asyncio.get_running_loop()
     loop.set_task_factory(lambda loop, coro, **_: kind(loop, coro))  # type: ignore[arg-type]
     try:
-        pool = AioPool(1, reuse_tasks=True)
         assert await pool.map(add_one, range(5)) == [1, 2, 3, 4, 5]
         assert len(made) == 5
         await turns()
@@ -341,7 +347,8 @@ async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(tells
         loop.set_task_factory(None)
 
 
-async def test_a_coroutine_that_goes_on_without_its_task_ends_with_its_job() -> None:
+@pytest.mark.reuse_tasks
+async def test_a_coroutine_that_goes_on_without_its_task_ends_with_its_job(pool: AioPool) -> None:
     def factory(loop: asyncio.AbstractEventLoop, coro: Any, **_: Any) -> asyncio.Task[Any]:
         async def outer() -> Any:
             return await asyncio.shield(inner)
@@ -353,7 +360,6 @@ async def test_a_coroutine_that_goes_on_without_its_task_ends_with_its_job() -> 
     inners: list[asyncio.Task[Any]] = []
     gate = Gate()
     loop = asyncio.get_running_loop()
-    pool = AioPool(1, reuse_tasks=True)
     loop.set_task_factory(factory)
     try:
         future = pool.spawn_n(gate.job(1))
