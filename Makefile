@@ -22,7 +22,7 @@ export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
 .PHONY: demo demo-rust loadtest bench bench-quick bench-instructions test test-rust test-loom \
-	test-python test-matrix msrv lint format clean
+	test-python test-matrix test-bench msrv lint format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -48,8 +48,9 @@ bench-report: bench-on-$(BENCH_NEWEST)
 
 test: test-rust test-python
 
+# Without the benchmark, most of whose building is that of its peers: see test-bench.
 test-rust: $(BIN)/python test-loom
-	cargo test --workspace --locked
+	cargo test --workspace --exclude aiopool-bench --locked
 
 # What loom replaces is built under a cfg, so in a directory of its own.
 test-loom:
@@ -64,6 +65,10 @@ test-matrix: $(MATRIX:%=test-on-%)
 
 test-on-%:
 	$(MAKE) test-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
+
+# That each case of the benchmark runs.
+test-bench:
+	cargo test --locked -p aiopool-bench
 
 # Rewrites benchmarks/instructions.txt.
 bench-instructions:
