@@ -265,8 +265,8 @@ async def test_a_coroutine_that_somebody_awaits_is_not_stepped(pool: AioPool) ->
     assert await awaiting == "somebody's"
 
 
-@pytest.mark.reuse_tasks
-async def test_jobs_that_never_suspend_share_turns_a_few_at_a_time(pool: AioPool) -> None:
+async def most_in_a_turn(pool: AioPool) -> int:
+    """How many jobs that never suspend end in one turn of the loop."""
     futures = pool.map_n(ready, range(100))
     shares, before = [], 0
     while not futures[-1].done():
@@ -274,8 +274,30 @@ async def test_jobs_that_never_suspend_share_turns_a_few_at_a_time(pool: AioPool
         ended = sum(future.done() for future in futures)
         shares.append(ended - before)
         before = ended
-    assert 1 < max(shares) <= 4
     assert sum(shares) == 100
+    return max(shares)
+
+
+@pytest.mark.reuse_tasks
+async def test_jobs_that_never_suspend_share_turns_a_few_at_a_time(pool: AioPool) -> None:
+    assert 1 < await most_in_a_turn(pool) <= 4
+
+
+@pytest.mark.reuse_tasks
+async def test_jobs_that_never_began_are_not_waited_for(pool: AioPool) -> None:
+    def factory(*_: Any, **__: Any) -> Any:
+        raise LookupError
+
+    stopped, _ = await pool.cancel(pool.spawn_n(ready(1)))
+    assert stopped == 1
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    try:
+        future = pool.spawn_n(ready(2))
+    finally:
+        loop.set_task_factory(None)
+    assert isinstance(future.exception(), LookupError)
+    assert await most_in_a_turn(pool) > 1
 
 
 async def test_jobs_that_never_suspend_begin_in_the_order_of_the_line() -> None:
