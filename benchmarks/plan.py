@@ -18,16 +18,6 @@ EVERYWHERE = {"ready", "yield_once"}
 #: What is measured on the newest Python with uvloop too.
 ON_UVLOOP = {"first_result", "http"}
 
-#: The most jobs of a workload in Rust: its cases are for a benchmark without a limit of time.
-RUST_JOBS = {
-    "ready": 300_000,
-    "yield_once": 300_000,
-    "yield_compute": 100_000,
-    "woken": 100_000,
-    "items": 1_000_000,
-    "waiting": 1_000_000,
-    "cancel": 300_000,
-}
 #: The most jobs of a workload in the quick benchmark; what is not here is left out of it.
 QUICK_PYTHON_JOBS = {
     "yield_once": 5_000,
@@ -65,10 +55,7 @@ def plan(environments: dict[str, Path], *, rust: bool, quick: bool, everything: 
                 found.append(case)
     if rust:
         for case in _listed("Rust", (RUST_PROGRAM,)):
-            if quick:
-                found += _in_quick(case, QUICK_RUST_JOBS)
-            else:
-                found.append(_at_most(case, RUST_JOBS))
+            found += _in_quick(case, QUICK_RUST_JOBS) if quick else [case]
     return sorted(dict.fromkeys(found), key=_group)
 
 

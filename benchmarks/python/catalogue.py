@@ -35,7 +35,7 @@ class Case(NamedTuple):
 
 def cases() -> Iterator[Case]:
     """All that make sense, workload by workload, so that those compared run close together."""
-    for workload, jobs in (("ready", 10_000), ("yield_once", 30_000)):
+    for workload, jobs in (("ready", 10_000), ("yield_once", 100_000)):
         for subject in (*of_pools(*VERBS), *LIMITED_PEERS, "gather.unlimited", FLOOR):
             yield Case(subject, workload, jobs)
     for jobs in GROWTH:
