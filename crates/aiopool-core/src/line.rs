@@ -32,16 +32,13 @@ pub(crate) struct Line<T> {
 }
 
 #[derive(Debug)]
-enum Place<T> {
-    Vacant {
-        next: u32,
-    },
-    Taken {
-        serial: NonZeroU32,
-        behind: u32,
-        /// `None`: a gap.
-        waiter: Option<T>,
-    },
+struct Place<T> {
+    /// `None`: vacant.
+    serial: Option<NonZeroU32>,
+    /// Who stands behind; of a vacant place, the next vacant one.
+    behind: u32,
+    /// `None`: vacant, or a gap.
+    waiter: Option<T>,
 }
 
 /// The waiters of an emptied line, in the order in which they stood.
@@ -76,37 +73,32 @@ impl<T> Line<T> {
     }
 
     pub(crate) fn get(&self, ticket: Ticket) -> Option<&T> {
-        match self.places.get(ticket.index as usize)? {
-            Place::Taken { serial, waiter, .. } if *serial == ticket.serial => waiter.as_ref(),
-            _ => None,
-        }
+        let place = self.places.get(ticket.index as usize)?;
+        place.waiter.as_ref().filter(|_| place.is_of(ticket))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &T)> {
         let mut next = self.head;
-        let places = core::iter::from_fn(move || match self.places.get(next as usize)? {
-            Place::Taken {
-                serial,
-                behind,
-                waiter,
-            } => {
-                let index = core::mem::replace(&mut next, *behind);
-                let serial = *serial;
-                Some((Ticket { index, serial }, waiter))
-            }
-            Place::Vacant { .. } => None,
+        let places = core::iter::from_fn(move || {
+            let place = self.places.get(next as usize)?;
+            let index = core::mem::replace(&mut next, place.behind);
+            Some((index, place))
         });
-        places.filter_map(|(ticket, waiter)| Some((ticket, waiter.as_ref()?)))
+        places.filter_map(|(index, place)| {
+            let serial = place.serial?;
+            Some((Ticket { index, serial }, place.waiter.as_ref()?))
+        })
     }
 
     pub(crate) fn push(&mut self, waiter: T) -> Ticket {
         let serial = self.serial;
         self.serial = serial.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let index = self.take_place(Place::Taken {
-            serial,
+        let taken = Place {
+            serial: Some(serial),
             behind: NOBODY,
             waiter: Some(waiter),
-        });
+        };
+        let index = self.take_place(taken);
         self.link(self.tail, index);
         self.tail = index;
         self.len += 1;
@@ -114,7 +106,9 @@ impl<T> Line<T> {
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Ticket, T)> {
-        while let Some((ticket, behind, waiter)) = self.vacate(self.head) {
+        loop {
+            let index = self.head;
+            let (serial, behind, waiter) = self.vacate(index)?;
             self.head = behind;
             if behind == NOBODY {
                 self.tail = NOBODY;
@@ -122,18 +116,18 @@ impl<T> Line<T> {
             if let Some(waiter) = waiter {
                 self.len -= 1;
                 self.tidy();
-                return Some((ticket, waiter));
+                return Some((Ticket { index, serial }, waiter));
             }
             self.gaps -= 1;
         }
-        None
     }
 
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        let waiter = match self.places.get_mut(ticket.index as usize)? {
-            Place::Taken { serial, waiter, .. } if *serial == ticket.serial => waiter.take()?,
-            _ => return None,
-        };
+        let place = self.places.get_mut(ticket.index as usize)?;
+        if !place.is_of(ticket) {
+            return None;
+        }
+        let waiter = place.waiter.take()?;
         self.len -= 1;
         self.gaps += 1;
         self.tidy();
@@ -154,13 +148,13 @@ impl<T> Line<T> {
         debug_assert_eq!(self.len == 0, self.tail == NOBODY);
         if cfg!(debug_assertions) && self.places.len() <= CHECKED_PLACES {
             let (mut walked, mut gaps, mut last, mut index) = (0, 0, NOBODY, self.head);
-            while let Some(Place::Taken { behind, waiter, .. }) = self.places.get(index as usize) {
-                if waiter.is_some() {
+            while let Some(place) = self.places.get(index as usize) {
+                if place.waiter.is_some() {
                     walked += 1;
                 } else {
                     gaps += 1;
                 }
-                (last, index) = (index, *behind);
+                (last, index) = (index, place.behind);
             }
             debug_assert_eq!(last, self.tail, "the line does not end at its tail");
             debug_assert_eq!(walked, self.len, "the line has lost or won somebody");
@@ -173,9 +167,9 @@ impl<T> Line<T> {
     fn tidy(&mut self) {
         if self.gaps > self.len {
             let (mut last, mut index) = (NOBODY, self.head);
-            while let Some(Place::Taken { behind, waiter, .. }) = self.places.get(index as usize) {
-                let next = *behind;
-                if waiter.is_some() {
+            while let Some(place) = self.places.get(index as usize) {
+                let next = place.behind;
+                if place.waiter.is_some() {
                     last = index;
                 } else {
                     self.vacate(index);
@@ -191,9 +185,10 @@ impl<T> Line<T> {
     }
 
     fn take_place(&mut self, taken: Place<T>) -> u32 {
-        if let Some(Place::Vacant { next }) = self.places.get(self.vacant as usize) {
-            let index = core::mem::replace(&mut self.vacant, *next);
-            self.places[index as usize] = taken;
+        let index = self.vacant;
+        if let Some(place) = self.places.get_mut(index as usize) {
+            self.vacant = place.behind;
+            *place = taken;
             return index;
         }
         let index = u32::try_from(self.places.len()).unwrap_or(NOBODY);
@@ -202,27 +197,20 @@ impl<T> Line<T> {
         index
     }
 
-    /// The ticket of the place at `index`, who stood behind it and who in it, if it is taken.
-    fn vacate(&mut self, index: u32) -> Option<(Ticket, u32, Option<T>)> {
-        let vacant = Place::Vacant { next: self.vacant };
+    /// Who had the place at `index`, who stood behind it and who in it.
+    fn vacate(&mut self, index: u32) -> Option<(NonZeroU32, u32, Option<T>)> {
         let place = self.places.get_mut(index as usize)?;
-        let Place::Taken {
-            serial,
-            behind,
-            waiter,
-        } = core::mem::replace(place, vacant)
-        else {
-            unreachable!("a vacant place is linked");
-        };
+        let serial = place.serial.take()?;
+        let behind = core::mem::replace(&mut place.behind, self.vacant);
         self.vacant = index;
-        Some((Ticket { index, serial }, behind, waiter))
+        Some((serial, behind, place.waiter.take()))
     }
 
     /// Lets the one at `index`, or the line itself, know who stands behind it now.
     fn link(&mut self, index: u32, now: u32) {
         match self.places.get_mut(index as usize) {
-            Some(Place::Taken { behind, .. }) => *behind = now,
-            _ => self.head = now,
+            Some(place) => place.behind = now,
+            None => self.head = now,
         }
     }
 
@@ -233,17 +221,20 @@ impl<T> Line<T> {
     }
 }
 
+impl<T> Place<T> {
+    fn is_of(&self, ticket: Ticket) -> bool {
+        self.serial == Some(ticket.serial)
+    }
+}
+
 impl<T> Iterator for Drain<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
         loop {
             let place = self.places.get_mut(self.head as usize)?;
-            let Place::Taken { behind, waiter, .. } = place else {
-                return None;
-            };
-            self.head = *behind;
-            if let Some(waiter) = waiter.take() {
+            self.head = place.behind;
+            if let Some(waiter) = place.waiter.take() {
                 self.left -= 1;
                 return Some(waiter);
             }
