@@ -12,7 +12,7 @@ use crate::posts::{Crew, Post};
 use crate::runtime::Handle;
 use crate::source::{Seat, Source};
 use crate::stop::{Group, Tether};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, Patience};
 
 /// The inside of a pool.
 pub(crate) struct Shared {
@@ -32,10 +32,13 @@ pub(crate) struct State {
     pub(crate) crews: Slab<Crew>,
     /// What the workers can be stopped by.
     pub(crate) tethers: Slab<Arc<Tether>>,
-    /// The sources of running maps and streams, with their places while they stand in the line. A
-    /// source that is not here has been abandoned.
+    /// The sources of maps and streams. A source that is not here has been abandoned.
     pub(crate) sources: Slab<Seat>,
     pub(crate) next_source: u64,
+    /// How many sources workers ask for an item just now.
+    pub(crate) asked: usize,
+    /// How many workers keep the slot of a job that has ended until a source has been asked.
+    pub(crate) lying_in_wait: usize,
     /// Whether somebody starts those who are admitted.
     pub(crate) starting: bool,
     pub(crate) executed: u64,
@@ -58,6 +61,8 @@ impl Shared {
             tethers: Slab::new(),
             sources: Slab::new(),
             next_source: 0,
+            asked: 0,
+            lying_in_wait: 0,
             starting: false,
             executed: 0,
         };
@@ -83,6 +88,22 @@ impl Shared {
         }
         drop(spare);
         ticket
+    }
+
+    /// The lock for a worker whose job has ended. While nobody waits, but another thread asks a
+    /// source for an item, it waits a moment for the source to come back to the line: otherwise it
+    /// would give its slot back, and the other thread would have to see to it that it is taken.
+    pub(crate) fn lock_at_end(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        let mut patience = Patience::new();
+        while state.asked > 0 && state.admission.waiting() == 0 && patience.is_left() {
+            state.lying_in_wait += 1;
+            drop(state);
+            patience.wait();
+            state = self.lock();
+            state.lying_in_wait -= 1;
+        }
+        state
     }
 
     /// Whether the waiter with this ticket has not been started or withdrawn yet.

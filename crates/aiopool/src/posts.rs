@@ -9,6 +9,7 @@ use aiopool_core::{Admitted, Slot, Ticket};
 
 use crate::line::{Shared, State, Waiter};
 use crate::runtime::Handle;
+use crate::source::SourceId;
 use crate::stop::{Group, Tether};
 use crate::sync::Ordering;
 use crate::worker::{Recruit, Work};
@@ -17,8 +18,8 @@ use crate::worker::{Recruit, Work};
 pub(crate) struct Post {
     /// The place that the job, or its source, had in the line.
     ticket: Ticket,
-    /// The serial of the source whose item it is.
-    source: Option<u64>,
+    /// The source whose item it is.
+    source: Option<SourceId>,
     /// The slot and the work, until a worker takes them up.
     open: Option<(Slot, Work)>,
     /// The key of the tether of the worker that has taken it up.
@@ -167,7 +168,10 @@ impl State {
     ) -> (Taken, Vec<Arc<Group>>) {
         let post = &mut self.posts[key];
         (post.ticket, post.source) = (admitted.ticket, admitted.waiter.source());
-        (Taken::new(key, admitted), post.take_watchers())
+        let watchers = post.take_watchers();
+        let mut taken = Taken::new(key, admitted);
+        self.ask(&mut taken.work);
+        (taken, watchers)
     }
 
     /// A worker of this crew is about to look for an open post.
@@ -180,13 +184,14 @@ impl State {
         let crew = &mut self.crews[crew];
         let key = crew.open.pop_front()?;
         crew.looking -= 1;
-        self.take_up(key, worker);
-        let (slot, work) = self.posts[key].open.take()?;
+        let (slot, mut work) = self.posts[key].open.take()?;
+        self.take_up(key, &mut work, worker);
         Some(Taken { key, slot, work })
     }
 
     /// A worker takes up a post, and with it the news that its job is to be stopped.
-    pub(crate) fn take_up(&mut self, key: usize, worker: Option<usize>) {
+    pub(crate) fn take_up(&mut self, key: usize, work: &mut Work, worker: Option<usize>) {
+        self.ask(work);
         let post = &mut self.posts[key];
         post.worker = worker;
         if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
@@ -208,8 +213,11 @@ impl State {
 
     /// A worker lays its post down and looks for one, this or another, when the other tasks have
     /// had their turn.
-    pub(crate) fn postpone(&mut self, key: usize, slot: Slot, work: Work, crew: usize) {
+    pub(crate) fn postpone(&mut self, key: usize, slot: Slot, mut work: Work, crew: usize) {
         self.lay_down(key);
+        if let Work::Pull(source) = &mut work {
+            self.is_asked_no_more(source);
+        }
         self.posts[key].open = Some((slot, work));
         let crew = &mut self.crews[crew];
         crew.open.push_front(key);
@@ -286,9 +294,9 @@ impl Post {
         self.ticket == ticket
     }
 
-    /// Whether it is held for an item of the source with this serial.
-    pub(crate) fn is_of_source(&self, serial: u64) -> bool {
-        self.source == Some(serial)
+    /// Whether it is held for an item of this source.
+    pub(crate) fn is_of_source(&self, source: SourceId) -> bool {
+        self.source == Some(source)
     }
 
     /// `watcher` is to be told of the end of the job.
@@ -303,11 +311,11 @@ impl Post {
 }
 
 impl Waiter {
-    /// The serial of the source, if it is one.
-    fn source(&self) -> Option<u64> {
+    /// The id of the source, if it is one.
+    fn source(&self) -> Option<SourceId> {
         match self {
             Self::Job(_) => None,
-            Self::Source(source) => Some(source.id().serial),
+            Self::Source(source) => Some(source.id()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::job::Job;
 use crate::line::Shared;
 use crate::results::{Order, Read, Results};
 use crate::runtime::{current_for, poll_proceed};
-use crate::source::{Items, Mapped, Source, SourceId};
+use crate::source::{Items, Source, SourceId, mapped};
+use crate::sync::poll_locked;
 
 /// The results of the jobs that a function makes of the items of an iterator, in the order in
 /// which they end or in the order of the items: what [`Pool::itermap`] and
@@ -49,10 +51,10 @@ pub struct Itermap<T: Send + 'static> {
 /// The end of a source at which results are read. Dropping it ends the source.
 pub(crate) struct Reader<T: Send + 'static> {
     shared: Arc<Shared>,
-    results: Arc<Results<T>>,
     id: SourceId,
     /// Until the first poll, what the source is to be made of.
     items: Option<Box<dyn Items>>,
+    results: PhantomData<fn() -> T>,
 }
 
 impl<T: Send + 'static> Itermap<T> {
@@ -72,8 +74,10 @@ impl<T: Send + 'static> Itermap<T> {
             items > 0,
             "a stream that is 0 items ahead never starts: allow at least 1"
         );
-        if let Some(source) = self.reader.results.set_ahead(items) {
-            self.reader.shared.line_up(source);
+        let Reader { shared, id, .. } = &self.reader;
+        let goes_on = shared.lock().results_of::<T>(*id).set_ahead(items);
+        if let Some(source) = goes_on {
+            shared.line_up(source);
         }
         self
     }
@@ -86,7 +90,7 @@ impl<T: Send + 'static> Stream for Itermap<T> {
         let Self { reader, caller } = self.get_mut();
         reader.start(caller);
         let budget = ready!(poll_proceed(cx));
-        let read = ready!(reader.results.poll_read(cx));
+        let read = ready!(poll(&reader.shared, reader.id, cx, Results::<T>::read));
         budget.made_progress();
         Poll::Ready(match read {
             Read::Result(result, source) => {
@@ -114,14 +118,13 @@ impl<T: Send + 'static> Reader<T> {
         F: FnMut(I::Item) -> J + Send + 'static,
         J: Job<Output = T>,
     {
-        let results = Arc::new(Results::new(order, ahead));
-        let items = Some(Mapped::boxed(items, function, results.clone()));
-        let id = shared.announce_source();
+        let results = Results::<T>::new(order, ahead);
+        let id = shared.announce_source(Box::new(results));
         Self {
             shared,
-            results,
             id,
-            items,
+            items: Some(mapped(items, function)),
+            results: PhantomData,
         }
     }
 
@@ -131,11 +134,13 @@ impl<T: Send + 'static> Reader<T> {
         caller: &'static Location<'static>,
     ) -> Vec<Result<T, JobError>> {
         self.start(caller);
-        match poll_fn(|cx| self.results.poll_whole(cx)).await {
-            Ok(results) => results,
+        let (shared, id) = (self.shared.clone(), self.id);
+        match poll_fn(|cx| poll(&shared, id, cx, Results::<T>::read_whole)).await {
+            Ok(results) => results.into_vec(),
             Err(payload) => {
-                self.shared.abandon(self.id);
-                poll_fn(|cx| self.results.poll_quiet(cx)).await;
+                shared.stop_items(id);
+                let quiet = |results: &mut Results<T>| results.is_quiet().then_some(());
+                poll_fn(|cx| poll(&shared, id, cx, quiet)).await;
                 // Dropped before, for a result that panicked in an unwinding would abort.
                 drop(self);
                 resume_unwind(payload)
@@ -150,7 +155,7 @@ impl<T: Send + 'static> Reader<T> {
         }
         let home = current_for(caller);
         if let Some(items) = self.items.take() {
-            let source = Source::new(self.id, home, items, self.results.clone());
+            let source = Source::new(self.id, home, items);
             self.shared.line_up(Box::new(source));
         }
     }
@@ -158,18 +163,25 @@ impl<T: Send + 'static> Reader<T> {
 
 impl<T: Send + 'static> Drop for Reader<T> {
     fn drop(&mut self) {
-        let left = self.results.abandon();
-        match self.items.take() {
-            // It was never polled.
-            Some(items) => {
-                self.shared.forget_source(self.id);
-                items.discard();
-            }
-            None if left.unfinished => self.shared.abandon(self.id),
-            None => self.shared.forget_source(self.id),
+        // It was never polled.
+        if let Some(items) = self.items.take() {
+            items.discard();
         }
-        left.discard();
+        self.shared.abandon(self.id);
     }
+}
+
+/// Waits until `read` finds something among the results of a source.
+fn poll<T: 'static, R>(
+    shared: &Shared,
+    source: SourceId,
+    cx: &mut Context<'_>,
+    mut read: impl FnMut(&mut Results<T>) -> Option<R>,
+) -> Poll<R> {
+    poll_locked(&shared.state, cx, |state| {
+        let results = state.results_of(source);
+        read(results).ok_or(&mut results.reader)
+    })
 }
 
 impl<T: Send + 'static> fmt::Debug for Itermap<T> {

@@ -1,18 +1,16 @@
 //! Where the results of a map or a stream wait for their reader.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::mem;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use crate::error::JobError;
 use crate::foreign::{Payload, discard};
-use crate::source::{End, Source};
-use crate::sync::{Mutex, poll_locked};
+use crate::source::Source;
 
-/// The results of a source.
-pub(crate) struct Results<T>(Mutex<Stock<T>>);
-
-struct Stock<T> {
+/// The results of a source, and how far its items have come. It stands under the lock of the pool.
+pub(crate) struct Results<T> {
     order: Order,
     /// A place for each item that was pulled and not read yet, save that in the order of
     /// completion a place comes with its result.
@@ -28,8 +26,7 @@ struct Stock<T> {
     end: Option<End>,
     /// The source, while it may not go ahead.
     parked: Option<Box<Source>>,
-    abandoned: bool,
-    reader: Option<Waker>,
+    pub(crate) reader: Option<Waker>,
 }
 
 type Places<T> = VecDeque<Option<Result<T, JobError>>>;
@@ -45,16 +42,25 @@ pub(crate) enum Order {
     Whole,
 }
 
-/// The place of an item among all.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(usize);
-
 /// What a source gets for its next item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reserved {
     pub(crate) place: Place,
     /// Whether the reader has to catch up before there is another.
     pub(crate) is_last: bool,
+}
+
+/// The place of an item among all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place(usize);
+
+/// Why there are no more items.
+pub(crate) enum End {
+    Exhausted,
+    /// The iterator panicked.
+    Panicked(Payload),
+    /// The runtime shut down, or nobody wants the results any more.
+    CutShort,
 }
 
 /// What the reader of a stream finds.
@@ -66,28 +72,34 @@ pub(crate) enum Read<T> {
     End,
 }
 
-/// What a reader leaves behind, to be discarded under no lock.
-#[must_use = "what is dropped may panic"]
-pub(crate) struct Abandoned<T> {
-    /// Whether there are items that have not ended, or not been pulled.
-    pub(crate) unfinished: bool,
-    results: Places<T>,
-    rest: (Option<Box<Source>>, Option<End>, Option<Waker>),
-}
-
 /// The results as their source sees them, whatever their type.
-pub(crate) trait AnyResults: Send + Sync {
-    /// Keeps the source until the reader has caught up, or gives it back if it may go on.
-    fn park(&self, source: Box<Source>) -> Option<Box<Source>>;
+pub(crate) trait AnyResults: Send {
+    /// A place for the next item. There is one: a source that may not go ahead is parked.
+    fn reserve(&mut self) -> Reserved;
 
-    /// There are no more items.
-    fn end(&self, end: End) -> Option<Waker>;
+    /// There was no item for the place that was reserved last.
+    fn unreserve(&mut self);
+
+    /// Keeps the source until the reader has caught up, or gives it back if it may go on.
+    fn park(&mut self, source: Box<Source>) -> Option<Box<Source>>;
+
+    /// There are no more items. The waker is to be woken last.
+    fn end(&mut self, end: End) -> Option<Waker>;
+
+    /// Whether there are items that have not ended, or not been pulled.
+    fn is_unfinished(&self) -> bool;
+
+    /// For [`put`](Results::put), and for the reader.
+    fn as_any(&mut self) -> &mut dyn Any;
+
+    /// Nobody will read them any more. Under no lock; what stands aside is given back.
+    fn discard(self: Box<Self>) -> Option<Box<Source>>;
 }
 
 /// The side of the items.
 impl<T> Results<T> {
     pub(crate) fn new(order: Order, ahead: usize) -> Self {
-        Self(Mutex::new(Stock {
+        Self {
             order,
             places: VecDeque::new(),
             first: 0,
@@ -96,173 +108,25 @@ impl<T> Results<T> {
             active: 0,
             end: None,
             parked: None,
-            abandoned: false,
             reader: None,
-        }))
-    }
-
-    /// A place for the next item; `None` if nobody wants it any more.
-    pub(crate) fn reserve(&self) -> Option<Reserved> {
-        let mut stock = self.0.lock();
-        if stock.abandoned {
-            return None;
-        }
-        stock.unread += 1;
-        stock.active += 1;
-        let place = Place(stock.first + stock.places.len());
-        if stock.order != Order::Completion {
-            stock.places.push_back(None);
-        }
-        let is_last = stock.unread >= stock.ahead;
-        Some(Reserved { place, is_last })
-    }
-
-    /// There was no item for the place that was reserved last.
-    pub(crate) fn unreserve(&self) {
-        let mut stock = self.0.lock();
-        stock.unread -= 1;
-        stock.active -= 1;
-        if stock.order != Order::Completion {
-            stock.places.pop_back();
         }
     }
 
     /// Stores the result of an item. The waker it gives is to be woken last.
-    pub(crate) fn put(&self, place: Place, result: Result<T, JobError>) -> Option<Waker> {
-        let mut stock = self.0.lock();
-        stock.active -= 1;
-        if stock.abandoned {
-            drop(stock);
-            discard(result);
-            return None;
-        }
-        if stock.order == Order::Completion {
-            stock.places.push_back(Some(result));
+    pub(crate) fn put(&mut self, place: Place, result: Result<T, JobError>) -> Option<Waker> {
+        self.active -= 1;
+        if self.order == Order::Completion {
+            self.places.push_back(Some(result));
         } else {
-            let index = place.0 - stock.first;
-            stock.places[index] = Some(result);
+            let index = place.0 - self.first;
+            self.places[index] = Some(result);
         }
-        stock.wake_reader()
-    }
-}
-
-impl<T: Send> AnyResults for Results<T> {
-    fn park(&self, source: Box<Source>) -> Option<Box<Source>> {
-        let mut stock = self.0.lock();
-        if stock.abandoned || stock.unread < stock.ahead {
-            return Some(source);
-        }
-        stock.parked = Some(source);
-        None
-    }
-
-    fn end(&self, end: End) -> Option<Waker> {
-        let mut stock = self.0.lock();
-        if matches!(end, End::CutShort) && !stock.abandoned {
-            // Whoever reads the results has to see that some are missing.
-            stock.unread += 1;
-            stock.places.push_back(Some(Err(JobError::Cancelled)));
-        }
-        stock.end = Some(end);
-        stock.wake_reader()
-    }
-}
-
-/// The side of the reader.
-impl<T> Results<T> {
-    /// Allows `ahead` items to be pulled and not read yet. Gives the source if it may go on now.
-    pub(crate) fn set_ahead(&self, ahead: usize) -> Option<Box<Source>> {
-        let mut stock = self.0.lock();
-        stock.ahead = ahead;
-        stock.take_source()
-    }
-
-    /// The next result of a stream.
-    pub(crate) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<Read<T>> {
-        poll_locked(&self.0, cx, |stock| {
-            if let Some(result) = stock.places.front_mut().and_then(Option::take) {
-                stock.places.pop_front();
-                stock.first += 1;
-                stock.unread -= 1;
-                return Ok(Read::Result(result, stock.take_source()));
-            }
-            if stock.unread > 0 || stock.end.is_none() {
-                return Err(&mut stock.reader);
-            }
-            match stock.end.replace(End::Exhausted) {
-                Some(End::Panicked(payload)) => Ok(Read::Panicked(payload)),
-                _ => Ok(Read::End),
-            }
-        })
-    }
-
-    /// All results of a map, or what its iterator panicked with, at once.
-    pub(crate) fn poll_whole(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Vec<Result<T, JobError>>, Payload>> {
-        let results = poll_locked(&self.0, cx, |stock| match stock.end.take() {
-            Some(End::Panicked(payload)) => {
-                stock.end = Some(End::Exhausted);
-                Ok(Err(payload))
-            }
-            Some(end) if stock.active == 0 => {
-                stock.end = Some(end);
-                Ok(Ok(mem::take(&mut stock.places)))
-            }
-            end => {
-                stock.end = end;
-                Err(&mut stock.reader)
-            }
-        });
-        results.map_ok(|results| results.into_iter().flatten().collect())
-    }
-
-    /// Waits until no item is active.
-    pub(crate) fn poll_quiet(&self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_locked(&self.0, cx, |stock| match stock.active {
-            0 => Ok(()),
-            _ => Err(&mut stock.reader),
-        })
-    }
-
-    /// Nobody will read any more.
-    pub(crate) fn abandon(&self) -> Abandoned<T> {
-        let mut stock = self.0.lock();
-        stock.abandoned = true;
-        Abandoned {
-            unfinished: stock.active > 0 || stock.end.is_none(),
-            results: mem::take(&mut stock.places),
-            rest: (stock.parked.take(), stock.end.take(), stock.reader.take()),
-        }
-    }
-}
-
-impl<T> Abandoned<T> {
-    pub(crate) fn discard(self) {
-        // One by one: two that panic when they are dropped together abort the process.
-        for result in self.results {
-            discard(result);
-        }
-        let (source, end, reader) = self.rest;
-        // Nobody reads that it was cut short.
-        let nobody = source.and_then(|source| source.retire(End::CutShort));
-        discard((end, reader, nobody));
-    }
-}
-
-impl<T> Stock<T> {
-    /// The source that stands aside, if it may go on.
-    fn take_source(&mut self) -> Option<Box<Source>> {
-        if self.unread < self.ahead {
-            self.parked.take()
-        } else {
-            None
-        }
+        self.wake_reader()
     }
 
     /// The waker of the reader, if there is something to read.
     fn wake_reader(&mut self) -> Option<Waker> {
+        self.reader.as_ref()?;
         let readable = match self.order {
             Order::Completion | Order::Items => {
                 let ended = self.unread == 0 && self.end.is_some();
@@ -275,5 +139,133 @@ impl<T> Stock<T> {
             },
         };
         if readable { self.reader.take() } else { None }
+    }
+}
+
+/// The side of the source.
+impl<T: Send + 'static> AnyResults for Results<T> {
+    fn reserve(&mut self) -> Reserved {
+        self.unread += 1;
+        self.active += 1;
+        let place = Place(self.first + self.places.len());
+        if self.order != Order::Completion {
+            self.places.push_back(None);
+        }
+        let is_last = self.unread >= self.ahead;
+        Reserved { place, is_last }
+    }
+
+    fn unreserve(&mut self) {
+        self.unread -= 1;
+        self.active -= 1;
+        if self.order != Order::Completion {
+            self.places.pop_back();
+        }
+    }
+
+    fn park(&mut self, source: Box<Source>) -> Option<Box<Source>> {
+        if self.unread < self.ahead {
+            return Some(source);
+        }
+        self.parked = Some(source);
+        None
+    }
+
+    fn end(&mut self, end: End) -> Option<Waker> {
+        if matches!(end, End::CutShort) {
+            // Whoever reads the results has to see that some are missing.
+            self.unread += 1;
+            self.places.push_back(Some(Err(JobError::Cancelled)));
+        }
+        self.end = Some(end);
+        self.wake_reader()
+    }
+
+    fn is_unfinished(&self) -> bool {
+        self.active > 0 || self.end.is_none()
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn discard(self: Box<Self>) -> Option<Box<Source>> {
+        let Self {
+            places,
+            end,
+            parked,
+            reader,
+            ..
+        } = *self;
+        // One by one: two that panic when they are dropped together abort the process.
+        for result in places {
+            discard(result);
+        }
+        discard((end, reader));
+        parked
+    }
+}
+
+/// The side of the reader.
+impl<T> Results<T> {
+    /// Allows `ahead` items to be pulled and not read yet. Gives the source if it may go on now.
+    pub(crate) fn set_ahead(&mut self, ahead: usize) -> Option<Box<Source>> {
+        self.ahead = ahead;
+        self.take_source()
+    }
+
+    /// The next result of a stream, or none yet.
+    pub(crate) fn read(&mut self) -> Option<Read<T>> {
+        if let Some(result) = self.places.front_mut().and_then(Option::take) {
+            self.places.pop_front();
+            self.first += 1;
+            self.unread -= 1;
+            return Some(Read::Result(result, self.take_source()));
+        }
+        if self.unread > 0 || self.end.is_none() {
+            return None;
+        }
+        match self.end.replace(End::Exhausted) {
+            Some(End::Panicked(payload)) => Some(Read::Panicked(payload)),
+            _ => Some(Read::End),
+        }
+    }
+
+    /// All results of a map, or what its iterator panicked with, or none yet.
+    pub(crate) fn read_whole(&mut self) -> Option<Result<Whole<T>, Payload>> {
+        match self.end.take()? {
+            End::Panicked(payload) => {
+                self.end = Some(End::Exhausted);
+                Some(Err(payload))
+            }
+            end => {
+                self.end = Some(end);
+                (self.active == 0).then(|| Ok(Whole(mem::take(&mut self.places))))
+            }
+        }
+    }
+
+    /// Whether no item is active.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.active == 0
+    }
+
+    /// The source that stands aside, if it may go on.
+    fn take_source(&mut self) -> Option<Box<Source>> {
+        if self.unread < self.ahead {
+            self.parked.take()
+        } else {
+            None
+        }
+    }
+}
+
+/// All results of a map.
+pub(crate) struct Whole<T>(Places<T>);
+
+impl<T> Whole<T> {
+    /// To be called under no lock: it takes as long as there are results.
+    pub(crate) fn into_vec(self) -> Vec<Result<T, JobError>> {
+        self.0.into_iter().flatten().collect()
     }
 }

@@ -76,6 +76,14 @@ impl Course {
 }
 
 impl<T> Outcome<T> {
+    /// Has the result kept where it is to be.
+    pub(crate) fn keep(self, place: &mut Option<Result<T, JobError>>) -> Ended {
+        self.settle(|result| {
+            *place = Some(result);
+            None
+        })
+    }
+
     /// Has the result stored by `store`, which gives the waker of who waits for it.
     pub(crate) fn settle(self, store: impl FnOnce(Result<T, JobError>) -> Option<Waker>) -> Ended {
         Ended {

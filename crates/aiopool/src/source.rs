@@ -2,6 +2,7 @@
 //! and goes to the back of the line.
 
 use std::any::Any;
+use std::mem;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +12,14 @@ use aiopool_core::Ticket;
 use pin_project_lite::pin_project;
 
 use crate::body::{Body, Caught, Sealed};
-use crate::foreign::{Payload, discard, guarded, wake};
+use crate::error::JobError;
+use crate::foreign::{Payload, discard, guarded};
 use crate::job::Job;
 use crate::line::{Shared, State, Waiter};
-use crate::results::{AnyResults, Place, Reserved, Results};
+use crate::results::{AnyResults, End, Place, Reserved, Results};
 use crate::run::{Course, Ended};
 use crate::runtime::Handle;
+use crate::worker::Work;
 
 /// What stands in the line for a map or a stream.
 pub(crate) struct Source {
@@ -25,27 +28,32 @@ pub(crate) struct Source {
     /// The key of its crew, while it stands in the line.
     crew: usize,
     items: Box<dyn Items>,
-    results: Arc<dyn AnyResults>,
+    /// The place for the item that it is asked for.
+    reserved: Option<Reserved>,
+    /// Whether a worker asks it now.
+    is_asked: bool,
 }
 
 /// Names a source in its pool.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SourceId {
     key: usize,
     /// No other source of the pool has the same.
     pub(crate) serial: u64,
 }
 
-/// A source that has not been abandoned, with its place while it stands in the line.
+/// A source that has not been abandoned.
 pub(crate) struct Seat {
     serial: u64,
+    /// Its place while it stands in the line.
     ticket: Option<Ticket>,
+    pub(crate) results: Box<dyn AnyResults>,
 }
 
 /// The items of a source, whatever their types.
 pub(crate) trait Items: Send {
     /// The next item. It takes the allocation of `spare`, an item that has ended, if it fits.
-    fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled;
+    fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled;
 
     /// Drops the iterator and the function, which may both panic.
     fn discard(self: Box<Self>);
@@ -67,30 +75,28 @@ pub(crate) enum Rest {
     Exhausted,
 }
 
-/// Why there are no more items.
-pub(crate) enum End {
-    Exhausted,
-    /// The iterator panicked.
-    Panicked(Payload),
-    /// The runtime shut down, or nobody wants the results any more.
-    CutShort,
-}
-
 /// The job of an item, as its worker sees it.
 pub(crate) trait Item: Send {
-    /// Runs what is in `next`, an `Option` of a body, in the allocation of this item, which has
-    /// ended. Leaves it there if it is of another type, or `results`, an `Arc` of them, are others.
-    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, results: &dyn Any, place: Place);
+    /// The id of its source.
+    fn source(&self) -> SourceId;
 
+    /// Runs what is in `next`, an `Option` of a body, in the allocation of this item, which has
+    /// ended. Leaves it there if it is of another type.
+    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, source: SourceId, place: Place);
+
+    /// At its end the item keeps its result, until that is [put](Self::put) where it belongs.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
-    fn give_up(self: Pin<Box<Self>>) -> Ended;
+    fn give_up(self: Pin<&mut Self>) -> Ended;
+
+    /// Puts the result, if the item has ended, among those of its source. Runs nothing foreign. The
+    /// waker it gives is to be woken last.
+    fn put(self: Pin<&mut Self>, results: &mut dyn AnyResults) -> Option<Waker>;
 }
 
 /// An iterator and the function that makes jobs of its items.
-pub(crate) struct Mapped<I, F, T> {
+struct Mapped<I, F> {
     items: I,
     function: F,
-    results: Arc<Results<T>>,
 }
 
 pin_project! {
@@ -98,25 +104,24 @@ pin_project! {
         #[pin]
         body: B,
         course: Course,
-        results: Arc<Results<B::Output>>,
+        source: SourceId,
         place: Place,
+        result: Option<Result<B::Output, JobError>>,
     }
 }
 
 impl Shared {
     /// An id for a source that is to come.
-    pub(crate) fn announce_source(&self) -> SourceId {
+    pub(crate) fn announce_source(&self, results: Box<dyn AnyResults>) -> SourceId {
         let mut state = self.lock();
         let serial = state.next_source;
         state.next_source += 1;
-        let ticket = None;
-        let key = state.sources.insert(Seat { serial, ticket });
+        let key = state.sources.insert(Seat {
+            serial,
+            ticket: None,
+            results,
+        });
         SourceId { key, serial }
-    }
-
-    /// A source has ended, and its last item too.
-    pub(crate) fn forget_source(&self, id: SourceId) {
-        self.lock().forget_source(id);
     }
 
     /// A source takes the last place in the line, for the first time or after it stood aside.
@@ -124,56 +129,108 @@ impl Shared {
         let home = source.home.clone();
         let mut state = self.lock();
         let (crew, spare) = state.crew_on(home);
-        let lined_up = state.line_up(source, crew);
+        state.line_up(source, crew);
         let gone = state.dismiss();
-        match lined_up {
-            Ok(()) => self.advance(state),
-            Err(abandoned) => {
-                drop(state);
-                wake(abandoned.retire(End::CutShort));
-            }
-        }
+        self.advance(state);
         drop((spare, gone));
+    }
+
+    /// Drops the iterator and the function of a source, then lets its reader know that there are no
+    /// more items. The waker it gives is to be woken last.
+    pub(crate) fn retire(&self, source: Source, end: End) -> Option<Waker> {
+        let Source {
+            id,
+            reserved,
+            is_asked,
+            items,
+            ..
+        } = source;
+        items.discard();
+        let mut state = self.lock();
+        state.asked -= usize::from(is_asked);
+        let Some(results) = state.results(id) else {
+            drop(state);
+            discard(end);
+            return None;
+        };
+        if reserved.is_some() {
+            results.unreserve();
+        }
+        results.end(end)
     }
 }
 
 impl State {
-    /// A source takes the last place in the line, if it has not been abandoned.
-    pub(crate) fn line_up(&mut self, source: Box<Source>, crew: usize) -> Result<(), Box<Source>> {
-        let id = source.id;
-        if self.seat(id).is_none() {
-            return Err(source);
-        }
+    /// A source that has not been abandoned takes the last place in the line.
+    pub(crate) fn line_up(&mut self, source: Box<Source>, crew: usize) {
+        let key = source.id.key;
         let ticket = self.submit(Waiter::Source(source), crew);
-        self.sources[id.key].ticket = Some(ticket);
-        Ok(())
+        self.sources[key].ticket = Some(ticket);
     }
 
-    /// Forgets the source with this id, and gives the place that it had in the line last.
-    pub(crate) fn forget_source(&mut self, id: SourceId) -> Option<Ticket> {
+    /// Forgets the source with this id: what is known of it, and itself if it stands in the line.
+    pub(crate) fn forget_source(&mut self, id: SourceId) -> Option<(Seat, Option<Waiter>)> {
         self.seat(id)?;
-        self.sources.remove(id.key).ticket
+        let seat = self.sources.remove(id.key);
+        let source = seat.ticket.and_then(|ticket| self.withdraw(ticket));
+        Some((seat, source))
     }
 
-    fn seat(&self, id: SourceId) -> Option<&Seat> {
-        let seat = self.sources.get(id.key)?;
+    /// The results of a source that has not been abandoned.
+    pub(crate) fn results(&mut self, id: SourceId) -> Option<&mut dyn AnyResults> {
+        Some(&mut *self.seat(id)?.results)
+    }
+
+    /// The results of a source for its reader.
+    pub(crate) fn results_of<T: 'static>(&mut self, id: SourceId) -> &mut Results<T> {
+        let results = self
+            .results(id)
+            .and_then(|results| results.as_any().downcast_mut());
+        results.expect("a source has the results of its reader as long as that is there")
+    }
+
+    /// An item has ended: its result goes to its source. Tells whether somebody wants it, or it is
+    /// still there, to be discarded under no lock.
+    pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
+        let Some(results) = self.results(item.source()) else {
+            return false;
+        };
+        ended.waker = item.put(results);
+        true
+    }
+
+    /// A worker is about to ask the source, if it has been given the turn of one: there has to be a
+    /// place for the item, unless nobody wants it any more.
+    pub(crate) fn ask(&mut self, work: &mut Work) {
+        let Work::Pull(source) = work else { return };
+        (source.reserved, source.is_asked) = match (self.results(source.id), source.reserved) {
+            (Some(results), None) => (Some(results.reserve()), true),
+            (Some(_), reserved) => (reserved, true),
+            (None, _) => (None, true),
+        };
+        self.asked += 1;
+    }
+
+    /// Nobody asks the source now.
+    pub(crate) fn is_asked_no_more(&mut self, source: &mut Source) {
+        self.asked -= usize::from(mem::take(&mut source.is_asked));
+    }
+
+    fn seat(&mut self, id: SourceId) -> Option<&mut Seat> {
+        let seat = self.sources.get_mut(id.key)?;
         (seat.serial == id.serial).then_some(seat)
     }
 }
 
 impl Source {
-    pub(crate) fn new(
-        id: SourceId,
-        home: Handle,
-        items: Box<dyn Items>,
-        results: Arc<dyn AnyResults>,
-    ) -> Self {
+    pub(crate) fn new(id: SourceId, home: Handle, items: Box<dyn Items>) -> Self {
         Self {
             id,
             home,
             crew: 0,
             items,
-            results,
+            reserved: None,
+            is_asked: false,
         }
     }
 
@@ -192,56 +249,53 @@ impl Source {
 
     /// The next item, in the allocation of `spare` if it fits.
     pub(crate) fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
-        self.items.pull(spare)
+        let Some(reserved) = self.reserved else {
+            return Pulled::Nothing(End::CutShort);
+        };
+        let pulled = self.items.pull(self.id, reserved, spare);
+        if let Pulled::Item(..) = pulled {
+            self.reserved = None;
+        }
+        pulled
     }
 
-    /// Lets the source stand aside while as many results as may be are ahead of their reader.
-    pub(crate) fn park(self: Box<Self>) -> Option<Box<Self>> {
-        let results = self.results.clone();
-        results.park(self)
-    }
-
-    /// Drops the iterator, then lets the reader know that there are no more items. The waker it
-    /// gives is to be woken last.
-    pub(crate) fn retire(self, end: End) -> Option<Waker> {
+    /// Drops the iterator and the function of a source whose results nobody reads any more.
+    pub(crate) fn discard(self) {
         self.items.discard();
-        self.results.end(end)
     }
 }
 
-impl<I, F, J> Mapped<I, F, J::Output>
+/// An iterator with the function that makes jobs of its items.
+pub(crate) fn mapped<I, F, J>(items: I, function: F) -> Box<dyn Items>
 where
     I: Iterator + Send + 'static,
     F: FnMut(I::Item) -> J + Send + 'static,
     J: Job,
 {
-    pub(crate) fn boxed(items: I, function: F, results: Arc<Results<J::Output>>) -> Box<dyn Items> {
-        Box::new(Self {
-            items,
-            function,
-            results,
-        })
-    }
+    Box::new(Mapped { items, function })
+}
 
-    fn item_job<B: Body<Output = J::Output>>(
+impl<I: Iterator, F> Mapped<I, F> {
+    fn item_job<B: Body>(
         &self,
         body: B,
+        source: SourceId,
         reserved: Reserved,
         spare: Option<Pin<Box<dyn Item>>>,
     ) -> Pulled {
         let place = reserved.place;
         let mut next = Some(body);
         let renewed = spare.and_then(|mut item| {
-            item.as_mut().renew(&mut next, &self.results, place);
+            item.as_mut().renew(&mut next, source, place);
             next.is_none().then_some(item)
         });
         let made = next.map(|body| -> Pin<Box<dyn Item>> {
-            let (course, results) = (Course::default(), self.results.clone());
             Box::pin(ItemJob {
                 body,
-                course,
-                results,
+                course: Course::default(),
+                source,
                 place,
+                result: None,
             })
         });
         let rest = if self.is_exhausted() {
@@ -265,38 +319,29 @@ where
     }
 }
 
-impl<I, F, J> Items for Mapped<I, F, J::Output>
+impl<I, F, J> Items for Mapped<I, F>
 where
     I: Iterator + Send + 'static,
     F: FnMut(I::Item) -> J + Send + 'static,
     J: Job,
 {
-    fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
-        let Some(reserved) = self.results.reserve() else {
-            return Pulled::Nothing(End::CutShort);
-        };
+    fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
         let item = match guarded(|| self.items.next()) {
             Ok(Some(item)) => item,
-            Ok(None) => {
-                self.results.unreserve();
-                return Pulled::Nothing(End::Exhausted);
-            }
-            Err(payload) => {
-                self.results.unreserve();
-                return Pulled::Nothing(End::Panicked(payload));
-            }
+            Ok(None) => return Pulled::Nothing(End::Exhausted),
+            Err(payload) => return Pulled::Nothing(End::Panicked(payload)),
         };
         match guarded(|| (self.function)(item).into_body(Sealed)) {
-            Ok(body) => self.item_job(body, reserved, spare),
+            Ok(body) => self.item_job(body, id, at, spare),
             // A panic of the function is the item's own.
-            Err(payload) => self.item_job(Caught::new(panicking(payload)), reserved, None),
+            Err(payload) => {
+                self.item_job(Caught::new(panicking::<J::Output>(payload)), id, at, None)
+            }
         }
     }
 
     fn discard(self: Box<Self>) {
-        let Self {
-            items, function, ..
-        } = *self;
+        let Self { items, function } = *self;
         discard(items);
         discard(function);
     }
@@ -308,28 +353,33 @@ pub(crate) async fn panicking<T>(payload: Payload) -> T {
 }
 
 impl<B: Body> Item for ItemJob<B> {
-    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, results: &dyn Any, place: Place) {
+    fn source(&self) -> SourceId {
+        self.source
+    }
+
+    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, source: SourceId, place: Place) {
         let mut this = self.project();
-        let results = results.downcast_ref::<Arc<Results<B::Output>>>();
-        if !results.is_some_and(|results| Arc::ptr_eq(results, this.results)) {
-            return;
-        }
         if let Some(body) = next.downcast_mut::<Option<B>>().and_then(Option::take) {
             this.body.set(body);
             *this.course = Course::default();
-            *this.place = place;
+            (*this.source, *this.place) = (source, place);
         }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         let this = self.project();
         let outcome = ready!(this.course.poll(this.body, cx, stop));
-        Poll::Ready(outcome.settle(|result| this.results.put(*this.place, result)))
+        Poll::Ready(outcome.keep(this.result))
     }
 
-    fn give_up(mut self: Pin<Box<Self>>) -> Ended {
-        let this = self.as_mut().project();
-        let outcome = this.course.give_up(this.body);
-        outcome.settle(|result| this.results.put(*this.place, result))
+    fn give_up(self: Pin<&mut Self>) -> Ended {
+        let this = self.project();
+        this.course.give_up(this.body).keep(this.result)
+    }
+
+    fn put(self: Pin<&mut Self>, results: &mut dyn AnyResults) -> Option<Waker> {
+        let this = self.project();
+        let results = results.as_any().downcast_mut::<Results<B::Output>>()?;
+        results.put(*this.place, this.result.take()?)
     }
 }

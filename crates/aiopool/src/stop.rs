@@ -11,7 +11,6 @@ use crate::line::{Shared, State, Waiter};
 use crate::posts::Post;
 use crate::source::SourceId;
 use crate::sync::{AtomicBool, Mutex, Ordering, poll_locked};
-use crate::worker::Work;
 
 /// What a worker can be stopped by.
 pub(crate) struct Tether {
@@ -63,10 +62,10 @@ impl Shared {
 
     /// Drops the jobs of a withdrawal, under no lock.
     fn end_withdrawal(self: &Arc<Self>, key: usize, jobs: impl IntoIterator<Item = Waiter>) {
-        wake(
-            jobs.into_iter()
-                .filter_map(|job| Work::from(job).give_up().waker),
-        );
+        wake(jobs.into_iter().filter_map(|job| match job {
+            Waiter::Job(job) => job.give_up().waker,
+            Waiter::Source(_) => None,
+        }));
         let mut state = self.lock();
         let watchers = state.withdrawals.remove(key);
         let gone = state.dismiss();
@@ -107,17 +106,33 @@ impl Shared {
         (withdrawn, group)
     }
 
-    /// Takes the source with this id out of the line for ever, and stops its items.
+    /// Forgets the source with this id, takes it out of the line, and stops its items.
     pub(crate) fn abandon(self: &Arc<Self>, id: SourceId) {
         let mut state = self.lock();
-        let place = state.forget_source(id);
-        let source = place.and_then(|ticket| state.withdraw(ticket));
-        let tethers = state.stop_where(|post| post.is_of_source(id.serial));
+        let Some((seat, source)) = state.forget_source(id) else {
+            return;
+        };
+        let tethers = if seat.results.is_unfinished() {
+            state.stop_where(|post| post.is_of_source(id))
+        } else {
+            Vec::new()
+        };
         let gone = state.dismiss();
         self.advance(state);
         drop(gone);
         pull(tethers);
-        wake(source.and_then(|source| Work::from(source).give_up().waker));
+        if let Some(Waiter::Source(source)) = source {
+            source.discard();
+        }
+        if let Some(parked) = seat.results.discard() {
+            parked.discard();
+        }
+    }
+
+    /// Stops the items of the source with this id.
+    pub(crate) fn stop_items(&self, id: SourceId) {
+        let tethers = self.lock().stop_where(|post| post.is_of_source(id));
+        pull(tethers);
     }
 }
 

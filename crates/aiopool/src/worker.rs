@@ -8,12 +8,13 @@ use std::task::{Context, Poll, Waker, ready};
 use aiopool_core::Slot;
 
 use crate::cell::Owner;
-use crate::foreign::wake;
+use crate::foreign::{discard, wake};
 use crate::line::{Shared, Waiter};
 use crate::posts::Taken;
+use crate::results::End;
 use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
-use crate::source::{End, Item, Pulled, Rest, Source};
+use crate::source::{Item, Pulled, Rest, Source};
 use crate::stop::{Tether, tell};
 use crate::sync::{AtomicBool, Ordering};
 
@@ -142,7 +143,8 @@ impl Worker {
             }
             Pulled::Nothing(end) => {
                 self.has_offered = false;
-                self.next(Ended::without_a_job(source.retire(end)));
+                let reader = self.shared.retire(*source, end);
+                self.next(Ended::without_a_job(reader), None);
             }
         }
     }
@@ -161,30 +163,39 @@ impl Worker {
         }
     }
 
+    /// Nobody wants the item any more that has been pulled.
+    fn stop_item(&self) {
+        if let Some((_, tether)) = &self.tether {
+            tether.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// The source of the item that is to be run goes to the back of the line, or aside while its
     /// reader is behind. If its turn comes again at once, because slots are free, the item is
     /// offered to all workers and this one asks for the next: so a source takes all free slots in
     /// one go, and not one slot each time the runtime comes round. Tells whether it is so.
-    fn put_back(&mut self, source: Box<Source>, rest: Rest) -> bool {
+    fn put_back(&mut self, mut source: Box<Source>, rest: Rest) -> bool {
+        let mut state = self.shared.lock();
+        state.is_asked_no_more(&mut source);
+        let Some(results) = state.results(source.id()) else {
+            drop(state);
+            source.discard();
+            self.stop_item();
+            return false;
+        };
         let source = match rest {
             Rest::Wanted => Some(source),
-            Rest::Unwanted => source.park(),
+            Rest::Unwanted => results.park(source),
             Rest::Exhausted => {
-                wake(source.retire(End::Exhausted));
-                None
+                drop(state);
+                wake(self.shared.retire(*source, End::Exhausted));
+                return false;
             }
         };
-        let Some(source) = source else {
-            return false;
-        };
-        let mut state = self.shared.lock();
-        if let Err(abandoned) = state.line_up(source, self.crew) {
-            drop(state);
-            wake(abandoned.retire(End::CutShort));
-            return false;
-        }
-        // Whoever starts workers now starts one for the source.
-        if state.starting {
+        let Some(source) = source else { return false };
+        state.line_up(source, self.crew);
+        // Whoever starts workers now starts one for the source, and whoever lies in wait takes it.
+        if state.starting || state.lying_in_wait > 0 {
             return false;
         }
         let Some(admitted) = state.admit() else {
@@ -199,7 +210,8 @@ impl Worker {
                 state.lay_down(key);
                 self.shared.offer(&mut state, key, slot, item, self.crew)
             });
-            state.take_up(taken.key, self.key());
+            let worker_key = self.key();
+            state.take_up(taken.key, &mut self.work, worker_key);
             (self.is_fresh, self.has_offered) = (true, true);
             worker
         } else {
@@ -243,13 +255,15 @@ impl Worker {
         self.is_fresh = true;
     }
 
-    /// Gives the slot back, and takes up whoever is next.
-    fn next(&mut self, ended: Ended) {
+    /// Gives the slot back, and takes up whoever is next. The result of an item goes where it
+    /// belongs before that.
+    fn next(&mut self, mut ended: Ended, mut item: Option<Pin<Box<dyn Item>>>) {
         let Some((key, slot)) = self.post.take() else {
             return;
         };
-        let mut state = self.shared.lock();
+        let mut state = self.shared.lock_at_end();
         state.executed += ended.begun;
+        let unwanted = item.take_if(|item| !state.put(item.as_mut(), &mut ended));
         state.admission.finish(slot);
         let admitted = state.admit();
         match admitted {
@@ -283,6 +297,10 @@ impl Worker {
                 wake(idle);
             }
         }
+        if let Work::Pull(_) = self.work {
+            self.spare = item;
+        }
+        discard(unwanted);
     }
 }
 
@@ -317,16 +335,13 @@ impl Future for Worker {
                 }
                 Work::Done => return Poll::Ready(()),
             };
-            let mut spare = None;
+            let mut ended_item = None;
             match mem::replace(&mut worker.work, Work::Done) {
                 Work::Job(job) => ended.waker = job.settle(),
-                Work::Item(item) => spare = Some(item),
+                Work::Item(item) => ended_item = Some(item),
                 _ => {}
             }
-            worker.next(ended);
-            if let Work::Pull(_) = worker.work {
-                worker.spare = spare;
-            }
+            worker.next(ended, ended_item);
         }
     }
 }
@@ -340,8 +355,11 @@ impl Drop for Worker {
         let Some((key, slot)) = self.post.take() else {
             return;
         };
-        let ended = mem::replace(&mut self.work, Work::Done).give_up();
+        let (mut ended, mut item) = mem::replace(&mut self.work, Work::Done).give_up(&self.shared);
         let mut state = self.shared.lock();
+        if let Some(item) = &mut item {
+            state.put(item.as_mut(), &mut ended);
+        }
         let mut post = state.posts.remove(key);
         state.executed += ended.begun;
         state.admission.finish(slot);
@@ -350,18 +368,21 @@ impl Drop for Worker {
         drop(left);
         wake(ended.waker);
         tell(&post.take_watchers(), ended.stopped);
+        discard(item);
     }
 }
 
 impl Work {
-    /// Drops what is run, or was to be begun, where it stands.
-    pub(crate) fn give_up(self) -> Ended {
-        match self {
-            Self::Pull(source) => Ended::without_a_job(source.retire(End::CutShort)),
+    /// Drops what is run, or was to be begun, where it stands. An item that is given back has its
+    /// result.
+    fn give_up(self, shared: &Shared) -> (Ended, Option<Pin<Box<dyn Item>>>) {
+        let ended = match self {
+            Self::Pull(source) => Ended::without_a_job(shared.retire(*source, End::CutShort)),
             Self::Job(job) => job.give_up(),
-            Self::Item(item) => item.give_up(),
+            Self::Item(mut item) => return (item.as_mut().give_up(), Some(item)),
             Self::Look | Self::Linger | Self::Done => Ended::without_a_job(None),
-        }
+        };
+        (ended, None)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::pool::Pool;
 use crate::reader::Itermap;
 use crate::runtime::Handle;
 
-// Fails when `Results::poll_read` leaves the source where it stands aside, and when
+// Fails when `Results::read` leaves the source where it stands aside, and when
 // `Results::put` wakes nobody.
 #[test]
 fn a_stream_goes_on_when_its_reader_has_caught_up() {
@@ -48,7 +48,7 @@ fn a_stream_stands_aside_while_its_reader_is_behind() {
     });
 }
 
-// Fails when `Results::end` wakes nobody, when `Stock::wake_reader` looks only at the first place,
+// Fails when `Results::end` wakes nobody, when `Results::wake_reader` looks only at the first place,
 // and when the source of a stream that was read to its end is not forgotten.
 #[test]
 fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
@@ -63,7 +63,7 @@ fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
     });
 }
 
-// Fails when `Results::put` takes the places as the results come, and when `Stock::wake_reader`
+// Fails when `Results::put` takes the places as the results come, and when `Results::wake_reader`
 // looks only at the end.
 #[test]
 fn results_that_come_out_of_order_are_read_in_order() {
@@ -79,8 +79,8 @@ fn results_that_come_out_of_order_are_read_in_order() {
     });
 }
 
-// Fails when `Stock::wake_reader` leaves it to the end of the source to wake a map, and when
-// `Results::poll_whole` does not wait for the items.
+// Fails when `Results::wake_reader` leaves it to the end of the source to wake a map, and when
+// `Results::read_whole` does not wait for the items.
 #[test]
 fn a_map_returns_when_its_last_item_and_its_source_end_at_once() {
     explore([false, true], || {
@@ -120,7 +120,7 @@ fn a_source_takes_all_free_slots() {
     );
 }
 
-// Fails when `Results::reserve` does not see that it is abandoned, when `Shared::abandon` stops no
+// Fails when `State::ask` does not see that it is abandoned, when `Shared::abandon` stops no
 // item, and when a post does not tell of which source its item is.
 #[test]
 fn a_stream_that_is_dropped_leaves_nothing_behind() {
@@ -153,8 +153,8 @@ fn a_stream_that_is_dropped_leaves_nothing_behind() {
     }
 }
 
-// Fails when `Shared::abandon` leaves the source in the line, and when `Results::park`,
-// `Results::reserve` or `State::line_up` does not see that it is abandoned.
+// Fails when `Shared::abandon` leaves the source in the line, and when `State::ask`
+// or `Worker::put_back` does not see that it is abandoned.
 #[test]
 fn a_stream_that_is_dropped_in_the_line_leaves_it() {
     explore(["while it waited", "when it was admitted"], || {
