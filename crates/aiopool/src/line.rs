@@ -72,6 +72,7 @@ impl Shared {
         })
     }
 
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -128,14 +129,6 @@ impl State {
 }
 
 impl Waiter {
-    /// It takes a place in the line, to be run by the crew at this key.
-    pub(crate) fn waits_for(&mut self, crew: usize) {
-        match self {
-            Self::Job(job) => job.waits_for(crew),
-            Self::Source(source) => source.waits_for(crew),
-        }
-    }
-
     /// The key of its crew.
     pub(crate) fn crew(&self) -> usize {
         match self {

@@ -42,6 +42,26 @@ pub(crate) struct Crew {
     looking: usize,
     /// The keys of the open posts, in the order in which they are to be taken up.
     open: VecDeque<usize>,
+    /// How many sources are asked here, or will be when their readers have caught up.
+    sources: usize,
+    /// The keys of the tethers of those who sleep until a post is opened: while there are sources,
+    /// nobody leaves. Who has been dropped meanwhile, or woken, may still be named.
+    sleeping: Vec<usize>,
+}
+
+/// Somebody to look for an open post, to be called under no lock.
+#[must_use = "its crew counts on it"]
+pub(crate) enum Summons {
+    Sleeper(Arc<Tether>),
+    Recruit(Recruit),
+}
+
+/// What a worker does that finds no open post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Respite {
+    /// It looks once more when other tasks have had their turn.
+    Linger,
+    Sleep,
 }
 
 /// What a worker takes up.
@@ -59,7 +79,7 @@ impl Shared {
         self: &Arc<Self>,
         state: &mut State,
         admitted: Admitted<Waiter>,
-    ) -> Option<Recruit> {
+    ) -> Option<Summons> {
         let crew = admitted.waiter.crew();
         let Taken { key, slot, work } = state.new_post(admitted);
         self.offer(state, key, slot, work, crew)
@@ -73,23 +93,36 @@ impl Shared {
         slot: Slot,
         work: Work,
         crew: usize,
-    ) -> Option<Recruit> {
+    ) -> Option<Summons> {
         state.posts[key].open = Some((slot, work));
-        let Crew {
-            home,
-            workers,
-            looking,
-            open,
-            ..
-        } = &mut state.crews[crew];
+        let Crew { looking, open, .. } = &mut state.crews[crew];
         open.push_back(key);
         if open.len() <= *looking {
             return None;
         }
+        if let Some(sleeper) = state.summon(crew) {
+            return Some(Summons::Sleeper(sleeper));
+        }
+        let Crew {
+            home,
+            workers,
+            looking,
+            ..
+        } = &mut state.crews[crew];
         *workers += 1;
         *looking += 1;
         // A handle of Tokio is a count: what is cloned here runs nothing, unlike its last drop.
-        Some(Recruit::new(self.clone(), crew, home.clone()))
+        let recruit = Recruit::new(self.clone(), crew, home.clone());
+        Some(Summons::Recruit(recruit))
+    }
+}
+
+impl Summons {
+    pub(crate) fn call(self) {
+        match self {
+            Self::Sleeper(tether) => tether.waker.wake_by_ref(),
+            Self::Recruit(recruit) => recruit.start(),
+        }
     }
 }
 
@@ -108,13 +141,18 @@ impl State {
             workers: 0,
             looking: 0,
             open: VecDeque::new(),
+            sources: 0,
+            sleeping: Vec::new(),
         });
         (key, None)
     }
 
     /// `waiter` takes the last place in the line, to be run by the crew at this key.
-    pub(crate) fn submit(&mut self, mut waiter: Waiter, crew: usize) -> Ticket {
-        waiter.waits_for(crew);
+    #[inline]
+    pub(crate) fn submit(&mut self, waiter: Waiter, crew: usize) -> Ticket {
+        if let Waiter::Job(job) = &waiter {
+            job.waits_for(crew);
+        }
         self.crews[crew].waiting += 1;
         match self.admission.submit(waiter) {
             Ok(ticket) => ticket,
@@ -124,6 +162,7 @@ impl State {
 
     /// Who is next in the line, if a slot is free. Its crew is to be given the work under the same
     /// lock.
+    #[inline]
     pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
         let admitted = self.admission.poll_admit()?;
         self.crews[admitted.waiter.crew()].waiting -= 1;
@@ -165,10 +204,10 @@ impl State {
         &mut self,
         key: usize,
         admitted: Admitted<Waiter>,
-    ) -> (Taken, Vec<Arc<Group>>) {
+    ) -> (Taken, Option<Vec<Arc<Group>>>) {
         let post = &mut self.posts[key];
         (post.ticket, post.source) = (admitted.ticket, admitted.waiter.source());
-        let watchers = post.take_watchers();
+        let watchers = (!post.watchers.is_empty()).then(|| post.take_watchers());
         let mut taken = Taken::new(key, admitted);
         self.ask(&mut taken.work);
         (taken, watchers)
@@ -198,6 +237,50 @@ impl State {
             tether
                 .stop
                 .store(mem::take(&mut post.stop), Ordering::Relaxed);
+        }
+    }
+
+    /// A source is asked by this crew from now on.
+    pub(crate) fn source_begins(&mut self, crew: usize) {
+        self.crews[crew].sources += 1;
+    }
+
+    /// A source has ended: who is to look whether there is still something to do, and crews that
+    /// are no longer needed, whose handles are to be dropped under no lock.
+    pub(crate) fn source_ends(&mut self, crew: usize) -> (Vec<Arc<Tether>>, Vec<Handle>) {
+        self.crews[crew].sources -= 1;
+        let mut woken = Vec::new();
+        if self.crews[crew].sources == 0 {
+            woken.extend(std::iter::from_fn(|| self.summon(crew)));
+        }
+        (woken, self.dismiss())
+    }
+
+    /// A sleeper, who is looking from now on.
+    fn summon(&mut self, crew: usize) -> Option<Arc<Tether>> {
+        let crew = &mut self.crews[crew];
+        while let Some(key) = crew.sleeping.pop() {
+            let tether = self.tethers.get(key);
+            if let Some(tether) = tether.filter(|tether| tether.wakes()) {
+                crew.looking += 1;
+                return Some(tether.clone());
+            }
+        }
+        None
+    }
+
+    /// A worker that was looking has found nothing, and looks again later.
+    pub(crate) fn rest(&mut self, crew: usize, worker: Option<usize>) -> Respite {
+        let crew = &mut self.crews[crew];
+        let key_and_tether = worker.and_then(|key| Some((key, self.tethers.get(key)?)));
+        match key_and_tether {
+            Some((key, tether)) if crew.sources > 0 => {
+                tether.sleeps();
+                crew.looking -= 1;
+                crew.sleeping.push(key);
+                Respite::Sleep
+            }
+            _ => Respite::Linger,
         }
     }
 
@@ -259,7 +342,7 @@ impl State {
 
 impl Crew {
     fn is_idle(&self) -> bool {
-        self.workers == 0 && self.waiting == 0
+        self.workers == 0 && self.waiting == 0 && self.sources == 0
     }
 }
 

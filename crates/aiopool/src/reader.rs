@@ -15,7 +15,7 @@ use crate::job::Job;
 use crate::line::Shared;
 use crate::results::{Order, Read, Results};
 use crate::runtime::{current_for, poll_proceed};
-use crate::source::{Items, Source, SourceId, mapped};
+use crate::source::{Items, SourceId, mapped};
 use crate::sync::poll_locked;
 
 /// The results of the jobs that a function makes of the items of an iterator, in the order in
@@ -77,7 +77,7 @@ impl<T: Send + 'static> Itermap<T> {
         let Reader { shared, id, .. } = &self.reader;
         let goes_on = shared.lock().results_of::<T>(*id).set_ahead(items);
         if let Some(source) = goes_on {
-            shared.line_up(source);
+            shared.go_on(source);
         }
         self
     }
@@ -95,7 +95,7 @@ impl<T: Send + 'static> Stream for Itermap<T> {
         Poll::Ready(match read {
             Read::Result(result, source) => {
                 if let Some(source) = source {
-                    reader.shared.line_up(source);
+                    reader.shared.go_on(source);
                 }
                 Some(result)
             }
@@ -155,8 +155,7 @@ impl<T: Send + 'static> Reader<T> {
         }
         let home = current_for(caller);
         if let Some(items) = self.items.take() {
-            let source = Source::new(self.id, home, items);
-            self.shared.line_up(Box::new(source));
+            self.shared.begin_source(self.id, items, home);
         }
     }
 }

@@ -19,13 +19,13 @@ use crate::line::{Shared, State, Waiter};
 use crate::results::{AnyResults, End, Place, Reserved, Results};
 use crate::run::{Course, Ended};
 use crate::runtime::Handle;
+use crate::stop::pull;
 use crate::worker::Work;
 
 /// What stands in the line for a map or a stream.
 pub(crate) struct Source {
     id: SourceId,
-    home: Handle,
-    /// The key of its crew, while it stands in the line.
+    /// The key of its crew, which is there as long as the source.
     crew: usize,
     items: Box<dyn Items>,
     /// The place for the item that it is asked for.
@@ -124,15 +124,38 @@ impl Shared {
         SourceId { key, serial }
     }
 
-    /// A source takes the last place in the line, for the first time or after it stood aside.
-    pub(crate) fn line_up(self: &Arc<Self>, source: Box<Source>) {
-        let home = source.home.clone();
+    /// A source takes its first place in the line, to be asked on `home`.
+    pub(crate) fn begin_source(
+        self: &Arc<Self>,
+        id: SourceId,
+        items: Box<dyn Items>,
+        home: Handle,
+    ) {
         let mut state = self.lock();
         let (crew, spare) = state.crew_on(home);
-        state.line_up(source, crew);
-        let gone = state.dismiss();
+        state.source_begins(crew);
+        state.line_up(Box::new(Source {
+            id,
+            crew,
+            items,
+            reserved: None,
+            is_asked: false,
+        }));
         self.advance(state);
-        drop((spare, gone));
+        drop(spare);
+    }
+
+    /// A source takes the last place in the line, after it stood aside.
+    pub(crate) fn go_on(self: &Arc<Self>, source: Box<Source>) {
+        let mut state = self.lock();
+        state.line_up(source);
+        self.advance(state);
+    }
+
+    /// Drops the iterator and the function of a source whose results nobody reads any more.
+    pub(crate) fn discard(&self, source: Source) {
+        // Nobody waits for them.
+        let _reader = self.retire(source, End::CutShort);
     }
 
     /// Drops the iterator and the function of a source, then lets its reader know that there are no
@@ -140,30 +163,38 @@ impl Shared {
     pub(crate) fn retire(&self, source: Source, end: End) -> Option<Waker> {
         let Source {
             id,
+            crew,
+            items,
             reserved,
             is_asked,
-            items,
-            ..
         } = source;
         items.discard();
         let mut state = self.lock();
         state.asked -= usize::from(is_asked);
-        let Some(results) = state.results(id) else {
-            drop(state);
-            discard(end);
-            return None;
+        let end = match state.results(id) {
+            Some(results) => {
+                if reserved.is_some() {
+                    results.unreserve();
+                }
+                Ok(results.end(end))
+            }
+            None => Err(end),
         };
-        if reserved.is_some() {
-            results.unreserve();
-        }
-        results.end(end)
+        let (woken, gone) = state.source_ends(crew);
+        drop(state);
+        drop(gone);
+        pull(woken);
+        end.unwrap_or_else(|end| {
+            discard(end);
+            None
+        })
     }
 }
 
 impl State {
     /// A source that has not been abandoned takes the last place in the line.
-    pub(crate) fn line_up(&mut self, source: Box<Source>, crew: usize) {
-        let key = source.id.key;
+    pub(crate) fn line_up(&mut self, source: Box<Source>) {
+        let (key, crew) = (source.id.key, source.crew);
         let ticket = self.submit(Waiter::Source(source), crew);
         self.sources[key].ticket = Some(ticket);
     }
@@ -223,24 +254,8 @@ impl State {
 }
 
 impl Source {
-    pub(crate) fn new(id: SourceId, home: Handle, items: Box<dyn Items>) -> Self {
-        Self {
-            id,
-            home,
-            crew: 0,
-            items,
-            reserved: None,
-            is_asked: false,
-        }
-    }
-
     pub(crate) fn id(&self) -> SourceId {
         self.id
-    }
-
-    /// It takes a place in the line, to be asked by the crew at this key.
-    pub(crate) fn waits_for(&mut self, crew: usize) {
-        self.crew = crew;
     }
 
     pub(crate) fn crew(&self) -> usize {
@@ -257,11 +272,6 @@ impl Source {
             self.reserved = None;
         }
         pulled
-    }
-
-    /// Drops the iterator and the function of a source whose results nobody reads any more.
-    pub(crate) fn discard(self) {
-        self.items.discard();
     }
 }
 

@@ -22,7 +22,7 @@ impl Shared {
         while let Some(admitted) = state.admit() {
             if let Some(worker) = self.open_post(&mut state, admitted) {
                 drop(state);
-                worker.start();
+                worker.call();
                 state = self.lock();
             }
         }

@@ -15,6 +15,8 @@ use crate::sync::{AtomicBool, Mutex, Ordering, poll_locked};
 /// What a worker can be stopped by.
 pub(crate) struct Tether {
     pub(crate) stop: AtomicBool,
+    /// Whether the worker has nothing to do until it is woken. Changed under the lock of the pool.
+    asleep: AtomicBool,
     pub(crate) waker: Waker,
 }
 
@@ -122,10 +124,10 @@ impl Shared {
         drop(gone);
         pull(tethers);
         if let Some(Waiter::Source(source)) = source {
-            source.discard();
+            self.discard(*source);
         }
         if let Some(parked) = seat.results.discard() {
-            parked.discard();
+            self.discard(*parked);
         }
     }
 
@@ -152,6 +154,27 @@ impl State {
 }
 
 impl Tether {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self {
+            stop: AtomicBool::new(false),
+            asleep: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn sleeps(&self) {
+        self.asleep.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether it was asleep, and is not any more.
+    pub(crate) fn wakes(&self) -> bool {
+        self.asleep.swap(false, Ordering::Relaxed)
+    }
+
     /// Whether the job is to be stopped now; tells it once.
     pub(crate) fn is_pulled(&self) -> bool {
         self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::Relaxed)
@@ -185,8 +208,8 @@ pub(crate) fn tell(watchers: &[Arc<Group>], stopped: bool) {
     wake(watchers.iter().filter_map(|watcher| watcher.tell(stopped)));
 }
 
-/// Wakes the workers that are to stop, under no lock. Their wakers are Tokio's.
-fn pull(tethers: impl IntoIterator<Item = Arc<Tether>>) {
+/// Wakes workers, under no lock. Their wakers are Tokio's.
+pub(crate) fn pull(tethers: impl IntoIterator<Item = Arc<Tether>>) {
     for tether in tethers {
         tether.waker.wake_by_ref();
     }

@@ -10,13 +10,13 @@ use aiopool_core::Slot;
 use crate::cell::Owner;
 use crate::foreign::{discard, wake};
 use crate::line::{Shared, Waiter};
-use crate::posts::Taken;
+use crate::posts::{Respite, Taken};
 use crate::results::End;
 use crate::run::Ended;
 use crate::runtime::{Handle, poll_proceed};
 use crate::source::{Item, Pulled, Rest, Source};
 use crate::stop::{Tether, tell};
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::Ordering;
 
 /// Runs what the first open post is held for, then whoever is next in line, and ends when nobody
 /// waits.
@@ -57,6 +57,8 @@ pub(crate) enum Work {
     /// Nobody waits: let other tasks have their turn, one of which may hand something in, and look
     /// once more. To end and to start again costs several times as much.
     Linger,
+    /// The same, while there is a source that may give something at any time: sleep until called.
+    Sleep,
     Done,
 }
 
@@ -84,25 +86,46 @@ impl Recruit {
 }
 
 impl Worker {
-    /// Takes up the first open post, or leaves. At the first time it is tied to the pool.
-    fn look(&mut self, waker: Option<Waker>) {
+    /// Takes up the first open post, or leaves. With its waker, at the first time it is tied to the
+    /// pool; without, it is being dropped.
+    fn look(&mut self, waker: Option<&Waker>) {
         self.work = Work::Done;
+        let new = waker.filter(|_| self.tether.is_none()).cloned();
+        let may_sleep = waker.is_some();
         let mut state = self.shared.lock();
-        if let Some(waker) = waker {
-            let tether = Arc::new(Tether {
-                stop: AtomicBool::new(false),
-                waker,
-            });
+        if let Some(waker) = new {
+            let tether = Arc::new(Tether::new(waker));
             self.tether = Some((state.tethers.insert(tether.clone()), tether));
         }
         if let Some(taken) = state.claim(self.crew, self.key()) {
             drop(state);
-            self.take_up(taken);
-        } else {
-            let left = state.leave(self.crew, true, self.key());
+            return self.take_up(taken);
+        }
+        if may_sleep && state.rest(self.crew, self.key()) == Respite::Sleep {
+            self.work = Work::Sleep;
+            return;
+        }
+        let left = state.leave(self.crew, true, self.key());
+        drop(state);
+        drop(left);
+    }
+
+    /// It is dropped in its sleep, or when it has been called and not looked yet.
+    fn leave_sleeping(&mut self) {
+        let mut state = self.shared.lock();
+        if self.is_asleep() {
+            let left = state.leave(self.crew, false, self.key());
             drop(state);
             drop(left);
+        } else {
+            drop(state);
+            self.look(None);
         }
+    }
+
+    fn is_asleep(&self) -> bool {
+        let tether = self.tether.as_ref();
+        tether.is_some_and(|(_, tether)| tether.is_asleep())
     }
 
     /// The key of its tether.
@@ -179,7 +202,7 @@ impl Worker {
         state.is_asked_no_more(&mut source);
         let Some(results) = state.results(source.id()) else {
             drop(state);
-            source.discard();
+            self.shared.discard(*source);
             self.stop_item();
             return false;
         };
@@ -193,7 +216,7 @@ impl Worker {
             }
         };
         let Some(source) = source else { return false };
-        state.line_up(source, self.crew);
+        state.line_up(source);
         // Whoever starts workers now starts one for the source, and whoever lies in wait takes it.
         if state.starting || state.lying_in_wait > 0 {
             return false;
@@ -220,7 +243,7 @@ impl Worker {
         drop(state);
         if let Some(worker) = worker {
             self.has_started = true;
-            worker.start();
+            worker.call();
         }
         again
     }
@@ -275,7 +298,9 @@ impl Worker {
                 drop(state);
                 self.take_up(taken);
                 wake(ended.waker);
-                tell(&watchers, ended.stopped);
+                if let Some(watchers) = watchers {
+                    tell(&watchers, ended.stopped);
+                }
             }
             admitted => {
                 let mut post = state.posts.remove(key);
@@ -283,14 +308,19 @@ impl Worker {
                 let worker =
                     admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
                 let taken = state.claim(self.crew, self.key());
+                if taken.is_none() {
+                    self.work = match state.rest(self.crew, self.key()) {
+                        Respite::Linger => Work::Linger,
+                        Respite::Sleep => Work::Sleep,
+                    };
+                }
                 let idle = state.idle();
                 drop(state);
-                match taken {
-                    Some(taken) => self.take_up(taken),
-                    None => self.work = Work::Linger,
+                if let Some(taken) = taken {
+                    self.take_up(taken);
                 }
                 if let Some(worker) = worker {
-                    worker.start();
+                    worker.call();
                 }
                 wake(ended.waker);
                 tell(&post.take_watchers(), ended.stopped);
@@ -300,7 +330,9 @@ impl Worker {
         if let Work::Pull(_) = self.work {
             self.spare = item;
         }
-        discard(unwanted);
+        if unwanted.is_some() {
+            discard(unwanted);
+        }
     }
 }
 
@@ -325,13 +357,20 @@ impl Future for Worker {
                     continue;
                 }
                 Work::Look => {
-                    worker.look(worker.tether.is_none().then(|| cx.waker().clone()));
+                    worker.look(Some(cx.waker()));
                     continue;
                 }
                 Work::Linger => {
                     worker.work = Work::Look;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
+                }
+                Work::Sleep => {
+                    if worker.is_asleep() {
+                        return Poll::Pending;
+                    }
+                    worker.work = Work::Look;
+                    continue;
                 }
                 Work::Done => return Poll::Ready(()),
             };
@@ -349,8 +388,10 @@ impl Future for Worker {
 /// A worker that is dropped before its end was dropped by its runtime, which shuts down.
 impl Drop for Worker {
     fn drop(&mut self) {
-        if let Work::Look | Work::Linger = self.work {
-            self.look(None);
+        match self.work {
+            Work::Sleep => self.leave_sleeping(),
+            Work::Look | Work::Linger => self.look(None),
+            _ => {}
         }
         let Some((key, slot)) = self.post.take() else {
             return;
@@ -380,7 +421,7 @@ impl Work {
             Self::Pull(source) => Ended::without_a_job(shared.retire(*source, End::CutShort)),
             Self::Job(job) => job.give_up(),
             Self::Item(mut item) => return (item.as_mut().give_up(), Some(item)),
-            Self::Look | Self::Linger | Self::Done => Ended::without_a_job(None),
+            Self::Look | Self::Linger | Self::Sleep | Self::Done => Ended::without_a_job(None),
         };
         (ended, None)
     }

@@ -31,4 +31,5 @@ mod shutdown;
 mod slots;
 mod spawn;
 mod spawn_n;
+mod tasks;
 mod withdrawal;
