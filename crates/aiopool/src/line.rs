@@ -96,7 +96,7 @@ impl Shared {
     /// would give its slot back, and the other thread would have to see to it that it is taken.
     pub(crate) fn lock_at_end(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        let mut patience = Patience::new();
+        let mut patience = Patience::with_others();
         while state.asked > 0 && state.admission.waiting() == 0 && patience.is_left() {
             state.lying_in_wait += 1;
             drop(state);

@@ -36,7 +36,7 @@ impl<T> Mutex<T> {
     /// its cache does its next steps at a fraction of their cost meanwhile.
     #[cold]
     fn lock_later(&self) -> MutexGuard<'_, T> {
-        let mut patience = Patience::new();
+        let mut patience = Patience::with_us();
         while patience.is_left() {
             patience.wait();
             if let Some(guard) = self.try_lock() {
@@ -55,21 +55,33 @@ impl<T> Mutex<T> {
     }
 }
 
-/// How long a thread looks, again and again, for what another one has for a moment.
+/// How long a thread looks, again and again, for what another one has for a moment: in
+/// instructions `pause`, of which one takes 10 to 45 ns, the first time and the last.
 pub(crate) struct Patience {
     pauses: u32,
+    most: u32,
 }
 
 impl Patience {
-    pub(crate) fn new() -> Self {
+    /// For what is there again after a few of our own instructions.
+    fn with_us() -> Self {
         Self {
-            pauses: FIRST_PAUSES,
+            pauses: 64,
+            most: 1024,
+        }
+    }
+
+    /// For what foreign code has, which may take its time.
+    pub(crate) fn with_others() -> Self {
+        Self {
+            pauses: 16,
+            most: 256,
         }
     }
 
     pub(crate) fn is_left(&self) -> bool {
         // Loom takes turns itself, and a thread that looks again would be another turn.
-        !cfg!(aiopool_loom) && self.pauses <= LAST_PAUSES
+        !cfg!(aiopool_loom) && self.pauses <= self.most
     }
 
     /// Lets a moment pass, each time a longer one.
@@ -124,7 +136,3 @@ pub(crate) fn poll_locked<T, R>(
         spare = Some(cx.waker().clone());
     }
 }
-
-/// How many instructions `pause` the first moment takes, and the last: a pause is 10 to 45 ns.
-const FIRST_PAUSES: u32 = 32;
-const LAST_PAUSES: u32 = 1024;
