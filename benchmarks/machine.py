@@ -13,34 +13,22 @@ from pathlib import Path
 from typing import Any
 
 
-def describe(pythons: dict[str, Path], *, rust: bool) -> dict[str, Any]:
+def describe(versions: dict[str, dict[str, str]]) -> dict[str, Any]:
     """Date, machine and versions.
 
-    :param pythons: the interpreters of the benchmark by version.
-    :param rust: whether Rust is measured too.
+    :param versions: those of each Python by its own, or of the crates.
     """
     return {
         "date": time.strftime("%Y-%m-%d"),
         "commit": _output("git", "describe", "--always", "--dirty"),
         "machine": _machine(),
         "load": _load(),
-        "pythons": {version: _packages(python) for version, python in pythons.items()},
-        "rust": _crates() if rust else {},
+        "versions": versions,
     }
 
 
-def _machine() -> str:
-    cpu = _first(Path("/proc/cpuinfo"), r"model name\s*: (.*)") or platform.processor() or "CPU"
-    memory = int(_first(Path("/proc/meminfo"), r"MemTotal:\s*(\d+)") or 0) / 2**20
-    system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, {system}"
-
-
-def _load() -> float | None:
-    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-
-
-def _packages(python: Path) -> dict[str, str]:
+def packages(python: Path) -> dict[str, str]:
+    """The versions of a Python and of the packages that are measured."""
     listing = json.loads(_output(str(python), "-m", "pip", "list", "--format=json"))
     wanted = _required(Path("benchmarks/requirements.txt"))
     found = {package["name"]: package["version"] for package in listing}
@@ -52,17 +40,37 @@ def _packages(python: Path) -> dict[str, str]:
     }
 
 
-def _required(file: Path) -> dict[str, str]:
-    return dict(re.findall(r"^([\w-]+)==([\w.]+)", file.read_text(), re.MULTILINE))
-
-
-def _crates() -> dict[str, str]:
+def crates() -> dict[str, str]:
+    """The versions of the compiler and of the crates that are measured."""
     manifest = tomllib.loads(Path("benchmarks/rust/Cargo.toml").read_text())
     lock = tomllib.loads(Path("Cargo.lock").read_text())
     wanted = manifest.get("dependencies", {})
-    crates = {crate["name"]: crate["version"] for crate in lock["package"]}
-    versions = {name: crates[name] for name in sorted(wanted) if name in crates}
+    found = {crate["name"]: crate["version"] for crate in lock["package"]}
+    versions = {name: found[name] for name in sorted(wanted) if name in found}
     return {"rustc": _output("rustc", "--version").split()[1], **versions}
+
+
+def _machine() -> str:
+    cpu = _first(Path("/proc/cpuinfo"), r"model name\s*: (.*)") or platform.processor() or "CPU"
+    memory = int(_first(Path("/proc/meminfo"), r"MemTotal:\s*(\d+)") or 0) / 2**20
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return f"{cpu}, {os.cpu_count()} cores{_pinned()}, {memory:.0f} GiB, {system}"
+
+
+def _pinned() -> str:
+    """Whether what is measured may not use all cores, which it inherits."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ""
+    cores = os.sched_getaffinity(0)
+    return "" if len(cores) == os.cpu_count() else f" of which {len(cores)} may be used"
+
+
+def _load() -> float | None:
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+
+
+def _required(file: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w-]+)==([\w.]+)", file.read_text(), re.MULTILINE))
 
 
 def _first(file: Path, pattern: str) -> str | None:

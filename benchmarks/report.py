@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import charts
 from case import LIMIT, LONG
-from results import Results
+from results import ASYNCIO, TOKIO, Results
 from tables import target_table, workload_tables
 from targets import python_targets, rust_targets
 
@@ -22,48 +23,48 @@ def write(path: Path) -> None:
 
 
 def _report(results: Results, drawn: list[str], raw: str) -> Iterator[str]:
-    about = results.about
     yield "# Results of the benchmark\n"
-    command = "make bench-quick" if about["quick"] else "make bench"
+    quick = any(about["quick"] for about in results.about.values())
+    command = "make bench-quick" if quick else "make bench"
     yield f"Written by `{command}`; the raw figures are in [{raw}]({raw}).\n"
-    if about["quick"]:
+    if quick:
         yield "**This is the quick benchmark**: fewer jobs than the targets are about, on one"
         yield "Python and one loop. Only the full one says whether a target is met.\n"
-    yield from _setting(results)
-    yield from _method(results)
-    if about["pythons"]:
+    if ASYNCIO in results.about:
         yield "\n## Targets of the asyncio face\n"
         yield f"On asyncio; memory, load test and cancelling on {results.newest}."
         yield "Costs are CPU time.\n"
         yield from target_table(python_targets(results))
-    if about["rust"]:
+    if TOKIO in results.about:
         yield "\n## Targets of the Tokio face\n"
+        yield "Wall time.\n"
         yield from target_table(rust_targets(results))
     if drawn:
         yield "\n## Charts\n"
         yield from (f"![{Path(name).stem.replace('_', ' ')}](charts/{name})\n" for name in drawn)
+    yield "\n## How it was measured\n"
+    for face, about in results.about.items():
+        yield from _setting(face, about)
+    yield from _method()
     yield from _tables(results)
     yield from _commands(results)
 
 
-def _setting(results: Results) -> Iterator[str]:
-    about = results.about
+def _setting(face: str, about: dict[str, Any]) -> Iterator[str]:
     load = "" if about["load"] is None else f"; load average {about['load']} when it began"
-    yield "| what | |\n| --- | --- |"
-    yield f"| date | {about['date']}, in {about['minutes']} minutes |"
+    yield f"| {face} face | |\n| --- | --- |"
+    yield f"| date | {about['date']}, {about['rounds']} rounds in {about['minutes']} minutes |"
     yield f"| commit | {about['commit']} |"
     yield f"| machine | {about['machine']}{load} |"
-    for version, packages in about["pythons"].items():
-        listing = ", ".join(f"{name} {number}" for name, number in packages.items())
-        yield f"| environment {version} | {listing} |"
-    if about["rust"]:
-        listing = ", ".join(f"{name} {number}" for name, number in about["rust"].items())
-        yield f"| Rust | {listing} |"
+    for name, versions in about["versions"].items():
+        listing = ", ".join(f"{what} {number}" for what, number in versions.items())
+        yield f"| environment {name} | {listing} |"
+    yield ""
 
 
-def _method(results: Results) -> Iterator[str]:
+def _method() -> Iterator[str]:
     yield f"""
-Each figure is the median of {results.about["rounds"]} rounds, with the least and the most; ratios
+Each figure is the median of all rounds, with the least and the most; ratios
 are taken pair by pair within a round. Each run is a process of its own; subjects take turns within
 a round. Wall and CPU time (user and system, of all threads) are those of the measured part;
 memory is its peak of resident memory above what the process had before. A case that took longer
@@ -75,18 +76,23 @@ lazily has no job in line, so its memory there is not measured."""
 def _tables(results: Results) -> Iterator[str]:
     faces = dict.fromkeys((case.face, case.flavor) for case in results.cases)
     for face, flavor in faces:
-        main = (face, flavor) == (results.newest, "asyncio")
         yield f"\n## {face}, {flavor}\n"
-        yield from () if main else ("<details><summary>Tables</summary>\n",)
+        yield "<details><summary>Tables</summary>\n"
         yield from workload_tables(results, face, flavor)
-        yield from () if main else ("\n</details>",)
+        yield "\n</details>"
 
 
 def _commands(results: Results) -> Iterator[str]:
+    """Those that differ only in the subject stand together."""
+    by_rest: dict[tuple[str, str], list[str]] = {}
+    for case in results.cases:
+        before, after = case.command.split(f" {case.subject} ")
+        by_rest.setdefault((before, after), []).append(case.subject)
     yield "\n## Commands\n"
     yield "<details><summary>Each was run once a round, from the root of the checkout</summary>\n"
     yield "```sh"
-    yield from (case.command for case in results.cases)
+    for (before, after), subjects in by_rest.items():
+        yield f"for subject in {' '.join(subjects)}; do {before} $subject {after}; done"
     yield "```\n\n</details>"
 
 

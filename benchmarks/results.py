@@ -9,6 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+#: The faces, each of which is measured by itself.
+ASYNCIO, TOKIO = "asyncio", "Tokio"
+
 #: Takes a figure from one run.
 Measure = Callable[[dict[str, float]], float]
 
@@ -57,16 +60,19 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """All of a benchmark."""
+    """All of a benchmark: what was measured of each face, perhaps at different times."""
 
-    about: dict[str, Any]
+    #: By face: when, on what and with which versions it was measured.
+    about: dict[str, dict[str, Any]]
     cases: list[Result] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Results:
         """Those of the runner."""
-        raw = json.loads(path.read_text())
-        return cls(raw["about"], [Result(**case) for case in raw["cases"]])
+        parts = json.loads(path.read_text())
+        about = {face: part["about"] for face, part in parts.items()}
+        cases = [Result(**case) for part in parts.values() for case in part["cases"]]
+        return cls(about, cases)
 
     def pick(self, **wanted: str | int) -> list[Result]:
         """The cases that have these attributes."""
@@ -81,9 +87,14 @@ class Results:
         return max(self.pick(**wanted), key=lambda case: case.jobs, default=None)
 
     @property
+    def pythons(self) -> list[str]:
+        """The versions of Python that were measured, the newest last."""
+        return list(self.about.get(ASYNCIO, {"versions": {}})["versions"])
+
+    @property
     def newest(self) -> str:
-        """The face that all workloads were measured on."""
-        return f"CPython {list(self.about['pythons'])[-1]}" if self.about["pythons"] else ""
+        """The Python that all workloads were measured on."""
+        return f"CPython {self.pythons[-1]}" if self.pythons else ""
 
 
 def wall(run: dict[str, float]) -> float:

@@ -17,8 +17,9 @@ from typing import Any
 
 import report
 from case import LONG, Case
-from machine import describe
+from machine import crates, describe, packages
 from plan import plan
+from results import ASYNCIO, TOKIO
 
 ROOT = Path(__file__).parent.parent
 FULL = Path("benchmarks/results.json")
@@ -35,8 +36,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each case (default: 5)")
     parser.add_argument("--only", metavar="REGEX", default="", help="cases whose label matches")
     faces = parser.add_mutually_exclusive_group()
-    faces.add_argument("--python-only", action="store_true")
-    faces.add_argument("--rust-only", action="store_true")
+    other = "the results of the other face are kept"
+    faces.add_argument("--python-only", action="store_true", help=other)
+    faces.add_argument("--rust-only", action="store_true", help=other)
     parser.add_argument("--list", action="store_true", help="print the labels and run nothing")
     parser.add_argument(
         "--json", type=Path, metavar="PATH", help="raw results; RESULTS.md goes beside them"
@@ -90,6 +92,16 @@ def run(cases: list[Case], rounds: int) -> Iterator[list[dict[str, Any]]]:
         yield results
 
 
+def measure(face: str, cases: list[Case], about: dict[str, Any], path: Path) -> None:
+    """Runs the cases of a face, whose results take the place of those that are there."""
+    began = time.time()
+    for results in run(cases, about["rounds"]):
+        about["minutes"] = round((time.time() - began) / 60, 1)
+        parts = json.loads(path.read_text()) if path.exists() else {}
+        parts[face] = {"about": about, "cases": results}
+        path.write_text(json.dumps(dict(sorted(parts.items())), indent=1) + "\n")
+
+
 def main() -> None:
     """Does what the command line asks for."""
     args = parse_arguments()
@@ -105,13 +117,16 @@ def main() -> None:
         return
     if not cases:
         sys.exit("no such case, or no environment: `make bench` sets them up")
-    began = time.time()
-    about = describe(pythons, rust=rust) | {"quick": args.quick, "rounds": args.rounds}
     path = args.json or (QUICK if args.quick else FULL)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for results in run(cases, args.rounds):
-        about["minutes"] = round((time.time() - began) / 60, 1)
-        path.write_text(json.dumps({"about": about, "cases": results}, indent=1) + "\n")
+    of_rust = [case for case in cases if case.face == "Rust"]
+    of_python = [case for case in cases if case.face != "Rust"]
+    how = {"quick": args.quick, "rounds": args.rounds}
+    if of_python:
+        versions = {version: packages(python) for version, python in pythons.items()}
+        measure(ASYNCIO, of_python, describe(versions) | how, path)
+    if of_rust:
+        measure(TOKIO, of_rust, describe({"Rust": crates()}) | how, path)
     report.write(path)
     print(f"{path.with_name('RESULTS.md')} is written")
 

@@ -124,7 +124,7 @@ def rust_targets(results: Results) -> Iterator[Target]:
 
 
 def _pythons(results: Results) -> list[str]:
-    return [f"CPython {version}" for version in results.about["pythons"]]
+    return [f"CPython {version}" for version in results.pythons]
 
 
 def _on_each_python(results: Results, dearer: str, cheaper: str) -> list[Figure]:
