@@ -1,0 +1,5 @@
+//! The core against a naive model.
+
+mod exhaustive;
+mod random;
+mod world;
