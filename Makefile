@@ -77,10 +77,15 @@ bench-instructions:
 msrv:
 	tools/check-msrv
 
+# What is compiled only for an interpreter without a global lock is checked as for one.
+FREE_THREADED = PYO3_CONFIG_FILE=$(CURDIR)/tools/free-threaded.cfg \
+	CARGO_TARGET_DIR=target/free-threaded
+
 lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(LOOM) cargo clippy --locked -p aiopool --lib --tests -- -D warnings
+	$(FREE_THREADED) cargo clippy --locked -p aiopool-python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

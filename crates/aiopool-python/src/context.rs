@@ -31,7 +31,7 @@ impl Pool {
         let Some(variables) = variables.filter(|_| !others) else {
             return Ok(context.unbind());
         };
-        let shared = self.with(|state| match &state.snapshot {
+        let shared = self.with(py, |state| match &state.snapshot {
             Some(last) if last.variables.is(&variables) => Some(last.context.clone_ref(py)),
             _ => None,
         });
@@ -43,7 +43,7 @@ impl Pool {
             variables: variables.unbind(),
             context: context.clone_ref(py),
         };
-        drop(self.with(|state| state.snapshot.replace(snapshot)));
+        drop(self.with(py, |state| state.snapshot.replace(snapshot)));
         Ok(context)
     }
 }

@@ -90,7 +90,7 @@ fn hand_in<'py>(
 
     let future = event_loop.new_job_future(py)?;
     let mut left_line = None;
-    if tell && pool.get().with(|state| !has_free_slot(state)) {
+    if tell && pool.get().with(py, |state| !has_free_slot(state)) {
         left_line = Some(event_loop.new_future(py)?);
     }
     let callback = cb.map(|function| Callback {
@@ -111,7 +111,7 @@ fn hand_in<'py>(
         extras,
     };
     future.setattr(intern!(py, "_owner"), pool)?;
-    match pool.get().with(|state| state.submit(Waiter::Job(job))) {
+    match pool.get().with(py, |state| state.submit(Waiter::Job(job))) {
         Ok(_) => Pool::advance(pool),
         Err(refused) => refused.withdrawn(pool),
     }

@@ -82,7 +82,7 @@ impl Pool {
         items.ordered = true;
         items
             .state
-            .with(|state| state.source = Some(source.unbind()));
+            .with(slf.py(), |state| state.source = Some(source.unbind()));
         let items = Bound::new(slf.py(), items)?;
         Items::stand_in_line(&items, 0);
         Self::advance(slf);
@@ -101,14 +101,16 @@ impl Pool {
     ) -> PyResult<Bound<'py, Items>> {
         slf.get().enter(slf.py())?;
         let items = Items::new(slf, function, cb, ctx, context, shape)?;
-        items.state.with(|state| state.pending = values.len());
+        items
+            .state
+            .with(slf.py(), |state| state.pending = values.len());
         let items = Bound::new(slf.py(), items)?;
         for item in values {
             let waiter = Waiter::Item {
                 items: items.clone().unbind(),
                 item: Some(item.unbind()),
             };
-            if let Err(refused) = slf.get().with(|state| state.submit(waiter)) {
+            if let Err(refused) = slf.get().with(slf.py(), |state| state.submit(waiter)) {
                 refused.withdrawn(slf);
             }
         }
@@ -123,26 +125,27 @@ impl Items {
     fn wait<'py>(slf: &Bound<'py, Self>, when: When) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
         let items = slf.get();
-        if items.state.with(|state| state.is_over(py, when)) {
+        if items.state.with(py, |state| state.is_over(py, when)) {
             return Ok(None);
         }
         let future = items.pool.bind(py).get().enter(py)?.new_future(py)?;
         let waiter = (future.clone().unbind(), when);
-        drop(items.state.with(|state| state.waiter.replace(waiter)));
+        drop(items.state.with(py, |state| state.waiter.replace(waiter)));
         Ok(Some(future))
     }
 
     /// Whether there are results to come or to take.
     #[getter]
     fn left(&self, py: Python<'_>) -> bool {
-        self.state
-            .with(|state| state.pending > 0 || !state.results.bind(py).is_empty())
+        self.state.with(py, |state| {
+            state.pending > 0 || !state.results.bind(py).is_empty()
+        })
     }
 
     /// The results so far. Raises what the iterable of a `map` has raised.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let fresh = PyList::empty(py).unbind();
-        let (results, error) = self.state.with(|state| {
+        let (results, error) = self.state.with(py, |state| {
             state.failed = false;
             let results = std::mem::replace(&mut state.results, fresh);
             (results, state.error.take())
@@ -156,7 +159,7 @@ impl Items {
     /// Nobody will take results any more: they are dropped as they come.
     fn close(&self, py: Python<'_>) {
         let fresh = PyList::empty(py).unbind();
-        let (results, waiter) = self.state.with(|state| {
+        let (results, waiter) = self.state.with(py, |state| {
             state.closed = true;
             let results = std::mem::replace(&mut state.results, fresh);
             (results, state.waiter.take())
@@ -178,10 +181,10 @@ impl Items {
         items.close(py);
         let (source, place) = items
             .state
-            .with(|state| (state.source.take(), state.place.take()));
+            .with(py, |state| (state.source.take(), state.place.take()));
         drop(source);
         let pool = items.pool.bind(py);
-        drop(place.map(|place| pool.get().with(|state| state.admission.withdraw(place))));
+        drop(place.map(|place| pool.get().with(py, |state| state.admission.withdraw(place))));
         let tasks = Self::cancel_active(slf);
         Pool::advance(pool);
         tasks
@@ -195,7 +198,7 @@ impl Items {
         if let Some(callback) = &self.callback {
             callback.traverse(visit)?;
         }
-        self.state.traverse(|state| {
+        self.state.traverse(&visit, |state| {
             visit.call(&state.source)?;
             visit.call(&state.results)?;
             visit.call(&state.error)?;
@@ -203,10 +206,10 @@ impl Items {
         })
     }
 
-    fn __clear__(&self) {
-        let cleared = self
-            .state
-            .with(|state| (state.source.take(), state.error.take(), state.waiter.take()));
+    fn __clear__(&self, py: Python<'_>) {
+        let cleared = self.state.with(py, |state| {
+            (state.source.take(), state.error.take(), state.waiter.take())
+        });
         drop(cleared);
     }
 }
@@ -253,8 +256,8 @@ impl Items {
             item: None,
         };
         let pool = slf.get().pool.bind(slf.py());
-        let submitted = pool.get().with(|state| state.submit(waiter));
-        slf.get().state.with(|state| {
+        let submitted = pool.get().with(slf.py(), |state| state.submit(waiter));
+        slf.get().state.with(slf.py(), |state| {
             state.pending += pulled;
             state.place = submitted.as_ref().ok().copied();
         });
@@ -267,7 +270,7 @@ impl Items {
     pub(crate) fn pull(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
         let py = slf.py();
         let items = slf.get();
-        let source = items.state.with(|state| {
+        let source = items.state.with(py, |state| {
             state.place = None;
             state.source.as_ref().map(|source| source.clone_ref(py))
         })?;
@@ -275,7 +278,7 @@ impl Items {
         let mut source = source.into_bound(py);
         match in_context(context, || source.next().transpose()) {
             Ok(None) => {
-                drop(items.state.with(|state| state.source.take()));
+                drop(items.state.with(py, |state| state.source.take()));
                 None
             }
             Ok(Some(item)) => {
@@ -283,7 +286,7 @@ impl Items {
                 Some(item.unbind())
             }
             Err(error) => {
-                items.fail(error.into_value(py).into_any());
+                items.fail(error.into_value(py).into_bound(py).into_any());
                 Self::cancel_active(slf);
                 None
             }
@@ -312,7 +315,10 @@ impl Items {
     /// Where the outcome of an item goes that is being started.
     pub(crate) fn target(slf: &Bound<'_, Self>) -> Target {
         let py = slf.py();
-        let results = slf.get().state.with(|state| state.results.clone_ref(py));
+        let results = slf
+            .get()
+            .state
+            .with(py, |state| state.results.clone_ref(py));
         let results = results.bind(py);
         let index = results.len();
         if slf.get().ordered {
@@ -330,9 +336,9 @@ impl Items {
         let py = slf.py();
         let items = slf.get();
         let failed = matches!(outcome, Outcome::Failed(_));
-        let results = items
-            .state
-            .with(|state| (!state.closed).then(|| state.results.clone_ref(py)));
+        let results = items.state.with(py, |state| {
+            (!state.closed).then(|| state.results.clone_ref(py))
+        });
         if let Some(results) = results {
             let result = items.shape.of(items.pool.bind(py), outcome);
             let stored = result.and_then(|result| {
@@ -345,7 +351,7 @@ impl Items {
             });
             python::report(py, stored, slf);
         }
-        let waiter = items.state.with(|state| {
+        let waiter = items.state.with(py, |state| {
             state.pending -= 1;
             state.failed |= failed;
             state.take_waiter(py)
@@ -355,7 +361,10 @@ impl Items {
 
     /// Ends the wait if it is over.
     pub(crate) fn tell(slf: &Bound<'_, Self>) {
-        let waiter = slf.get().state.with(|state| state.take_waiter(slf.py()));
+        let waiter = slf
+            .get()
+            .state
+            .with(slf.py(), |state| state.take_waiter(slf.py()));
         Self::end_wait(slf, waiter);
     }
 
@@ -371,13 +380,15 @@ impl Items {
     pub(crate) fn end(slf: &Bound<'_, Self>) {
         let py = slf.py();
         if let Ok(cancelled) = python::cancelled_error(py).and_then(PyAnyMethods::call0) {
-            slf.get().fail(cancelled.unbind());
+            slf.get().fail(cancelled);
         }
         Self::tell(slf);
     }
 
-    fn fail(&self, error: Py<PyAny>) {
-        drop(self.state.with(|state| {
+    fn fail(&self, error: Bound<'_, PyAny>) {
+        let py = error.py();
+        let error = error.unbind();
+        drop(self.state.with(py, |state| {
             state.place = None;
             (state.source.take(), state.error.replace(error))
         }));

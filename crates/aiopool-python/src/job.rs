@@ -57,7 +57,7 @@ impl Job {
     /// back the factories that make the first step of a task at once: nothing of a job runs
     /// inside the call that hands it in.
     fn __next__(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        let (pauses, begun) = self.state.with(|state| {
+        let (pauses, begun) = self.state.with(py, |state| {
             let pauses = state.task.is_none() && state.held.is_some();
             let begun = state.awaitable.take_if(|_| !pauses);
             (pauses, begun)
@@ -72,10 +72,12 @@ impl Job {
         result: Bound<'py, PyAny>,
     ) -> Option<Bound<'py, PyAny>> {
         let job = slf.get();
-        let ended = job.state.with(|state| match state.callback.take() {
-            Some(callback) => Err(callback),
-            None => Ok(mem::take(state)),
-        });
+        let ended = job
+            .state
+            .with(slf.py(), |state| match state.callback.take() {
+                Some(callback) => Err(callback),
+                None => Ok(mem::take(state)),
+            });
         match ended {
             Ok(ended) => {
                 Self::give_back(slf, ended, Outcome::Returned(result.unbind()), true);
@@ -94,7 +96,7 @@ impl Job {
         slf: &Bound<'py, Self>,
         error: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if !slf.get().is_held() {
+        if !slf.get().is_held(slf.py()) {
             return Ok(None);
         }
         python::forget_own_frame(error);
@@ -115,7 +117,7 @@ impl Job {
     /// The task has ended: that settles a job which its coroutine has not settled, because it was
     /// never stepped.
     fn task_ended(slf: &Bound<'_, Self>, _task: &Bound<'_, PyAny>) {
-        if slf.get().is_held() {
+        if slf.get().is_held(slf.py()) {
             Self::never_stepped(slf, Outcome::Cancelled(None));
         }
     }
@@ -129,7 +131,7 @@ impl Job {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
-        self.state.traverse(|state| {
+        self.state.traverse(&visit, |state| {
             if let Some(held) = &state.held {
                 held.target.traverse(visit)?;
             }
@@ -143,8 +145,8 @@ impl Job {
         })
     }
 
-    fn __clear__(&self) {
-        drop(self.state.with(mem::take));
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.with(py, mem::take));
     }
 }
 
@@ -177,36 +179,43 @@ impl Job {
         }
         let own = slf.clone().unbind();
         let pool = job.pool.bind(py).get();
-        let key = pool.with(|state| state.jobs.insert(own));
+        let key = pool.with(py, |state| state.jobs.insert(own));
         let held = Held { slot, key, target };
-        job.state.with(|state| state.held = Some(held));
+        job.state.with(py, |state| state.held = Some(held));
     }
 
     pub(crate) fn started(&self, task: Bound<'_, PyAny>) {
+        let py = task.py();
         let task = task.unbind();
-        drop(self.state.with(|state| state.task.replace(task)));
+        drop(self.state.with(py, |state| state.task.replace(task)));
     }
 
     /// The coroutine that the task of the job is made for.
     pub(crate) fn runs(&self, coroutine: &Bound<'_, PyAny>) {
+        let py = coroutine.py();
         let coroutine = coroutine.clone().unbind();
-        drop(self.state.with(|state| state.coroutine.replace(coroutine)));
+        drop(
+            self.state
+                .with(py, |state| state.coroutine.replace(coroutine)),
+        );
     }
 
     /// Takes the place of both if the pool reuses tasks: the job is to be run by a worker.
-    pub(crate) fn given_to(&self, worker: Py<Worker>) {
-        drop(self.state.with(|state| state.worker.replace(worker)));
+    pub(crate) fn given_to(&self, worker: Bound<'_, Worker>) {
+        let py = worker.py();
+        let worker = worker.unbind();
+        drop(self.state.with(py, |state| state.worker.replace(worker)));
     }
 
     /// What is to be awaited, which the job holds until it begins.
     pub(crate) fn awaitable<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.state
-            .with(|state| Some(state.awaitable.as_ref()?.bind(py).clone()))
+            .with(py, |state| Some(state.awaitable.as_ref()?.bind(py).clone()))
     }
 
     /// A worker begins the job.
-    pub(crate) fn begin(&self) {
-        drop(self.state.with(|state| state.awaitable.take()));
+    pub(crate) fn begin(&self, py: Python<'_>) {
+        drop(self.state.with(py, |state| state.awaitable.take()));
     }
 
     /// As [`failed`](Self::failed), of an error that has no frame of ours.
@@ -217,7 +226,7 @@ impl Job {
         let began = !Self::never_began(slf);
         if began {
             let job = slf.get();
-            let callback = job.state.with(|state| state.callback.take());
+            let callback = job.state.with(slf.py(), |state| state.callback.take());
             // Neither may be delayed by a callback, and a coroutine that is closed may not await.
             let last = python::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
             if let Some(callback) = callback.filter(|_| !last) {
@@ -241,7 +250,10 @@ impl Job {
 
     /// Dismisses the awaitable if the job has not begun.
     fn never_began(slf: &Bound<'_, Self>) -> bool {
-        let awaitable = slf.get().state.with(|state| state.awaitable.take());
+        let awaitable = slf
+            .get()
+            .state
+            .with(slf.py(), |state| state.awaitable.take());
         if let Some(awaitable) = &awaitable {
             dismiss(awaitable.bind(slf.py()));
         }
@@ -256,7 +268,7 @@ impl Job {
         let is_its =
             |held: &Held| matches!(&held.target, Target::Item { items: own, .. } if own.is(items));
         self.state
-            .with(|state| state.held.as_ref().is_some_and(is_its))
+            .with(items.py(), |state| state.held.as_ref().is_some_and(is_its))
     }
 
     pub(crate) fn is_of(&self, pool: &Bound<'_, Pool>) -> bool {
@@ -271,7 +283,7 @@ impl Job {
     ) -> PyResult<Option<Py<PyAny>>> {
         let fresh = event_loop.new_future(py)?.unbind();
         let given = fresh.clone_ref(py);
-        Ok(self.state.with(|state| {
+        Ok(self.state.with(py, |state| {
             let held = state.held.as_mut()?;
             Some(match &mut held.target {
                 Target::Future(future) => future.clone_ref(py),
@@ -303,7 +315,7 @@ impl Job {
             return Ok(());
         }
         coroutine.call_method0(py, intern!(py, "close"))?;
-        if job.is_held() {
+        if job.is_held(py) {
             Self::never_stepped(slf, Outcome::Cancelled(None));
         }
         Ok(())
@@ -313,7 +325,7 @@ impl Job {
         self.worker(py).map_or_else(
             || {
                 self.state
-                    .with(|state| Some(state.task.as_ref()?.clone_ref(py)))
+                    .with(py, |state| Some(state.task.as_ref()?.clone_ref(py)))
             },
             |worker| worker.get().task(py),
         )
@@ -323,21 +335,22 @@ impl Job {
         self.worker(py).map_or_else(
             || {
                 self.state
-                    .with(|state| Some(state.coroutine.as_ref()?.clone_ref(py)))
+                    .with(py, |state| Some(state.coroutine.as_ref()?.clone_ref(py)))
             },
             |worker| worker.get().coroutine(py),
         )
     }
 
     fn worker(&self, py: Python<'_>) -> Option<Py<Worker>> {
-        self.state
-            .with(|state| state.worker.as_ref().map(|worker| worker.clone_ref(py)))
+        self.state.with(py, |state| {
+            state.worker.as_ref().map(|worker| worker.clone_ref(py))
+        })
     }
 
     /// Settles the job and gives its slot back; later calls find nothing left to do. What has `run`
     /// to its end is counted.
     fn settle(slf: &Bound<'_, Self>, outcome: Outcome, run: bool) {
-        let ended = slf.get().state.with(mem::take);
+        let ended = slf.get().state.with(slf.py(), mem::take);
         Self::give_back(slf, ended, outcome, run);
     }
 
@@ -348,7 +361,7 @@ impl Job {
         };
         outcome.settle(pool, target);
         let worker = ended.worker.filter(|worker| worker.get().becomes_idle());
-        let own = pool.get().with(|state| {
+        let own = pool.get().with(slf.py(), |state| {
             state.executed += u64::from(run);
             state.admission.finish(slot);
             state.idle_workers.extend(worker);
@@ -386,11 +399,14 @@ impl Job {
     }
 
     fn count(&self, py: Python<'_>) {
-        self.pool.bind(py).get().with(|state| state.executed += 1);
+        self.pool
+            .bind(py)
+            .get()
+            .with(py, |state| state.executed += 1);
     }
 
-    fn is_held(&self) -> bool {
-        self.state.with(|state| state.held.is_some())
+    fn is_held(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.held.is_some())
     }
 }
 

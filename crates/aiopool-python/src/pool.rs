@@ -93,32 +93,32 @@ impl Pool {
     }
 
     #[getter]
-    fn size(&self) -> usize {
-        self.with(|state| state.admission.size().get())
+    fn size(&self, py: Python<'_>) -> usize {
+        self.with(py, |state| state.admission.size().get())
     }
 
     #[getter]
-    fn active(&self) -> usize {
-        self.with(|state| state.admission.active())
+    fn active(&self, py: Python<'_>) -> usize {
+        self.with(py, |state| state.admission.active())
     }
 
     #[getter]
-    fn executed(&self) -> u64 {
-        self.with(|state| state.executed)
+    fn executed(&self, py: Python<'_>) -> u64 {
+        self.with(py, |state| state.executed)
     }
 
     #[getter]
-    fn is_empty(&self) -> bool {
-        self.with(|state| state.admission.is_empty())
+    fn is_empty(&self, py: Python<'_>) -> bool {
+        self.with(py, |state| state.admission.is_empty())
     }
 
     #[getter]
-    fn is_full(&self) -> bool {
-        self.with(|state| state.admission.is_full())
+    fn is_full(&self, py: Python<'_>) -> bool {
+        self.with(py, |state| state.admission.is_full())
     }
 
-    fn __len__(&self) -> usize {
-        self.with(|state| state.admission.len())
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.with(py, |state| state.admission.len())
     }
 
     /// The loop of the pool; None while it has none and none is running.
@@ -138,18 +138,18 @@ impl Pool {
     /// A future that gets True when the pool is empty; None if it is.
     fn join<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let event_loop = self.enter(py)?;
-        if self.is_empty() {
+        if self.is_empty(py) {
             return Ok(None);
         }
         let joiner = event_loop.new_future(py)?;
         let told = joiner.clone().unbind();
-        self.with(|state| state.admission.join(told));
+        self.with(py, |state| state.admission.join(told));
         Ok(Some(joiner))
     }
 
     /// Takes back a future of `join` that nobody awaits any more.
     fn leave(&self, joiner: &Bound<'_, PyAny>) {
-        let left = self.with(|state| {
+        let left = self.with(joiner.py(), |state| {
             let mut joiners = state.admission.joiners();
             let ticket = joiners.find(|(_, other)| other.is(joiner))?.0;
             drop(joiners);
@@ -162,7 +162,7 @@ impl Pool {
         if let Some(event_loop) = self.event_loop.get() {
             event_loop.traverse(visit)?;
         }
-        self.state.traverse(|state| {
+        self.state.traverse(&visit, |state| {
             for (_, waiter) in state.admission.waiters() {
                 waiter.traverse(visit)?;
             }
@@ -186,8 +186,8 @@ impl Pool {
         })
     }
 
-    fn __clear__(&self) {
-        let cleared = self.with(|state| {
+    fn __clear__(&self, py: Python<'_>) {
+        let cleared = self.with(py, |state| {
             let size = state.admission.size();
             (
                 std::mem::replace(&mut state.admission, Admission::new(size)),
@@ -204,12 +204,12 @@ impl Pool {
 
 impl Pool {
     /// Makes one step on the state; see [`Guarded::with`].
-    pub(crate) fn with<R>(&self, step: impl FnOnce(&mut State) -> R) -> R {
-        self.state.with(step)
+    pub(crate) fn with<R>(&self, py: Python<'_>, step: impl FnOnce(&mut State) -> R) -> R {
+        self.state.with(py, step)
     }
 
     pub(crate) fn active_jobs(&self, py: Python<'_>) -> Vec<Py<Job>> {
-        self.with(|state| {
+        self.with(py, |state| {
             state
                 .jobs
                 .iter()

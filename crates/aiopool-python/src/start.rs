@@ -26,19 +26,19 @@ impl Pool {
     /// Foreign code that runs in here may call the pool again; then the outer call carries on, so
     /// that neither the stack nor the order depends on what jobs do.
     pub(crate) fn advance(pool: &Bound<'_, Self>) {
-        let mut found = pool.get().with(|state| {
+        let mut found = pool.get().with(pool.py(), |state| {
             let nested = mem::replace(&mut state.advancing, true);
             (!nested).then(|| state.look(pool.py()))
         });
         while let Some(Found::Someone(cancelling)) = found {
             if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(pool.py()))) {
                 Self::end(pool);
-            } else if let Some((slot, waiter)) = pool.get().with(State::admit)
+            } else if let Some((slot, waiter)) = pool.get().with(pool.py(), State::admit)
                 && !admit(pool, slot, waiter)
             {
                 bear(pool);
             }
-            found = Some(pool.get().with(|state| state.look(pool.py())));
+            found = Some(pool.get().with(pool.py(), |state| state.look(pool.py())));
         }
         if let Some(Found::Nobody { waits, empty }) = found {
             rest(pool, waits, empty);
@@ -77,14 +77,14 @@ impl State {
 impl Pool {
     /// Goes on after a pause.
     fn resume(slf: &Bound<'_, Self>) {
-        slf.get().with(|state| state.paused = false);
+        slf.get().with(slf.py(), |state| state.paused = false);
         Self::advance(slf);
     }
 }
 
 /// Counts what left its slot free again, and pauses after as many as one turn of the loop is to bear.
 fn bear(pool: &Bound<'_, Pool>) {
-    let is_enough = pool.get().with(|state| {
+    let is_enough = pool.get().with(pool.py(), |state| {
         state.barren = (state.barren + 1) % MOST_BARREN;
         state.barren == 0
     });
@@ -98,7 +98,7 @@ fn pause(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let resume = pool.getattr(intern!(py, "resume"));
     match resume.and_then(|resume| call_soon(pool, (resume,))) {
-        Ok(()) => pool.get().with(|state| state.paused = true),
+        Ok(()) => pool.get().with(py, |state| state.paused = true),
         Err(error) => python::report(py, Err(error), pool),
     }
 }
@@ -134,13 +134,13 @@ fn keep(pool: &Bound<'_, Pool>) -> PyResult<()> {
         cancelling: keeper.getattr(intern!(py, "cancelling"))?.unbind(),
         object: keeper.unbind(),
     };
-    drop(pool.get().with(|state| state.keeper.replace(keeper)));
+    drop(pool.get().with(py, |state| state.keeper.replace(keeper)));
     Ok(())
 }
 
 fn become_idle(pool: &Bound<'_, Pool>) {
     let py = pool.py();
-    let (keeper, snapshot) = pool.get().with(|state| {
+    let (keeper, snapshot) = pool.get().with(py, |state| {
         state.admission.reopen();
         (state.keeper.take(), state.snapshot.take())
     });
@@ -148,7 +148,7 @@ fn become_idle(pool: &Bound<'_, Pool>) {
     if let Some(keeper) = keeper {
         keeper.release(pool);
     }
-    while let Some(joiner) = pool.get().with(|state| state.admission.poll_idle()) {
+    while let Some(joiner) = pool.get().with(py, |state| state.admission.poll_idle()) {
         Outcome::Returned(PyBool::new(py, true).to_owned().into_any().unbind())
             .settle_future(pool, joiner.bind(py));
     }
@@ -189,7 +189,7 @@ fn admit_item(
 ) -> bool {
     let py = pool.py();
     let Some(item) = item.or_else(|| Items::pull(items)) else {
-        pool.get().with(|state| state.admission.finish(slot));
+        pool.get().with(py, |state| state.admission.finish(slot));
         Items::tell(items);
         return false;
     };
@@ -251,7 +251,7 @@ fn give_back(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr) 
         python::report(py, Err(error.clone_ref(py)), pool);
     }
     Outcome::of_error(error.value(py)).settle(pool, target);
-    pool.get().with(|state| state.admission.finish(slot));
+    pool.get().with(py, |state| state.admission.finish(slot));
     false
 }
 

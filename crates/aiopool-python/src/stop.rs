@@ -35,7 +35,7 @@ impl Pool {
             if !seen.insert(future.as_ptr()) {
                 continue;
             }
-            if let Some(job) = slf.get().with(|state| state.withdraw_job(&future)) {
+            if let Some(job) = slf.get().with(py, |state| state.withdraw_job(&future)) {
                 job.withdrawn(slf);
             } else if let Some(task) = active_job(slf, &future).and_then(|job| job.get().cancel(py))
             {
@@ -56,7 +56,7 @@ impl Pool {
             return Ok((Vec::new(), Vec::new()));
         };
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
-        for waiter in slf.get().with(crate::pool::State::withdraw_all) {
+        for waiter in slf.get().with(py, crate::pool::State::withdraw_all) {
             match waiter {
                 Waiter::Item { items, item: None } => Items::stand_in_line(items.bind(py), 0),
                 Waiter::Item { items, .. } => {
@@ -87,7 +87,7 @@ impl Pool {
     /// The holder of a waiting future cancels it: its job leaves the line.
     fn given_up(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<()> {
         slf.get().enter(slf.py())?;
-        if let Some(job) = slf.get().with(|state| state.withdraw_job(future)) {
+        if let Some(job) = slf.get().with(slf.py(), |state| state.withdraw_job(future)) {
             job.leave_line(slf);
             Self::advance(slf);
         }
@@ -108,10 +108,10 @@ impl Pool {
         let py = slf.py();
         let pool = slf.get();
         // The coroutines that are closed below come by here as well.
-        if pool.with(|state| state.admission.is_closed()) {
+        if pool.with(py, |state| state.admission.is_closed()) {
             return;
         }
-        let (waiters, keeper) = pool.with(|state| (state.close(), state.keeper.take()));
+        let (waiters, keeper) = pool.with(py, |state| (state.close(), state.keeper.take()));
         for waiter in waiters {
             waiter.withdrawn(slf);
         }

@@ -115,7 +115,7 @@ impl Worker {
     /// What a debugger comes to that goes from await to await.
     #[getter]
     fn cr_await(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(|state| {
+        self.state.with(py, |state| {
             let begun = state.suspended.as_ref()?;
             Some(begun.coroutine.clone_ref(py))
         })
@@ -132,7 +132,7 @@ impl Worker {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
-        self.state.traverse(|state| {
+        self.state.traverse(&visit, |state| {
             if let Some(task) = &state.task {
                 visit.call(&task.object)?;
                 visit.call(&task.coroutine)?;
@@ -151,8 +151,8 @@ impl Worker {
         })
     }
 
-    fn __clear__(&self) {
-        drop(self.state.with(mem::take));
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.with(py, mem::take));
     }
 }
 
@@ -163,15 +163,19 @@ impl Worker {
         job: &Bound<'_, Job>,
         context: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        pool.get().with(|state| state.unbegun += 1);
+        pool.get().with(pool.py(), |state| state.unbegun += 1);
         let worker = Self::idle(pool).map_or_else(|| Self::employ(pool), Ok);
-        let worker = worker.inspect_err(|_| pool.get().with(|state| state.unbegun -= 1))?;
+        let worker =
+            worker.inspect_err(|_| pool.get().with(pool.py(), |state| state.unbegun -= 1))?;
         let given = Given {
             job: job.clone().unbind(),
             context: context.clone().unbind(),
         };
-        worker.get().state.with(|state| state.given = Some(given));
-        job.get().given_to(worker.unbind());
+        worker
+            .get()
+            .state
+            .with(pool.py(), |state| state.given = Some(given));
+        job.get().given_to(worker);
         Ok(())
     }
 
@@ -180,11 +184,13 @@ impl Worker {
     fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Self>> {
         let py = pool.py();
         loop {
-            let idle = pool.get().with(|state| state.idle_workers.pop_front())?;
+            let idle = pool
+                .get()
+                .with(py, |state| state.idle_workers.pop_front())?;
             let idle = idle.into_bound(py);
             let worker = idle.get();
             worker.idles.store(false, Ordering::Relaxed);
-            let signs = worker.state.with(|state| {
+            let signs = worker.state.with(py, |state| {
                 let task = state.task.as_ref()?;
                 let cancelling = task.cancelling.as_ref()?;
                 Some((task.object.clone_ref(py), cancelling.clone_ref(py)))
@@ -219,7 +225,7 @@ impl Worker {
             object: task.unbind(),
             coroutine: coroutine.unbind(),
         };
-        worker.get().state.with(|state| state.task = Some(task));
+        worker.get().state.with(py, |state| state.task = Some(task));
         Ok(worker)
     }
 
@@ -236,14 +242,14 @@ impl Worker {
     }
 
     pub(crate) fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(|state| {
+        self.state.with(py, |state| {
             let task = state.task.as_ref()?;
             Some(task.object.clone_ref(py))
         })
     }
 
     pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(|state| {
+        self.state.with(py, |state| {
             let task = state.task.as_ref()?;
             Some(task.coroutine.clone_ref(py))
         })
@@ -256,7 +262,7 @@ impl Worker {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
         let mut ended = 0;
-        let mut next = match slf.get().state.with(|state| state.suspended.take()) {
+        let mut next = match slf.get().state.with(py, |state| state.suspended.take()) {
             Some(begun) => Next::Run(begun),
             None => match with {
                 Resume::Throw(arguments) => return Self::refuse(slf, &arguments),
@@ -277,7 +283,9 @@ impl Worker {
             });
             let callback = match resumed {
                 Ok(PySendResult::Next(awaited)) => {
-                    slf.get().state.with(|state| state.suspended = Some(begun));
+                    slf.get()
+                        .state
+                        .with(py, |state| state.suspended = Some(begun));
                     return Ok(Some(awaited));
                 }
                 Ok(PySendResult::Return(result)) => match begun.kind {
@@ -338,7 +346,7 @@ impl Worker {
     fn begin(slf: &Bound<'_, Self>, ended: usize) -> PyResult<Next> {
         let py = slf.py();
         let worker = slf.get();
-        let (given, has_lingered, has_task) = worker.state.with(|state| {
+        let (given, has_lingered, has_task) = worker.state.with(py, |state| {
             let given = state.given.take();
             let has_lingered = mem::replace(&mut state.has_lingered, given.is_none());
             (given, has_lingered, state.task.is_some())
@@ -351,13 +359,13 @@ impl Worker {
             return Ok(if pauses { Next::Pause } else { Next::End });
         };
         // The jobs begin in the order of the line: after those that others have been given.
-        let may_begin = worker.pool.bind(py).get().with(|state| {
+        let may_begin = worker.pool.bind(py).get().with(py, |state| {
             let may_begin = ended == 0 || (ended < MOST_AT_ONCE && state.unbegun == 1);
             state.unbegun -= usize::from(may_begin);
             may_begin
         });
         if !may_begin {
-            worker.state.with(|state| state.given = Some(given));
+            worker.state.with(py, |state| state.given = Some(given));
             return Ok(Next::Pause);
         }
         let Given { job, context } = given;
@@ -366,7 +374,7 @@ impl Worker {
         };
         match coroutine_of(awaitable) {
             Ok((kind, coroutine)) => {
-                job.bind(py).get().begin();
+                job.bind(py).get().begin(py);
                 Ok(Next::Run(Begun {
                     job,
                     context,
@@ -382,8 +390,11 @@ impl Worker {
     }
 
     fn take_given(&self, py: Python<'_>) -> Option<Given> {
-        let given = self.state.with(|state| state.given.take())?;
-        self.pool.bind(py).get().with(|state| state.unbegun -= 1);
+        let given = self.state.with(py, |state| state.given.take())?;
+        self.pool
+            .bind(py)
+            .get()
+            .with(py, |state| state.unbegun -= 1);
         Some(given)
     }
 
@@ -394,14 +405,14 @@ impl Worker {
         let pool = worker.pool.bind(py);
         worker.retire();
         let idle = worker.idles.swap(false, Ordering::Relaxed).then(|| {
-            pool.get().with(|state| {
+            pool.get().with(py, |state| {
                 // Those who have waited longest leave first.
                 let mut idle = state.idle_workers.iter();
                 let index = idle.position(|worker| worker.is(slf))?;
                 state.idle_workers.remove(index)
             })
         });
-        let task = worker.state.with(|state| state.task.take());
+        let task = worker.state.with(py, |state| state.task.take());
         drop((idle, task));
         if let Some(Given { job, context }) = worker.take_given(py) {
             let job = job.bind(py);
