@@ -35,13 +35,18 @@ impl Pool {
             if !seen.insert(future.as_ptr()) {
                 continue;
             }
-            if let Some(job) = slf.get().with(py, |state| state.withdraw_job(&future)) {
-                job.withdrawn(slf);
-            } else if let Some(task) = active_job(slf, &future).and_then(|job| job.get().cancel(py))
-            {
-                tasks.push(task);
-            } else {
+            let Ok(Some(owner)) = future.getattr_opt(intern!(py, "_owner")) else {
                 continue;
+            };
+            if owner.is(slf) {
+                let job = slf.get().with(py, |state| state.withdraw_job(&future));
+                let Some(job) = job else { continue };
+                job.withdrawn(slf);
+            } else {
+                let Some(task) = active_job(slf, &owner).and_then(|job| job.cancel(py)) else {
+                    continue;
+                };
+                tasks.push(task);
             }
             stopped.push(future.unbind());
         }
@@ -190,10 +195,8 @@ pub(crate) fn is_future(object: &Bound<'_, PyAny>) -> bool {
     answer.is_ok_and(|answer| answer.is_truthy().unwrap_or(false))
 }
 
-/// The active job of this pool that has this future.
-fn active_job<'py>(pool: &Bound<'py, Pool>, future: &Bound<'py, PyAny>) -> Option<Bound<'py, Job>> {
-    let py = pool.py();
-    let owner = future.getattr_opt(intern!(py, "_owner")).ok()??;
-    let job = owner.cast_into::<Job>().ok()?;
-    job.get().is_of(pool).then_some(job)
+/// The active job of this pool that answers for a future.
+fn active_job<'a>(pool: &Bound<'_, Pool>, owner: &'a Bound<'_, PyAny>) -> Option<&'a Job> {
+    let job = owner.cast::<Job>().ok()?.get();
+    job.is_of(pool).then_some(job)
 }
