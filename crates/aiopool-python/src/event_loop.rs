@@ -17,6 +17,7 @@ pub(crate) struct EventLoop {
     keywords: Py<PyDict>,
     /// See [`task`].
     pub(crate) stock_create_task: Option<Py<PyAny>>,
+    pub(crate) keeps_task_factory: bool,
 }
 
 impl EventLoop {
@@ -34,6 +35,7 @@ impl EventLoop {
             object: object.clone().unbind(),
             keywords: keywords.unbind(),
             stock_create_task: task::stock_create_task(object)?,
+            keeps_task_factory: task::keeps_task_factory(object)?,
         })
     }
 

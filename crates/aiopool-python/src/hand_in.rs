@@ -110,7 +110,7 @@ fn hand_in<'py>(
         context,
         extras,
     };
-    future.setattr(intern!(py, "_owner"), pool)?;
+    python::owner(py)?.set(&future, pool)?;
     match pool.get().with(py, |state| state.submit(Waiter::Job(job))) {
         Ok(_) => Pool::advance(pool),
         Err(refused) => refused.withdrawn(pool),
@@ -166,10 +166,8 @@ pub(crate) fn check_kind(awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
 fn check_not_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = coroutine.py();
     let again = "hand in a new coroutine: call its function again";
-    if coroutine.getattr(intern!(py, "cr_running"))?.is_truthy()?
-        || coroutine
-            .getattr(intern!(py, "cr_suspended"))?
-            .is_truthy()?
+    if python::is_running(py)?.get(coroutine)?.is_truthy()?
+        || python::is_suspended(py)?.get(coroutine)?.is_truthy()?
     {
         return Err(PyRuntimeError::new_err(format!(
             "the coroutine {coroutine} is running already; {again}"

@@ -175,7 +175,8 @@ impl Job {
         let job = slf.get();
         if let Target::Future(future) = &target {
             let future = future.bind(py);
-            python::report(py, future.setattr(intern!(py, "_owner"), slf), future);
+            let owned = python::owner(py).and_then(|owner| owner.set(future, slf));
+            python::report(py, owned, future);
         }
         let own = slf.clone().unbind();
         let pool = job.pool.bind(py).get();

@@ -1,21 +1,29 @@
-//! What the interpreter offers for contexts and coroutines and `PyO3` does not wrap: the only unsafe
-//! code of this face. The methods that Python has for the same are a good part of what a job costs.
+//! What the interpreter offers for contexts, coroutines and attributes and `PyO3` does not wrap. The
+//! methods that Python has for the same are a good part of what a job costs.
 #![expect(unsafe_code, reason = "see above")]
 
 use std::ffi::{c_int, c_void};
+use std::ptr;
 
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyStopIteration, PyTypeError};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::iterator::PySendResult;
-use pyo3::types::{PyIterator, PyTuple};
+use pyo3::types::{PyIterator, PyNone, PyTuple};
 
 /// What a coroutine is resumed with.
 pub(crate) enum Resume<'py> {
     Send(Bound<'py, PyAny>),
     /// The arguments of `throw`.
     Throw(Bound<'py, PyTuple>),
+}
+
+impl<'py> Resume<'py> {
+    /// As a loop does whose task awaited nothing in particular.
+    pub(crate) fn with_none(py: Python<'py>) -> Self {
+        Self::Send(PyNone::get(py).to_owned().into_any())
+    }
 }
 
 /// A copy of the current context.
@@ -85,6 +93,52 @@ pub(crate) fn look_at_referents<'py>(
     unsafe {
         if let Some(traverse) = (*ffi::Py_TYPE(object.as_ptr())).tp_traverse {
             traverse(object.as_ptr(), visit, (&raw mut show).cast());
+        }
+    }
+}
+
+/// An attribute that C code or `__slots__` has given to a class. To go by its descriptor saves the
+/// search for its name, which is two thirds of what it costs to read or to write it.
+pub(crate) struct Field(Py<PyAny>);
+
+impl Field {
+    pub(crate) fn of(class: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        let descriptor = class.getattr(name)?;
+        // SAFETY: the thread is attached, and the descriptor lives as long as its type is looked at.
+        let kind = unsafe { &*ffi::Py_TYPE(descriptor.as_ptr()) };
+        if kind.tp_descr_get.is_none() || kind.tp_descr_set.is_none() {
+            return Err(PyTypeError::new_err(format!("{class} has no field {name}")));
+        }
+        Ok(Self(descriptor.unbind()))
+    }
+
+    /// Reads it; an error if the object is of another class.
+    pub(crate) fn get<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, descriptor) = (object.py(), self.0.as_ptr());
+        let kind = object.get_type();
+        // SAFETY: the thread is attached and all three are alive. The slot is there, as `of` has
+        // seen, and checks the class of the object. What it gives is ours, and null if it failed.
+        unsafe {
+            let get = (*ffi::Py_TYPE(descriptor)).tp_descr_get;
+            let value = get.map_or(ptr::null_mut(), |get| {
+                get(descriptor, object.as_ptr(), kind.as_ptr())
+            });
+            Bound::from_owned_ptr_or_err(py, value)
+        }
+    }
+
+    /// Writes it; an error if the object is of another class.
+    pub(crate) fn set(&self, object: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let descriptor = self.0.as_ptr();
+        // SAFETY: as in `get`. The slot takes a reference to the value of its own.
+        let status = unsafe {
+            let set = (*ffi::Py_TYPE(descriptor)).tp_descr_set;
+            set.map_or(-1, |set| set(descriptor, object.as_ptr(), value.as_ptr()))
+        };
+        if status == 0 {
+            Ok(())
+        } else {
+            Err(PyErr::fetch(object.py()))
         }
     }
 }

@@ -6,6 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+use crate::native::Field;
+
 macro_rules! borrowed {
     ($($name:ident = $module:literal, $attribute:literal;)*) => {$(
         pub(crate) fn $name(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
@@ -35,6 +37,21 @@ borrowed! {
     task = "asyncio", "Task";
     run_job = "asyncio_pool._job", "run_job";
     run_jobs = "asyncio_pool._job", "run_jobs";
+}
+
+macro_rules! fields {
+    ($($name:ident = $module:literal, $class:literal, $attribute:literal;)*) => {$(
+        pub(crate) fn $name(py: Python<'_>) -> PyResult<&Field> {
+            static CELL: PyOnceLock<Field> = PyOnceLock::new();
+            CELL.get_or_try_init(py, || Field::of(&py.import($module)?.getattr($class)?, $attribute))
+        }
+    )*};
+}
+
+fields! {
+    is_running = "types", "CoroutineType", "cr_running";
+    is_suspended = "types", "CoroutineType", "cr_suspended";
+    owner = "asyncio_pool._job", "JobFuture", "_owner";
 }
 
 /// Reports an error that has nobody to go to: the way the interpreter does for destructors, or, if

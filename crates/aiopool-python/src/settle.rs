@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyNone;
 
 use crate::items::Items;
 use crate::pool::Pool;
@@ -120,7 +121,8 @@ pub(crate) fn mark_read(future: &Bound<'_, PyAny>) {
 /// From here on, to cancel the future does nothing to a job.
 pub(crate) fn disown(future: &Bound<'_, PyAny>) {
     let py = future.py();
-    python::report(py, future.setattr(intern!(py, "_owner"), py.None()), future);
+    let disowned = python::owner(py).and_then(|owner| owner.set(future, &PyNone::get(py)));
+    python::report(py, disowned, future);
 }
 
 /// A future refuses `StopIteration`, because to await it would then end the awaiting generator.

@@ -1,10 +1,13 @@
 //! The one place where a task is made: an `asyncio.Task` for each active job, or for each worker.
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::iterator::PySendResult;
 use pyo3::types::{PyDict, PyFunction};
 
 use crate::event_loop::EventLoop;
+use crate::native::{Resume, resume};
 use crate::pool::Pool;
 use crate::python;
 
@@ -36,7 +39,11 @@ fn make_plain<'py>(
     context: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = coroutine.py();
-    coroutine.call_method1(intern!(py, "send"), (py.None(),))?;
+    if let PySendResult::Return(_) = resume(coroutine, Resume::with_none(py))? {
+        return Err(PyRuntimeError::new_err(
+            "the job ended before it had a task",
+        ));
+    }
     let keywords = PyDict::new(py);
     keywords.set_item(intern!(py, "loop"), &event_loop.object)?;
     keywords.set_item(intern!(py, "context"), context)?;
@@ -77,25 +84,47 @@ impl EventLoop {
         let of_instance = event_loop.getattr(intern!(py, "__dict__"))?;
         Ok(of_class.is(stock)
             && !of_instance.contains(create_task)?
-            && event_loop
-                .call_method0(intern!(py, "get_task_factory"))?
-                .is_none())
+            && self.task_factory(py)?.is_none())
+    }
+
+    fn task_factory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = self.object.bind(py);
+        if self.keeps_task_factory {
+            event_loop.getattr(intern!(py, "_task_factory"))
+        } else {
+            event_loop.call_method0(intern!(py, "get_task_factory"))
+        }
     }
 }
 
 /// The `create_task` of the class of a loop, if it is that of asyncio or of uvloop.
 pub(crate) fn stock_create_task(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
-    let py = event_loop.py();
     let class = event_loop.get_type();
-    let create_task = class.getattr(intern!(py, "create_task"))?;
-    // A patch is a Python function of another module, whatever it says that it is.
+    let create_task = class.getattr(intern!(event_loop.py(), "create_task"))?;
     let is_stock = if create_task.is_instance_of::<PyFunction>() {
-        let globals = create_task.getattr(intern!(py, "__globals__"))?;
-        globals
-            .get_item(intern!(py, "__name__"))?
-            .eq("asyncio.base_events")?
+        is_of_asyncio(&create_task)?
     } else {
         class.module()?.to_cow()?.starts_with("uvloop")
     };
     Ok(is_stock.then(|| create_task.unbind()))
+}
+
+/// Whether `get_task_factory` of a loop is that of asyncio, which gives an attribute: to call it for
+/// each job costs five times as much.
+pub(crate) fn keeps_task_factory(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = event_loop.py();
+    let get = event_loop
+        .get_type()
+        .getattr(intern!(py, "get_task_factory"))?;
+    Ok(get.is_instance_of::<PyFunction>()
+        && is_of_asyncio(&get)?
+        && event_loop.hasattr(intern!(py, "_task_factory"))?)
+}
+
+/// A patch is a Python function of another module, whatever it says that it is.
+fn is_of_asyncio(function: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = function.py();
+    let globals = function.getattr(intern!(py, "__globals__"))?;
+    let module = globals.get_item(intern!(py, "__name__"))?;
+    module.eq("asyncio.base_events")
 }

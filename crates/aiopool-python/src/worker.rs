@@ -47,7 +47,7 @@ struct State {
 struct Task {
     object: Py<PyAny>,
     coroutine: Py<PyAny>,
-    /// The method of the task; a factory may make tasks that have none.
+    /// The method of the task; a factory may make tasks that do not tell of their cancellation.
     cancelling: Option<Py<PyAny>>,
 }
 
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Self::step(slf, nothing(slf.py()))
+        Self::step(slf, Resume::with_none(slf.py()))
     }
 
     fn send<'py>(slf: &Bound<'py, Self>, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -220,8 +220,9 @@ impl Worker {
         let task = Task {
             cancelling: task
                 .getattr(intern!(py, "cancelling"))
-                .map(Bound::unbind)
-                .ok(),
+                .ok()
+                .filter(|_| task.hasattr(intern!(py, "_must_cancel")).unwrap_or(false))
+                .map(Bound::unbind),
             object: task.unbind(),
             coroutine: coroutine.unbind(),
         };
@@ -294,7 +295,7 @@ impl Worker {
                 },
                 Err(error) => Self::raised(slf, &begun, error)?,
             };
-            with = nothing(py);
+            with = Resume::with_none(py);
             next = if let Some(callback) = callback {
                 begun.coroutine = callback.unbind();
                 begun.kind = Kind::Callback;
@@ -437,25 +438,19 @@ fn coroutine_of(awaitable: Bound<'_, PyAny>) -> PyResult<(Kind, Bound<'_, PyAny>
 fn is_new_coroutine(awaitable: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = awaitable.py();
     let is_coroutine = awaitable.get_type().is(python::coroutine_type(py)?);
-    Ok(is_coroutine
-        && !awaitable
-            .getattr(intern!(py, "cr_suspended"))?
-            .is_truthy()?)
-}
-
-fn nothing(py: Python<'_>) -> Resume<'_> {
-    Resume::Send(PyNone::get(py).to_owned().into_any())
+    Ok(is_coroutine && !python::is_suspended(py)?.get(awaitable)?.is_truthy()?)
 }
 
 /// Whether a cancellation of the task is under way, or has been left behind. A task that does not
 /// tell is not one to be reused.
 fn is_cancelled(task: &Bound<'_, PyAny>, cancelling: &Bound<'_, PyAny>) -> bool {
-    // Up to 3.12 `uncancel` does not take back what the next step of the task will see.
-    let pending = || task.getattr(intern!(task.py(), "_must_cancel"));
     let is_true = |answer: PyResult<Bound<'_, PyAny>>| {
         answer.and_then(|answer| answer.is_truthy()).unwrap_or(true)
     };
-    is_true(cancelling.call0()) || is_true(pending())
+    // Up to 3.12 `uncancel` does not take back what the next step of the task will see.
+    let pending =
+        || cfg!(not(Py_3_13)) && is_true(task.getattr(intern!(task.py(), "_must_cancel")));
+    is_true(cancelling.call0()) || pending()
 }
 
 /// How many jobs that never suspend a worker runs in one step, before others get their turn of the
