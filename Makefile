@@ -14,6 +14,9 @@ BENCH_NEWEST = $(lastword $(BENCH_PYTHONS))
 # work takes so much longer that it costs nothing that can be measured.
 LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom \
 	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
+# What is compiled only for an interpreter without a global lock is checked as for one.
+FREE_THREADED = PYO3_CONFIG_FILE=$(CURDIR)/tools/free-threaded.cfg \
+	CARGO_TARGET_DIR=target/free-threaded
 RUST_FILES = Cargo.toml Cargo.lock $(shell find crates -name '*.rs' -o -name Cargo.toml)
 
 # Nothing of the caller's own environments reaches the commands.
@@ -76,10 +79,6 @@ bench-instructions:
 
 msrv:
 	tools/check-msrv
-
-# What is compiled only for an interpreter without a global lock is checked as for one.
-FREE_THREADED = PYO3_CONFIG_FILE=$(CURDIR)/tools/free-threaded.cfg \
-	CARGO_TARGET_DIR=target/free-threaded
 
 lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check
