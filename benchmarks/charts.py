@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from results import Measure, Result, Results, cpu, memory, over_ideal, wall
 
@@ -137,8 +138,9 @@ def _lines(cases: list[Result], title: str, path: Path) -> None:
         axes.plot(jobs, micros, style, marker="o", label=subject, color=LINES[index % len(LINES)])
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("jobs")
     axes.set_ylabel("CPU, us a job")
     axes.set_title(title, loc="left")

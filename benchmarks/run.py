@@ -34,7 +34,9 @@ def parse_arguments() -> argparse.Namespace:
         "--everything", action="store_true", help="all workloads on all Pythons and loops: hours"
     )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each case (default: 5)")
-    parser.add_argument("--only", metavar="REGEX", default="", help="cases whose label matches")
+    parser.add_argument(
+        "--only", metavar="REGEX", default="", help="cases whose label matches, and no others"
+    )
     faces = parser.add_mutually_exclusive_group()
     other = "the results of the other face are kept"
     faces.add_argument("--python-only", action="store_true", help=other)
