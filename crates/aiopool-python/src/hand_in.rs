@@ -82,17 +82,15 @@ fn hand_in<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     let py = pool.py();
     check_awaitable(awaitable)?;
-    let checked = check_callback(cb).and_then(|()| {
+    let made = check_callback(cb).and_then(|()| {
         let event_loop = pool.get().enter(py)?;
-        Ok((event_loop, pool.get().snapshot(py)?))
+        let future = event_loop.new_job_future(py)?;
+        python::owner(py)?.set(&future, pool)?;
+        let is_blocked = tell && pool.get().with(py, |state| !has_free_slot(state));
+        let left_line = is_blocked.then(|| event_loop.new_future(py)).transpose()?;
+        Ok((future, left_line, pool.get().snapshot(py)?))
     });
-    let (event_loop, context) = checked.inspect_err(|_| refuse(awaitable))?;
-
-    let future = event_loop.new_job_future(py)?;
-    let mut left_line = None;
-    if tell && pool.get().with(py, |state| !has_free_slot(state)) {
-        left_line = Some(event_loop.new_future(py)?);
-    }
+    let (future, left_line, context) = made.inspect_err(|_| refuse(awaitable))?;
     let callback = cb.map(|function| Callback {
         function: function.clone().unbind(),
         ctx: ctx.clone().unbind(),
@@ -110,7 +108,6 @@ fn hand_in<'py>(
         context,
         extras,
     };
-    python::owner(py)?.set(&future, pool)?;
     match pool.get().with(py, |state| state.submit(Waiter::Job(job))) {
         Ok(_) => Pool::advance(pool),
         Err(refused) => refused.withdrawn(pool),

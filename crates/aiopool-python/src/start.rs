@@ -213,7 +213,10 @@ fn start<'py>(
 ) -> bool {
     let job = match Job::new(pool, &awaitable, callback) {
         Ok(job) => job,
-        Err(error) => return give_back(pool, slot, target, &error),
+        Err(error) => {
+            dismiss(&awaitable);
+            return give_back(pool, slot, target, &error);
+        }
     };
     Job::hold(&job, slot, target);
     let started = if pool.get().reuses_tasks {
