@@ -24,7 +24,7 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo demo-rust loadtest bench bench-quick bench-instructions test test-rust test-loom \
+.PHONY: demo demo-rust loadtest soak bench bench-quick bench-instructions test test-rust test-loom \
 	test-python test-matrix test-bench msrv lint format clean
 
 demo: $(BIN)/.built
@@ -35,6 +35,12 @@ demo-rust:
 
 loadtest: $(BIN)/.built
 	$(BIN)/python -m asyncio_pool.loadtest $(or $(ARGS),map)
+
+# Ten million jobs through one pool, for each kind of tasks; at most SECONDS each.
+SECONDS = 600
+soak: $(BIN)/.built
+	$(BIN)/python tests/soak.py --seconds $(SECONDS) $(ARGS)
+	$(BIN)/python tests/soak.py --seconds $(SECONDS) --reuse-tasks $(ARGS)
 
 # Each Python in an environment of its own; that of the newest also draws the charts.
 bench: $(BENCH_PYTHONS:%=bench-on-%) bench-report
