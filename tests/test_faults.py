@@ -1,0 +1,273 @@
+"""Faults from outside: what happens around a pool must neither lose a job nor a slot.
+
+`test_reentry.py` has the foreign code that calls the pool back, `test_end_of_loop.py` the programs
+that end in the midst of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from asyncio_pool import AioPool
+from helpers import add_one, assert_usable, at_once, is_closed, turns
+from test_properties import (
+    NewLoop,
+    Program,
+    examples,
+    hasty_programs,
+    holds_what_is_promised,
+    on_every_loop,
+)
+
+Disturbance = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def a_collection_for_each_object() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+@contextlib.contextmanager
+def collections_at_random() -> Iterator[None]:
+    random_ = random.Random(1)
+
+    def trace(frame: Any, event: str, argument: object) -> Any:
+        if not random_.randrange(500):
+            gc.collect(random_.randrange(3))
+        return trace
+
+    with traced_by(trace):
+        yield
+
+
+@contextlib.contextmanager
+def everything_frozen() -> Iterator[None]:
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # as conftest.py has it
+
+
+@contextlib.contextmanager
+def a_debugger_and_a_profiler() -> Iterator[None]:
+    def look(frame: Any, event: str, argument: object) -> Any:
+        for value in frame.f_locals.values():
+            if isinstance(value, (AioPool, asyncio.Task)):
+                with contextlib.suppress(AttributeError):  # It may not be built yet.
+                    repr(value)
+        return look
+
+    profiler = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        with traced_by(look):
+            yield
+    finally:
+        sys.setprofile(profiler)
+
+
+@contextlib.contextmanager
+def traced_by(trace: Any) -> Iterator[None]:
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+@on_every_loop
+@pytest.mark.parametrize(
+    "disturbance",
+    [
+        a_collection_for_each_object,
+        collections_at_random,
+        everything_frozen,
+        a_debugger_and_a_profiler,
+    ],
+)
+@settings(examples, max_examples=20)
+@given(program=hasty_programs())
+def test_any_program_finds_what_is_promised_under(
+    disturbance: Disturbance, new_loop: NewLoop, program: Program
+) -> None:
+    with disturbance():
+        holds_what_is_promised(program, AioPool, new_loop)
+
+
+# The stack.
+
+
+async def test_a_stack_that_is_nearly_full_loses_nothing(
+    loop_errors: list[dict[str, Any]],
+) -> None:
+    pool = AioPool(2)
+    coros: list[Any] = []
+    futures: list[asyncio.Future[int]] = []
+
+    def dig() -> None:
+        """Hands in a job at each of the last depths that there are."""
+        try:
+            dig()
+        except RecursionError:
+            if len(coros) == 30:
+                raise
+            coros.append(add_one(len(coros)))
+            with contextlib.suppress(RecursionError):
+                futures.append(pool.spawn_n(coros[-1]))
+            raise
+
+    with pytest.raises(RecursionError):
+        dig()
+    assert await pool.join() is True
+    for coro in coros:
+        coro.close()  # Those that the interpreter refused before the pool had them.
+    assert len(futures) > 10
+    results = [future.exception() or future.result() for future in futures]
+    assert all(isinstance(result, (int, RecursionError)) for result in results)
+    await assert_usable(pool)
+    # asyncio complains of a task for whose first step it had no stack any more.
+    assert {error["message"] for error in loop_errors} <= {"Task was destroyed but it is pending!"}
+    loop_errors.clear()
+
+
+# Objects that are not to be compared.
+
+
+class Touchy:
+    """Cannot be compared, hashed, printed or asked whether it is true."""
+
+    def refuse(self, *_: object) -> Any:
+        raise LookupError("nobody may ask")
+
+    __eq__ = __lt__ = __hash__ = __repr__ = __bool__ = __len__ = refuse  # type: ignore[assignment]
+
+
+async def test_items_results_and_contexts_are_never_looked_into() -> None:
+    async def job(item: Touchy) -> Touchy:
+        await asyncio.sleep(0)
+        return item
+
+    async def call_back(result: Touchy, error: None, ctx: Touchy) -> Touchy:
+        assert ctx is touchy
+        return result
+
+    touchy = Touchy()
+    pool = AioPool(2)
+    for result in await pool.map(job, [touchy] * 5, call_back, touchy):
+        assert result is touchy
+    async for result in pool.itermap(job, [touchy] * 5, call_back, touchy):
+        assert result is touchy
+    for future in pool.map_n(job, [touchy] * 5, call_back, touchy):
+        assert await future is touchy
+    assert await pool.exec(job(touchy), call_back, touchy) is touchy
+
+
+# Threads and processes.
+
+
+async def test_threads_that_poke_a_pool_change_nothing() -> None:
+    pool = AioPool(3)
+    over = threading.Event()
+
+    def poke() -> int:
+        refused = 0
+        while not over.is_set():
+            assert 0 <= pool.n_active <= 3
+            assert len(pool) >= 0
+            assert pool.n_executed >= 0
+            repr(pool)
+            gc.collect(0)
+            coro = add_one(0)
+            try:
+                pool.spawn_n(coro)
+            except RuntimeError:
+                refused += 1
+                assert is_closed(coro)
+            with pytest.raises(RuntimeError):
+                at_once(pool.cancel())
+        return refused
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            pokes = [threads.submit(poke) for _ in range(4)]
+            try:
+                for start in range(0, 2_000, 100):
+                    items = range(start, start + 100)
+                    assert await pool.map(add_one, items) == [item + 1 for item in items]
+                    futures = pool.map_n(add_one, items)
+                    assert futures[-1].cancel()
+                    assert await pool.join() is True
+            finally:
+                over.set()
+            assert all(poke.result() > 0 for poke in pokes)
+    finally:
+        sys.setswitchinterval(interval)
+    assert pool.n_executed == 2_000 + 20 * 99
+    await assert_usable(pool)
+
+
+def test_each_of_several_threads_has_a_pool_of_its_own() -> None:
+    async def work(seed: int) -> int:
+        random_ = random.Random(seed)
+        async with AioPool(random_.randrange(1, 5)) as pool:
+            futures = pool.map_n(add_one, range(500))
+            count = 0
+            async for result in pool.itermap(add_one, range(500)):
+                count += isinstance(result, int)
+                if not random_.randrange(50):
+                    await turns(1)
+        return count + sum(future.result() > 0 for future in futures)
+
+    with ThreadPoolExecutor(8) as threads:
+        runs = [threads.submit(lambda seed=seed: asyncio.run(work(seed))) for seed in range(16)]  # type: ignore[misc]
+        assert [run.result() for run in runs] == [1_000] * 16
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+async def test_a_child_of_a_fork_can_leave_the_pool_alone_and_make_its_own() -> None:
+    pool = AioPool(2)
+    gate = asyncio.Event()
+    futures = [pool.spawn_n(gate.wait()) for _ in range(5)]
+    await turns()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with contextlib.suppress(BaseException):
+            # asyncio knows that the loop that runs here is that of the parent.
+            with pytest.raises(RuntimeError):
+                pool.spawn_n(add_one(1))
+            code = asyncio.run(own_pool())
+        os._exit(code)
+    _, status = await asyncio.to_thread(os.waitpid, child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    gate.set()
+    assert await pool.join() is True
+    assert all(future.result() for future in futures)
+
+
+async def own_pool() -> int:
+    return 0 if await AioPool(2).map(add_one, range(5)) == [1, 2, 3, 4, 5] else 2
