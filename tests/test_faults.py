@@ -142,12 +142,18 @@ async def test_a_stack_that_is_nearly_full_loses_nothing(
     assert await pool.join() is True
     for coro in coros:
         coro.close()  # Those that the interpreter refused before the pool had them.
-    assert len(futures) > 10
+    assert futures
     results = [future.exception() or future.result() for future in futures]
     assert all(isinstance(result, (int, RecursionError)) for result in results)
     await assert_usable(pool)
-    # asyncio complains of a task for whose first step it had no stack any more.
-    assert {error["message"] for error in loop_errors} <= {"Task was destroyed but it is pending!"}
+    # asyncio complains of tasks that it had no stack to make: whether they are destroyed, or are in
+    # the loop already and find that their coroutine is closed.
+    futures.clear()
+    del results
+    gc.collect()
+    for error in loop_errors:
+        is_destroyed = error["message"] == "Task was destroyed but it is pending!"
+        assert is_destroyed or "cannot reuse already awaited" in str(error["exception"])
     loop_errors.clear()
 
 
