@@ -120,8 +120,8 @@ fn a_source_takes_all_free_slots() {
     );
 }
 
-// Fails when `State::ask` does not see that it is abandoned, when `Shared::abandon` stops no
-// item, and when a post does not tell of which source its item is.
+// Fails when `State::ask` or `Worker::put_back` does not see that it is abandoned, when
+// `Shared::abandon` stops no item, and when a post does not tell of which source its item is.
 #[test]
 fn a_stream_that_is_dropped_leaves_nothing_behind() {
     for ahead in [1, 2] {
@@ -153,8 +153,7 @@ fn a_stream_that_is_dropped_leaves_nothing_behind() {
     }
 }
 
-// Fails when `Shared::abandon` leaves the source in the line, and when `State::ask`
-// or `Worker::put_back` does not see that it is abandoned.
+// Fails when `Shared::abandon` leaves the source in the line.
 #[test]
 fn a_stream_that_is_dropped_in_the_line_leaves_it() {
     explore(["while it waited", "when it was admitted"], || {
