@@ -116,6 +116,28 @@ async def test_cancelling_the_future_of_a_waiting_job_takes_it_out_of_the_line()
     await assert_usable(pool)
 
 
+async def test_jobs_that_come_after_a_cancellation_can_be_cancelled_too() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.spawn_n(gate.job("active"))
+    earlier = pool.spawn_n(gate.job("earlier"))
+    admitted = pool.spawn_n(gate.job("admitted"))
+    assert earlier.cancel() is True  # The pool looks for a place in its line for the first time.
+    later = [gate.job(number) for number in range(20)]
+    futures = [pool.spawn_n(coro) for coro in later]
+    assert futures[3].cancel() is True
+    count, _ = await pool.cancel(futures[17])
+    assert count == 1
+    assert is_closed(later[3])
+    assert is_closed(later[17])
+    assert len(pool) == 20
+    gate.open()
+    assert await admitted == "admitted"
+    assert await pool.join() is True
+    expected = [number for number in range(20) if number not in {3, 17}]
+    assert gate.started == ["active", "admitted", *expected]
+    await assert_usable(pool)
+
+
 async def test_a_future_cancelled_as_its_slot_comes_free_loses_no_slot() -> None:
     pool, gate = AioPool(1), Gate()
     active, waiting, behind = pool.map_n(gate.job, range(3))
