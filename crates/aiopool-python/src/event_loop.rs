@@ -17,6 +17,7 @@ pub(crate) struct EventLoop {
     keywords: Py<PyDict>,
     /// See [`task`].
     pub(crate) stock_create_task: Option<Py<PyAny>>,
+    /// Whether its task factory can be read without a call: see [`task::keeps_task_factory`].
     pub(crate) keeps_task_factory: bool,
 }
 
