@@ -13,15 +13,22 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
-from asyncio_pool import AioPool
-from helpers import add_one, assert_usable, at_once, is_closed, turns
+from asyncio_pool import AioPool, getres
+from helpers import (
+    SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING,
+    add_one,
+    assert_usable,
+    at_once,
+    is_closed,
+    turns,
+)
 from test_properties import (
     NewLoop,
     Program,
@@ -189,6 +196,194 @@ async def test_items_results_and_contexts_are_never_looked_into() -> None:
     for future in pool.map_n(job, [touchy] * 5, call_back, touchy):
         assert await future is touchy
     assert await pool.exec(job(touchy), call_back, touchy) is touchy
+
+
+# Memory.
+
+
+class Shortage:
+    """While it lasts, one allocation fails: the one with this number."""
+
+    def __init__(self, number: int) -> None:
+        self._testcapi = pytest.importorskip(
+            "_testcapi", reason="only this module of CPython makes allocations fail"
+        )
+        self._number = number
+        self.was_felt = False
+
+    def begin(self) -> None:
+        self._testcapi.set_nomemory(self._number, self._number + 1)
+
+    def end(self) -> None:
+        self._testcapi.remove_mem_hooks()
+
+    def during(self, work: Callable[[], Any]) -> Any:
+        """What the work gives, or the MemoryError that it raises."""
+        self.begin()
+        try:
+            return work()
+        except BaseException as error:
+            # The extension panics if there is no memory for its imports, at the first use of all.
+            assert isinstance(error, SHORT_OF_MEMORY) or type(error).__name__ == "PanicException"
+            self.was_felt = True
+            return MemoryError(error)
+        finally:
+            self.end()
+
+
+async def give_back(result: Any, error: Any, ctx: Any) -> Any:
+    if error is not None:
+        raise error[0]
+    return result
+
+
+#: The results of some jobs, and what they would be if nothing had failed: each one of several, where
+#: the call that makes the difference may fail.
+Results = tuple[list[Any], list[Any]]
+Situation = Callable[[AioPool, Shortage], Awaitable[Results]]
+
+
+async def a_job_is_started(pool: AioPool, shortage: Shortage) -> Results:
+    return await hand_in_one_more(pool, shortage, 0)
+
+
+async def a_job_has_to_wait(pool: AioPool, shortage: Shortage) -> Results:
+    return await hand_in_one_more(pool, shortage, 3)
+
+
+async def hand_in_one_more(pool: AioPool, shortage: Shortage, others: int) -> Results:
+    futures = pool.map_n(add_one, range(others))
+    coro = add_one(others)
+    one_more = shortage.during(lambda: pool.spawn_n(coro, give_back))
+    if isinstance(one_more, MemoryError):
+        coro.close()  # It was not always the pool that had no memory.
+    return await results_of(pool, [*futures, one_more]), [(n + 1,) for n in range(others + 1)]
+
+
+async def a_map_begins(pool: AioPool, shortage: Shortage) -> Results:
+    mapped = pool.map(add_one, range(3), give_back)
+    begun = shortage.during(lambda: mapped.send(None))
+    await pool.join()
+    if isinstance(begun, MemoryError):
+        return [], []
+    try:
+        return at_once(mapped), [(1,), (2,), (3,)]
+    except MemoryError:
+        return [], []
+
+
+async def jobs_are_cancelled(pool: AioPool, shortage: Shortage) -> Results:
+    futures = pool.map_n(add_one, range(5))
+    await turns(1)
+    # What `cancel` does before it waits for the tasks: to wait is up to asyncio.
+    shortage.during(lambda: pool._core.stop([futures[0], futures[4]]))
+    results = await results_of(pool, futures)
+    cancelled = asyncio.CancelledError
+    return results, [(1, cancelled), (2,), (3,), (4,), (5, cancelled)]
+
+
+async def a_future_is_cancelled(pool: AioPool, shortage: Shortage) -> Results:
+    futures = pool.map_n(add_one, range(5))
+    futures[4].add_done_callback(lambda future: None)
+    shortage.during(futures[4].cancel)
+    results = await results_of(pool, futures)
+    return results, [(1,), (2,), (3,), (4,), (5, asyncio.CancelledError)]
+
+
+async def a_job_ends(pool: AioPool, shortage: Shortage) -> Results:
+    async def begin_shortage() -> int:
+        await turns(1)
+        shortage.begin()
+        return 0
+
+    return await ends_before_others(pool, shortage, begin_shortage()), [(0,), (1,), (2,), (3,)]
+
+
+async def a_callback_raises(pool: AioPool, shortage: Shortage) -> Results:
+    async def begin_shortage(result: int) -> int:
+        await turns(1)
+        shortage.begin()
+        raise LookupError
+
+    results = await ends_before_others(pool, shortage, add_one(0), begin_shortage)
+    return results, [(LookupError,), (1,), (2,), (3,)]
+
+
+async def ends_before_others(
+    pool: AioPool, shortage: Shortage, coro: Any, callback: Any = None
+) -> list[Any]:
+    async def end_shortage(item: int) -> int:
+        shortage.end()
+        return await add_one(item)
+
+    futures = [pool.spawn_n(coro, callback), *pool.map_n(end_shortage, range(3), give_back)]
+    return await results_of(pool, futures)
+
+
+async def results_of(pool: AioPool, futures: list[Any]) -> list[Any]:
+    await pool.join()
+    results = []
+    for future in futures:
+        assert isinstance(future, MemoryError) or future.done()
+        results.append(future if isinstance(future, MemoryError) else getres.flat(future))
+    return results
+
+
+# asyncio itself loses tasks and wake-ups where it has no memory, and in debug mode its tasks crash
+# the interpreter. So a shortage lasts for one call of ours, in a plain loop; or from the end of a job
+# to the beginning of the next, which is one step of a worker.
+@pytest.mark.parametrize(
+    "situation",
+    [
+        a_job_is_started,
+        a_job_has_to_wait,
+        a_map_begins,
+        jobs_are_cancelled,
+        a_future_is_cancelled,
+    ],
+)
+def test_an_allocation_that_fails_in_a_call_loses_neither_a_job_nor_a_slot(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lets_each_allocation_fail(situation, 2, monkeypatch)
+
+
+@pytest.mark.reuse_tasks
+@pytest.mark.parametrize("situation", [a_job_ends, a_callback_raises])
+def test_an_allocation_that_fails_between_two_jobs_loses_neither_a_job_nor_a_slot(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lets_each_allocation_fail(situation, 1, monkeypatch)
+
+
+def lets_each_allocation_fail(
+    situation: Situation, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(number: int) -> bool:
+        pool, shortage = AioPool(size), Shortage(number)
+
+        def feel(*_: object) -> None:
+            shortage.was_felt = True
+
+        monkeypatch.setattr(sys, "unraisablehook", feel)
+        asyncio.get_running_loop().set_exception_handler(feel)
+        async with asyncio.timeout(SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING):
+            results, expected = await situation(pool, shortage)
+            await turns()
+            await assert_usable(pool)
+        felt = [isinstance(result, SHORT_OF_MEMORY) for result in results]
+        for result, others in zip(results, expected, strict=True):
+            if not isinstance(result, SHORT_OF_MEMORY):
+                assert result in others or type(result) in others, (number, results)
+        return shortage.was_felt or any(felt)
+
+    assert any([asyncio.run(run(number)) for number in range(MORE_THAN_ARE_NEEDED)])
+
+
+#: Some instructions of the interpreter say nothing but that they failed.
+SHORT_OF_MEMORY = (MemoryError, SystemError)
+#: As many allocations as one call, and what it starts, may make.
+MORE_THAN_ARE_NEEDED = 40
 
 
 # Threads and processes.

@@ -26,7 +26,8 @@ class JobFuture(asyncio.Future[Any]):
     def cancel(self, msg: Any | None = None) -> bool:
         if self._owner is not None:
             self._owner.given_up(self)
-        return super().cancel(msg)
+        # Not by `super()`: there may be no memory for that, and the job has left the line.
+        return asyncio.Future.cancel(self, msg)
 
 
 async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:

@@ -21,12 +21,13 @@ class Keeper:
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._released = loop.create_future()
+        ending = _Ending(pool)
         # The loop may hold a cancelled timer for long: that is to keep no context alive.
         context = contextvars.Context()
-        timer = loop.call_later(_YEAR, _Dropped(pool, self._released), context=context)
+        timer = loop.call_later(_YEAR, _Dropped(ending, self._released), context=context)
         # Held by the loop alone, so that to close the loop destroys it.
         self._timer = weakref.ref(timer)
-        coroutine = _wait(pool, self._released)
+        coroutine = _wait(ending, self._released)
         # As for a job, the first step is made here: a task that is cancelled before its own first
         # step would end without running a line.
         coroutine.send(None)
@@ -35,6 +36,7 @@ class Keeper:
         self.cancelling = self._task.cancelling
         # A loop that is closed with the task pending has nothing to complain of.
         self._task._log_destroy_pending = False  # type: ignore[attr-defined]
+        ending.is_meant = True
 
     def release(self) -> None:
         """Nobody waits any more."""
@@ -45,11 +47,23 @@ class Keeper:
             timer.cancel()
 
 
+class _Ending:
+    """Ends the pool; but where there is no memory for a keeper, its parts come to nothing."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.is_meant = False
+
+    def __call__(self) -> None:
+        if self.is_meant:
+            self._pool.end()
+
+
 class _Dropped:
     """The callback of a timer that never fires; its destruction says that the loop is closed."""
 
-    def __init__(self, pool: Pool, released: asyncio.Future[None]) -> None:
-        self._pool = pool
+    def __init__(self, ending: _Ending, released: asyncio.Future[None]) -> None:
+        self._ending = ending
         self._released = released
 
     def __call__(self) -> None:
@@ -57,15 +71,15 @@ class _Dropped:
 
     def __del__(self) -> None:
         if not self._released.done():
-            self._pool.end()
+            self._ending()
 
 
-async def _wait(pool: Pool, released: asyncio.Future[None]) -> None:
+async def _wait(ending: _Ending, released: asyncio.Future[None]) -> None:
     try:
         await _first_step()
         await released
     except BaseException:
-        pool.end()
+        ending()
         raise
 
 

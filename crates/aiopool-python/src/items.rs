@@ -321,8 +321,10 @@ impl Items {
             .with(py, |state| state.results.clone_ref(py));
         let results = results.bind(py);
         let index = results.len();
-        if slf.get().ordered {
-            python::report(py, results.append(py.None()), slf);
+        if slf.get().ordered
+            && let Err(error) = results.append(py.None())
+        {
+            slf.get().lose(error, py);
         }
         Target::Item {
             items: slf.clone().unbind(),
@@ -340,8 +342,8 @@ impl Items {
             (!state.closed).then(|| state.results.clone_ref(py))
         });
         if let Some(results) = results {
-            let result = items.shape.of(items.pool.bind(py), outcome);
-            let stored = result.and_then(|result| {
+            let stored = python::contained(py, || {
+                let result = items.shape.of(items.pool.bind(py), outcome)?;
                 let results = results.bind(py);
                 if items.ordered {
                     results.set_item(index, result)
@@ -349,7 +351,9 @@ impl Items {
                     results.append(result)
                 }
             });
-            python::report(py, stored, slf);
+            if let Err(error) = stored {
+                items.lose(error, py);
+            }
         }
         let waiter = items.state.with(py, |state| {
             state.pending -= 1;
@@ -392,6 +396,13 @@ impl Items {
             state.place = None;
             (state.source.take(), state.error.replace(error))
         }));
+    }
+
+    /// A result is lost, as a rule because there was no memory for it: who takes the others shall
+    /// hear of that.
+    fn lose(&self, error: PyErr, py: Python<'_>) {
+        let error = error.into_value(py).into_any();
+        drop(self.state.with(py, |state| state.error.replace(error)));
     }
 
     fn cancel_active(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {

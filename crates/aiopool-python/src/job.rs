@@ -419,8 +419,8 @@ fn call_back<'py>(
     error: Option<&Bound<'py, PyAny>>,
 ) -> Option<Bound<'py, PyAny>> {
     let py = job.py();
-    let made = python::call_back(py).and_then(|call_back| {
-        call_back.call1((job, callback.function, callback.ctx, result, error))
+    let made = python::contained(py, || {
+        python::call_back(py)?.call1((job, callback.function, callback.ctx, result, error))
     });
     made.inspect_err(|error| Job::settle(job, Outcome::of_error(error.value(py)), false))
         .ok()

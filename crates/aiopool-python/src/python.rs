@@ -1,7 +1,9 @@
 //! What the extension borrows from Python: each imported once, at its first use.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use pyo3::PyTypeInfo;
-use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PySystemExit};
+use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyMemoryError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -54,6 +56,16 @@ fields! {
     owner = "asyncio_pool._job", "JobFuture", "_owner";
 }
 
+/// Calls `f`, which must leave nothing half done when it fails. `PyO3` makes strings, tuples and lists
+/// as if that could not fail, and panics where there is no memory for them: here that is an error
+/// like any other, so that neither a job nor a slot goes the way of the panic.
+pub(crate) fn contained<R>(py: Python<'_>, f: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
+        let error = PyErr::take(py);
+        Err(error.unwrap_or_else(|| PyMemoryError::new_err("no memory for a Python object")))
+    })
+}
+
 /// Reports an error that has nobody to go to: the way the interpreter does for destructors, or, if
 /// it is to end the program, by raising it through the running loop.
 pub(crate) fn report(py: Python<'_>, result: PyResult<()>, about: &Bound<'_, PyAny>) {
@@ -76,11 +88,12 @@ pub(crate) fn forget_own_frame(error: &Bound<'_, PyAny>) {
     let Some(traceback) = PyErr::from_value(error.clone()).traceback(py) else {
         return;
     };
-    // Not by the attributes of the error itself, which it may refuse.
-    let base = PyBaseException::type_object(py);
-    let forgotten = traceback
-        .getattr(intern!(py, "tb_next"))
-        .and_then(|inner| base.call_method1(intern!(py, "with_traceback"), (error, inner)));
+    let forgotten = contained(py, || {
+        let inner = traceback.getattr(intern!(py, "tb_next"))?;
+        // Not by the attributes of the error itself, which it may refuse.
+        let base = PyBaseException::type_object(py);
+        base.call_method1(intern!(py, "with_traceback"), (error, inner))
+    });
     report(py, forgotten.map(drop), error);
 }
 

@@ -90,25 +90,39 @@ impl Outcome {
     /// Settles a future, unless its holder has done so already (by giving it up, as a rule).
     pub(crate) fn settle_future(self, pool: &Bound<'_, Pool>, future: &Bound<'_, PyAny>) {
         let py = pool.py();
-        let settled = match self {
-            Self::Returned(result) => future.call_method1(intern!(py, "set_result"), (result,)),
-            Self::Failed(error) => {
-                let error = storable(error.into_bound(py));
-                future.call_method1(intern!(py, "set_exception"), (error,))
-            }
-            Self::Cancelled(error) => {
-                let message = error.and_then(|error| message_of(error.bind(py)));
-                future.call_method1(intern!(py, "cancel"), (message,))
-            }
+        let Err(error) = self.deliver(future) else {
+            return;
         };
-        let Err(error) = settled else { return };
         let was_done = python::invalid_state_error(py)
             .is_ok_and(|class| error.value(py).is_instance(class).unwrap_or(false));
         // Whoever waits for a future in a loop that is closed will never be called.
         let nobody_waits = pool.get().event_loop.get().is_some_and(|l| l.is_closed(py));
-        if !was_done && !nobody_waits {
+        if was_done || nobody_waits {
+            return;
+        }
+        // There was no memory, as a rule. Who waits shall hear of that instead.
+        let told = Self::Failed(error.clone_ref(py).into_value(py).into_any()).deliver(future);
+        if told.is_err() {
             python::report(py, Err(error), future);
         }
+    }
+
+    fn deliver(self, future: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = future.py();
+        python::contained(py, || {
+            match self {
+                Self::Returned(result) => future.call_method1(intern!(py, "set_result"), (result,)),
+                Self::Failed(error) => {
+                    let error = storable(error.into_bound(py));
+                    future.call_method1(intern!(py, "set_exception"), (error,))
+                }
+                Self::Cancelled(error) => {
+                    let message = error.and_then(|error| message_of(error.bind(py)));
+                    future.call_method1(intern!(py, "cancel"), (message,))
+                }
+            }
+            .map(drop)
+        })
     }
 }
 

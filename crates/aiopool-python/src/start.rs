@@ -31,18 +31,29 @@ impl Pool {
             (!nested).then(|| state.look(pool.py()))
         });
         while let Some(Found::Someone(cancelling)) = found {
-            if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(pool.py()))) {
-                Self::end(pool);
-            } else if let Some((slot, waiter)) = pool.get().with(pool.py(), State::admit)
-                && !admit(pool, slot, waiter)
-            {
-                bear(pool);
-            }
+            let stepped = python::contained(pool.py(), || {
+                step(pool, cancelling);
+                Ok(())
+            });
+            // Whatever happened, the pool goes on: it is marked as advancing until it has looked.
+            python::report(pool.py(), stepped, pool);
             found = Some(pool.get().with(pool.py(), |state| state.look(pool.py())));
         }
         if let Some(Found::Nobody { waits, empty }) = found {
             rest(pool, waits, empty);
         }
+    }
+}
+
+/// Admits who is next, unless the loop ends.
+fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) {
+    let py = pool.py();
+    if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(py))) {
+        Pool::end(pool);
+    } else if let Some((slot, waiter)) = pool.get().with(py, State::admit)
+        && !admit(pool, slot, waiter)
+    {
+        bear(pool);
     }
 }
 
@@ -194,7 +205,7 @@ fn admit_item(
         return false;
     };
     let target = Items::target(items);
-    let called = items.get().call(py, item);
+    let called = python::contained(py, || items.get().call(py, item));
     let callback = items.get().callback(py);
     match called {
         Ok((awaitable, context)) => start(pool, slot, awaitable, &context, target, callback),
@@ -222,7 +233,7 @@ fn start<'py>(
     let started = if pool.get().reuses_tasks {
         Worker::give(pool, &job, context)
     } else {
-        make_task(pool, &job, awaitable, context)
+        python::contained(pool.py(), || make_task(pool, &job, awaitable, context))
     };
     match started {
         Ok(()) => true,

@@ -170,14 +170,15 @@ impl WaitingJob {
 /// other object is its owner's.
 pub(crate) fn dismiss(awaitable: &Bound<'_, PyAny>) {
     let py = awaitable.py();
-    let ended = if is_coroutine(awaitable) {
-        awaitable.call_method0(intern!(py, "close"))
-    } else if is_future(awaitable) {
-        awaitable.call_method0(intern!(py, "cancel"))
-    } else {
-        return;
-    };
-    python::report(py, ended.map(drop), awaitable);
+    let ended = python::contained(py, || {
+        if is_coroutine(awaitable) {
+            awaitable.call_method0(intern!(py, "close"))?;
+        } else if is_future(awaitable) {
+            awaitable.call_method0(intern!(py, "cancel"))?;
+        }
+        Ok(())
+    });
+    python::report(py, ended, awaitable);
 }
 
 fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {

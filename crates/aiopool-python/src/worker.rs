@@ -164,7 +164,9 @@ impl Worker {
         context: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         pool.get().with(pool.py(), |state| state.unbegun += 1);
-        let worker = Self::idle(pool).map_or_else(|| Self::employ(pool), Ok);
+        let worker = python::contained(pool.py(), || {
+            Self::idle(pool).map_or_else(|| Self::employ(pool), Ok)
+        });
         let worker =
             worker.inspect_err(|_| pool.get().with(pool.py(), |state| state.unbegun -= 1))?;
         let given = Given {
@@ -218,8 +220,7 @@ impl Worker {
         let task =
             task::make(pool, &worker, &coroutine, &context).inspect_err(|_| dismiss(&coroutine))?;
         let task = Task {
-            cancelling: task
-                .getattr(intern!(py, "cancelling"))
+            cancelling: python::contained(py, || task.getattr(intern!(py, "cancelling")))
                 .ok()
                 .filter(|_| task.hasattr(intern!(py, "_must_cancel")).unwrap_or(false))
                 .map(Bound::unbind),
