@@ -241,3 +241,21 @@ impl<W> fmt::Display for Closed<W> {
 }
 
 impl<W: fmt::Debug> core::error::Error for Closed<W> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn the_refusal_of_a_closed_pool_says_so() {
+        let mut pool = Admission::<_, ()>::new(NonZeroUsize::MIN);
+        pool.close();
+        let refusal = pool.submit("late").expect_err("it is closed");
+        assert_eq!(refusal, Closed("late"));
+        assert_eq!(
+            refusal.to_string(),
+            "the pool is closed and takes no more jobs"
+        );
+    }
+}

@@ -313,8 +313,27 @@ mod tests {
         for n in 0..=KEPT_PLACES {
             line.push(n);
         }
-        while line.pop().is_some() {}
+        for n in 0..=KEPT_PLACES {
+            assert_eq!(line.pop().map(|(_, waiter)| waiter), Some(n));
+        }
         assert_eq!(line.places.capacity(), 0);
+    }
+
+    #[test]
+    fn a_line_that_is_not_long_keeps_its_storage() {
+        let mut line = Line::new();
+        for n in 0..KEPT_PLACES {
+            line.push(n);
+        }
+        while line.pop().is_some() {}
+        assert_eq!(line.places.capacity(), KEPT_PLACES);
+    }
+
+    #[test]
+    fn a_ticket_is_printed_as_the_number_of_its_place() {
+        let mut line = Line::new();
+        let printed = [line.push('a'), line.push('b')].map(|ticket| alloc::format!("{ticket}"));
+        assert_eq!(printed, ["1", "2"]);
     }
 
     #[test]
@@ -324,9 +343,11 @@ mod tests {
         line.remove(tickets[0]);
         line.remove(tickets[3]);
         line.push(5);
-        let drained = line.drain();
+        let mut drained = line.drain();
         assert_eq!(drained.len(), 4);
-        assert_eq!(drained.collect::<Vec<_>>(), vec![1, 2, 4, 5]);
+        assert_eq!(drained.next(), Some(1));
+        assert_eq!(drained.len(), 3);
+        assert_eq!(drained.collect::<Vec<_>>(), vec![2, 4, 5]);
         assert_eq!(line.pop(), None);
         line.check();
     }

@@ -43,6 +43,15 @@ impl<T> Mutex<T> {
                 return guard;
             }
         }
+        // ThreadSanitizer does not see what std does while it waits: std comes compiled.
+        #[cfg(aiopool_tsan)]
+        loop {
+            std::thread::yield_now();
+            if let Some(guard) = self.try_lock() {
+                return guard;
+            }
+        }
+        #[cfg(not(aiopool_tsan))]
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

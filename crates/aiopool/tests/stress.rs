@@ -1,4 +1,4 @@
-//! Many tasks on several threads do to one pool whatever comes into their heads, and what must hold
+//! Many tasks on eight threads do to one pool whatever comes into their heads, and what must hold
 //! whatever happens is counted: no more are active than there are slots, every job settles, and
 //! every future, callback and output is dropped exactly once.
 //!
@@ -30,8 +30,8 @@ use tokio::time::{Sleep, sleep, timeout};
 fn tasks_of_one_runtime_can_do_whatever_they_want() {
     for (size, cancels_all) in [(1, false), (3, true), (16, false)] {
         let stress = Stress::new(size, cancels_all, 3);
-        let runtime = runtime(4);
-        let tasks = stress.start(&runtime, 0..8);
+        let runtime = runtime(8);
+        let tasks = stress.start(&runtime, 0..16);
         stress.finish(&runtime, tasks);
     }
 }
@@ -39,9 +39,9 @@ fn tasks_of_one_runtime_can_do_whatever_they_want() {
 #[test]
 fn tasks_of_two_runtimes_can_do_whatever_they_want() {
     let stress = Stress::new(3, true, 1);
-    let (first, second) = (runtime(2), runtime(2));
-    let mut tasks = stress.start(&first, 0..4);
-    tasks.extend(stress.start(&second, 4..8));
+    let (first, second) = (runtime(4), runtime(4));
+    let mut tasks = stress.start(&first, 0..8);
+    tasks.extend(stress.start(&second, 8..16));
     stress.finish(&first, tasks);
 }
 
@@ -49,9 +49,9 @@ fn tasks_of_two_runtimes_can_do_whatever_they_want() {
 fn a_runtime_that_shuts_down_in_the_middle_leaves_the_pool_to_the_other() {
     for _ in 0..10 {
         let stress = Stress::new(3, false, 10);
-        let (first, second) = (runtime(2), runtime(2));
-        let tasks = stress.start(&first, 0..4);
-        stress.start(&second, 4..8);
+        let (first, second) = (runtime(4), runtime(4));
+        let tasks = stress.start(&first, 0..8);
+        stress.start(&second, 8..16);
         std::thread::sleep(stress.duration / 2);
         drop(second);
         stress.finish(&first, tasks);

@@ -216,12 +216,15 @@ impl World {
 
     fn compare(&self) {
         let (core, model) = (&self.core, &self.model);
+        assert_eq!(core.size().get(), model.size);
         assert_eq!(core.active(), model.active);
         assert_eq!(core.waiting(), model.line.len());
         assert_eq!(core.len(), model.line.len() + model.active);
         assert_eq!(core.is_empty(), model.line.is_empty() && model.active == 0);
         assert_eq!(core.is_full(), core.len() >= model.size);
         assert_eq!(core.is_closed(), model.closed);
+        let has_turn = model.active < model.size && !model.line.is_empty();
+        assert_eq!(core.has_turn(), has_turn);
         assert!(core.waiters().map(|(_, waiter)| waiter).eq(&model.line));
         assert!(core.joiners().map(|(_, joiner)| joiner).eq(&model.joiners));
         assert!(
