@@ -12,7 +12,9 @@ BENCH_PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(shell tools/find-py
 BENCH_NEWEST = $(lastword $(BENCH_PYTHONS))
 # Optimized, and yet a model fails when a debug assertion does or a count goes below zero: loom's own
 # work takes so much longer that it costs nothing that can be measured.
-LOOM = RUSTFLAGS="--cfg aiopool_loom" CARGO_TARGET_DIR=target/loom \
+LOOM = RUSTFLAGS="--cfg aiopool_models" CARGO_TARGET_DIR=target/loom \
+	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
+SHUTTLE = RUSTFLAGS="--cfg aiopool_models --cfg aiopool_shuttle" CARGO_TARGET_DIR=target/loom \
 	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
 # What is compiled only for an interpreter without a global lock is checked as for one.
 FREE_THREADED = PYO3_CONFIG_FILE=$(CURDIR)/tools/free-threaded.cfg \
@@ -58,12 +60,16 @@ bench-report: bench-on-$(BENCH_NEWEST)
 test: test-rust test-python
 
 # Without the benchmark, most of whose building is that of its peers: see test-bench.
-test-rust: $(BIN)/python test-loom
+test-rust: $(BIN)/python test-loom test-shuttle
 	cargo test --workspace --exclude aiopool-bench --locked
 
 # What loom replaces is built under a cfg, so in a directory of its own.
 test-loom:
 	$(LOOM) cargo test --release --locked -p aiopool --lib $(ARGS)
+
+# The same models in orders at random; SHUTTLE_RUNS= tells in how many.
+test-shuttle:
+	$(SHUTTLE) cargo test --release --locked -p aiopool --lib $(ARGS)
 
 test-python: $(BIN)/.built $(BIN)/.test
 	$(BIN)/python -m pytest $(ARGS)
@@ -90,6 +96,7 @@ lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(LOOM) cargo clippy --locked -p aiopool --lib --tests -- -D warnings
+	$(SHUTTLE) cargo clippy --locked -p aiopool --lib --tests -- -D warnings
 	$(FREE_THREADED) cargo clippy --locked -p aiopool-python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	$(BIN)/ruff format --check .

@@ -436,7 +436,7 @@ const OPEN: *mut Waker = ptr::null_mut();
 const SETTLED: *mut Waker = ptr::without_provenance_mut(1);
 const DETACHED: *mut Waker = ptr::without_provenance_mut(2);
 
-#[cfg(all(test, not(aiopool_loom)))]
+#[cfg(all(test, not(aiopool_models)))]
 mod tests {
     use std::future::{Ready, pending};
     use std::sync::Arc;

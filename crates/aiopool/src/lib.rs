@@ -9,12 +9,14 @@
 mod body;
 mod cell;
 mod error;
+#[cfg(aiopool_models)]
+mod explorer;
 mod foreign;
 mod handle;
 mod job;
 mod join;
 mod line;
-#[cfg(all(test, aiopool_loom))]
+#[cfg(all(test, aiopool_models))]
 mod models;
 mod pool;
 mod posts;

@@ -403,7 +403,7 @@ impl Waiter {
     }
 }
 
-#[cfg(all(test, not(aiopool_loom)))]
+#[cfg(all(test, not(aiopool_models)))]
 mod tests {
     use std::future::pending;
 

@@ -2,9 +2,9 @@
 
 use std::panic::Location;
 
-#[cfg(aiopool_loom)]
-pub(crate) use in_loom::{Handle, poll_proceed};
-#[cfg(not(aiopool_loom))]
+#[cfg(aiopool_models)]
+pub(crate) use explored::{Handle, poll_proceed};
+#[cfg(not(aiopool_models))]
 pub(crate) use tokio::{runtime::Handle, task::coop::poll_proceed};
 
 /// The runtime of the caller.
@@ -25,15 +25,16 @@ pub(crate) fn current_for(caller: &Location<'_>) -> Handle {
     }
 }
 
-/// Runtimes made of loom's threads, one for each task.
-#[cfg(aiopool_loom)]
-mod in_loom {
+/// Runtimes made of the threads of an explorer, one for each task.
+#[cfg(aiopool_models)]
+mod explored {
     use std::cell::{Cell, RefCell};
     use std::future::poll_fn;
     use std::pin::pin;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
 
+    use crate::explorer;
     use crate::sync::Mutex;
 
     /// A runtime. The default one, in which all threads are at first, is never shut down.
@@ -58,7 +59,7 @@ mod in_loom {
 
     pub(crate) struct Progress;
 
-    loom::thread_local! {
+    explorer::thread_local! {
         static ENTERED: RefCell<Handle> = RefCell::default();
         static HAS_YIELDED: Cell<bool> = Cell::new(false);
     }
@@ -80,18 +81,18 @@ mod in_loom {
             RuntimeId(self.0.as_ref().map_or(0, |this| Arc::as_ptr(this).addr()))
         }
 
-        pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
             let Some(runtime) = self.0.clone() else {
-                loom::thread::spawn(move || loom::future::block_on(task));
+                explorer::thread::spawn(move || explorer::future::block_on(task));
                 return;
             };
             if runtime.tasks.lock().shut_down {
                 return;
             }
-            loom::thread::spawn(move || {
+            explorer::thread::spawn(move || {
                 Self(Some(runtime.clone())).enter();
                 let mut task = pin!(task);
-                loom::future::block_on(poll_fn(|cx| {
+                explorer::future::block_on(poll_fn(|cx| {
                     if runtime.is_shut_down(cx) {
                         return Poll::Ready(());
                     }

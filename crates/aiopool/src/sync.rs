@@ -1,17 +1,17 @@
-//! The locks and cells at which threads meet: those of std, or those of loom in its models.
+//! The locks and cells at which threads meet: those of std, or in the models those of their explorer.
 
 use std::sync::{PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
-#[cfg(aiopool_loom)]
-use loom::sync as imp;
-#[cfg(not(aiopool_loom))]
+#[cfg(aiopool_models)]
+use crate::explorer::sync as imp;
+#[cfg(not(aiopool_models))]
 use std::sync as imp;
 
 pub(crate) use imp::MutexGuard;
 pub(crate) use imp::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-#[cfg(aiopool_loom)]
+#[cfg(all(aiopool_models, not(aiopool_shuttle)))]
 pub(crate) use loom::cell::UnsafeCell;
 
 /// A mutex whose holders cannot panic: nothing foreign runs under it.
@@ -89,8 +89,8 @@ impl Patience {
     }
 
     pub(crate) fn is_left(&self) -> bool {
-        // Loom takes turns itself, and a thread that looks again would be another turn.
-        !cfg!(aiopool_loom) && self.pauses <= self.most
+        // Explorers take turns themselves, and a thread that looks again would be another turn.
+        !cfg!(aiopool_models) && self.pauses <= self.most
     }
 
     /// Lets a moment pass, each time a longer one.
@@ -103,11 +103,11 @@ impl Patience {
 }
 
 /// std's cell with the interface of loom's, which sees accesses from two threads at once.
-#[cfg(not(aiopool_loom))]
+#[cfg(any(not(aiopool_models), aiopool_shuttle))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
-#[cfg(not(aiopool_loom))]
+#[cfg(any(not(aiopool_models), aiopool_shuttle))]
 impl<T> UnsafeCell<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(std::cell::UnsafeCell::new(value))

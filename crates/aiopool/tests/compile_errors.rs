@@ -3,7 +3,7 @@
 //! `TRYBUILD=overwrite cargo test -p aiopool --test compile_errors` writes the messages down; look at
 //! them with the eyes of somebody who has never seen this crate.
 
-#![cfg(not(aiopool_loom))]
+#![cfg(not(aiopool_models))]
 
 use std::process::Command;
 

@@ -5,7 +5,7 @@
 //! `STRESS_SECONDS` tells for how long, and `STRESS_SEED` what the tasks do; when which of them gets
 //! its turn, nobody tells.
 
-#![cfg(not(aiopool_loom))]
+#![cfg(not(aiopool_models))]
 
 use std::collections::hash_map::RandomState;
 use std::env;

@@ -1,6 +1,6 @@
 //! The pool from the outside, a file for each subject. One program, so that it is linked once.
 
-#![cfg(not(aiopool_loom))]
+#![cfg(not(aiopool_models))]
 #![allow(
     clippy::unwrap_used,
     reason = "what is unwrapped is what the test holds to be there"

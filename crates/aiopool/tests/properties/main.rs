@@ -9,7 +9,7 @@
 //!
 //! `PROPTEST_CASES` tells how many programs are tried.
 
-#![cfg(not(aiopool_loom))]
+#![cfg(not(aiopool_models))]
 
 mod acts;
 mod callers;

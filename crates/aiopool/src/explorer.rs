@@ -1,0 +1,45 @@
+//! What explores the models: loom takes all orders in which threads can take turns, up to a number of
+//! interruptions, and shuttle takes some at random, with any number of them.
+
+#[cfg(not(aiopool_shuttle))]
+pub(crate) use loom::{future, sync, thread, thread_local};
+#[cfg(aiopool_shuttle)]
+pub(crate) use shuttle::{future, sync, thread, thread_local};
+
+/// Whether all outcomes of a model are seen.
+#[cfg(test)]
+pub(crate) const IS_COMPLETE: bool = cfg!(not(aiopool_shuttle));
+
+/// Runs `model` in all orders in which its threads are interrupted at most so many times.
+#[cfg(all(test, not(aiopool_shuttle)))]
+pub(crate) fn check(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut loom = loom::model::Builder::new();
+    // What LOOM_MAX_PREEMPTIONS says goes first.
+    loom.preemption_bound.get_or_insert(interruptions);
+    loom.max_branches = STEPS;
+    loom.check(model);
+}
+
+/// Runs `model` in many orders: half of them at random, and half with few changes of turn at random
+/// places.
+#[cfg(all(test, aiopool_shuttle))]
+pub(crate) fn check(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    use shuttle::scheduler::{PctScheduler, RandomScheduler};
+    use shuttle::{Config, MaxSteps, Runner};
+
+    let runs = std::env::var("SHUTTLE_RUNS").map_or(RUNS, |runs| {
+        runs.parse().expect("SHUTTLE_RUNS is a number of runs")
+    });
+    let mut config = Config::new();
+    config.max_steps = MaxSteps::FailAfter(STEPS);
+    let model = std::sync::Arc::new(model);
+    let again = model.clone();
+    Runner::new(RandomScheduler::new(runs / 2), config.clone()).run(move || again());
+    Runner::new(PctScheduler::new(interruptions + 1, runs / 2), config).run(move || model());
+}
+
+/// A run of a model that takes more steps than this never ends.
+#[cfg(test)]
+const STEPS: usize = 5_000;
+#[cfg(all(test, aiopool_shuttle))]
+const RUNS: usize = 20_000;
