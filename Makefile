@@ -7,6 +7,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 	&& echo $$python && break; done)
 VENV = .venv
 BIN = $(VENV)/bin
+TOOLS = $(CURDIR)/target/tools/bin
 MATRIX = $(foreach version,3.11 3.12 3.13,$(if $(shell tools/find-python $(version)),$(version)))
 BENCH_PYTHONS = $(foreach version,3.11 3.12 3.13 3.14,$(if $(shell tools/find-python $(version)),$(version)))
 BENCH_NEWEST = $(lastword $(BENCH_PYTHONS))
@@ -26,8 +27,9 @@ export VIRTUAL_ENV =
 export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
-.PHONY: demo demo-rust loadtest soak bench bench-quick bench-instructions test test-rust test-loom \
-	test-python test-matrix test-bench msrv lint format clean
+.PHONY: demo demo-rust loadtest soak stress fuzz mutants sanitize bench bench-quick \
+	bench-instructions test test-rust test-loom test-shuttle test-python test-matrix test-bench \
+	test-services beside-servers services-python services-in-rust msrv lint format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -38,11 +40,37 @@ demo-rust:
 loadtest: $(BIN)/.built
 	$(BIN)/python -m asyncio_pool.loadtest $(or $(ARGS),map)
 
-# Ten million jobs through one pool, for each kind of tasks; at most SECONDS each.
+# The long ones take at most so many seconds for each of their parts.
 SECONDS = 600
+
+# Ten million jobs through one pool, for each kind of tasks.
 soak: $(BIN)/.built
 	$(BIN)/python tests/soak.py --seconds $(SECONDS) $(ARGS)
 	$(BIN)/python tests/soak.py --seconds $(SECONDS) --reuse-tasks $(ARGS)
+
+# The Tokio face: eight threads that do whatever comes into their heads.
+stress:
+	STRESS_SECONDS=$(SECONDS) cargo test --release --locked -p aiopool --test stress -- \
+		--nocapture --test-threads 1
+
+# The core: steps that a fuzzer makes up. What it finds worth keeping it keeps under target.
+fuzz: $(TOOLS)/cargo-fuzz
+	mkdir -p target/corpus
+	cd crates/aiopool-core && RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(CURDIR)/target/fuzz \
+		$(TOOLS)/cargo-fuzz run --sanitizer none steps \
+		$(CURDIR)/target/corpus $(CURDIR)/crates/aiopool-core/tests/corpus -- \
+		-max_len=400 -max_total_time=$(SECONDS) -print_final_stats=1 $(ARGS)
+
+# The core: each change of it has to fail a test; see .cargo/mutants.toml.
+mutants: $(TOOLS)/cargo-mutants
+	$(TOOLS)/cargo-mutants mutants --package aiopool-core --output target $(ARGS)
+
+# The Tokio face: the stress test under AddressSanitizer and ThreadSanitizer.
+sanitize:
+	tools/sanitize $(SECONDS)
+
+$(TOOLS)/%:
+	cargo install --locked --root target/tools $*
 
 # Each Python in an environment of its own; that of the newest also draws the charts.
 bench: $(BENCH_PYTHONS:%=bench-on-%) bench-report
@@ -59,9 +87,10 @@ bench-report: bench-on-$(BENCH_NEWEST)
 
 test: test-rust test-python
 
-# Without the benchmark, most of whose building is that of its peers: see test-bench.
+# Without the benchmark, most of whose building is that of its peers, and what needs servers: see
+# test-bench and test-services.
 test-rust: $(BIN)/python test-loom test-shuttle
-	cargo test --workspace --exclude aiopool-bench --locked
+	cargo test --workspace --exclude aiopool-bench --exclude aiopool-services --locked
 
 # What loom replaces is built under a cfg, so in a directory of its own.
 test-loom:
@@ -80,6 +109,25 @@ test-matrix: $(MATRIX:%=test-on-%)
 
 test-on-%:
 	$(MAKE) test-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
+
+# In the company of real libraries and servers, on each Python found, and in Rust.
+test-services: $(BIN)/python
+	$(BIN)/python services/servers.py $(MAKE) beside-servers
+
+beside-servers: $(MATRIX:%=services-on-%) services-in-rust
+	@echo "passed on Python $(MATRIX), and in Rust"
+
+services-on-%:
+	$(MAKE) services-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
+
+services-python: $(BIN)/.built $(BIN)/.services
+	$(BIN)/python -m pytest services $(ARGS)
+
+# tokio-console looks into a Tokio of its own build.
+services-in-rust:
+	cargo test --locked -p aiopool-services
+	RUSTFLAGS="--cfg tokio_unstable" CARGO_TARGET_DIR=target/tokio-unstable \
+		cargo test --locked -p aiopool-services --test console
 
 # That each case of the benchmark runs.
 test-bench:
@@ -126,7 +174,7 @@ $(BIN)/.built: $(BIN)/python $(RUST_FILES) pyproject.toml
 	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet --extras demo
 	touch $@
 
-$(BIN)/.test $(BIN)/.lint: $(BIN)/.%: $(BIN)/python pyproject.toml
+$(BIN)/.test $(BIN)/.lint $(BIN)/.services: $(BIN)/.%: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet "pip>=25.1" # which knows dependency groups
 	$(BIN)/python -m pip install --quiet --group $*
 	touch $@

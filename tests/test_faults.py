@@ -224,7 +224,8 @@ class Shortage:
             return work()
         except BaseException as error:
             # The extension panics if there is no memory for its imports, at the first use of all.
-            assert isinstance(error, SHORT_OF_MEMORY) or type(error).__name__ == "PanicException"
+            if not isinstance(error, SHORT_OF_MEMORY) and type(error).__name__ != "PanicException":
+                raise
             self.was_felt = True
             return MemoryError(error)
         finally:
@@ -237,8 +238,8 @@ async def give_back(result: Any, error: Any, ctx: Any) -> Any:
     return result
 
 
-#: The results of some jobs, and what they would be if nothing had failed: each one of several, where
-#: the call that makes the difference may fail.
+#: The results of some jobs, and what they would be if nothing had failed: each one of several,
+#: where the call that makes the difference may fail.
 Results = tuple[list[Any], list[Any]]
 Situation = Callable[[AioPool, Shortage], Awaitable[Results]]
 
@@ -330,8 +331,8 @@ async def results_of(pool: AioPool, futures: list[Any]) -> list[Any]:
 
 
 # asyncio itself loses tasks and wake-ups where it has no memory, and in debug mode its tasks crash
-# the interpreter. So a shortage lasts for one call of ours, in a plain loop; or from the end of a job
-# to the beginning of the next, which is one step of a worker.
+# the interpreter. So a shortage lasts for one call of ours, in a plain loop; or from the end of a
+# job to the beginning of the next, which is one step of a worker.
 @pytest.mark.parametrize(
     "situation",
     [
@@ -377,7 +378,8 @@ def lets_each_allocation_fail(
                 assert result in others or type(result) in others, (number, results)
         return shortage.was_felt or any(felt)
 
-    assert any([asyncio.run(run(number)) for number in range(MORE_THAN_ARE_NEEDED)])
+    were_felt = [asyncio.run(run(number)) for number in range(MORE_THAN_ARE_NEEDED)]
+    assert any(were_felt)
 
 
 #: Some instructions of the interpreter say nothing but that they failed.
