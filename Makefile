@@ -29,7 +29,8 @@ export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
 .PHONY: demo demo-rust loadtest soak stress fuzz mutants sanitize bench bench-quick \
 	bench-instructions test test-rust test-loom test-shuttle test-python test-matrix test-bench \
-	test-services beside-servers services-python services-in-rust msrv lint format clean
+	test-services beside-servers services-python services-in-rust msrv packages audit lint format \
+	clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -139,6 +140,18 @@ bench-instructions:
 
 msrv:
 	tools/check-msrv
+
+# What would be published, installed and built where nothing else is.
+packages: $(BIN)/.built
+	tools/check-packages $(foreach version,$(MATRIX),$(shell tools/find-python $(version)))
+
+# Licences and sources of what the crates are built of, and what is known against it and against the
+# packages of the environment. The database for the crates is fetched, which not every machine may do.
+audit: $(TOOLS)/cargo-deny $(BIN)/.built
+	$(TOOLS)/cargo-deny --locked check licenses bans sources
+	$(TOOLS)/cargo-deny --locked check advisories || echo "not looked at: advisories for crates"
+	$(BIN)/python -m pip install --quiet "pip-audit>=2"
+	$(BIN)/pip-audit --local --skip-editable
 
 lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	cargo fmt --all --check

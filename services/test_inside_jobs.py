@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import tenacity
 from rich.console import Console
@@ -63,7 +64,7 @@ async def test_scopes_and_groups_of_anyio_end_their_own_jobs_only(reuse_tasks: b
                 group.start_soon(anyio.sleep, 30 if number % 2 else 0)
         assert scope.cancelled_caught is bool(number % 2)
         with anyio.CancelScope(shield=True):
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         return number
 
     async with AioPool(5, reuse_tasks=reuse_tasks) as pool:

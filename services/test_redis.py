@@ -38,9 +38,11 @@ async def test_one_slot_more_than_there_are_connections_is_refused(
     redis_url: str, reuse_tasks: bool
 ) -> None:
     connections = ConnectionPool.from_url(redis_url, max_connections=SIZE)
-    async with Redis(connection_pool=connections) as client:
-        async with AioPool(2 * SIZE, reuse_tasks=reuse_tasks) as pool:
-            values = await pool.map(lambda job: count(client, job), range(JOBS))
+    async with (
+        Redis(connection_pool=connections) as client,
+        AioPool(2 * SIZE, reuse_tasks=reuse_tasks) as pool,
+    ):
+        values = await pool.map(lambda job: count(client, job), range(JOBS))
     await connections.aclose()
     refused = [value for value in values if isinstance(value, MaxConnectionsError)]
     assert refused

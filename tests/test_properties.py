@@ -113,14 +113,18 @@ LEAVES = scripts()
 
 @st.composite
 def hand_ins(
-    draw: st.DrawFn, verbs: tuple[str, ...], jobs: st.SearchStrategy[Script], most: int = 6
+    draw: st.DrawFn,
+    verbs: tuple[str, ...],
+    jobs: st.SearchStrategy[Script],
+    most: int = 6,
+    callbacks: st.SearchStrategy[Script] = LEAVES,
 ) -> Act:
     verb = verbs[draw(PICKS) % len(verbs)]
     count = 1 if verb in ONE else draw(DIGITS) % (most + 1)
     return Act(
         verb,
         jobs=tuple(draw(jobs) for _ in range(count)),
-        callback=draw(LEAVES) if draw(FLAGS) else None,
+        callback=draw(callbacks) if draw(FLAGS) else None,
         callback_accepts=draw(DIGITS) % 3 + 1,
         iterable_breaks=verb not in ONE and draw(DIGITS) == 9,
         pick=draw(PICKS),
@@ -141,7 +145,9 @@ CALM_ACTS = st.one_of(hand_ins(ALL, CALM_JOBS), others(*OTHERS)).filter(
 ACTS_AT_ONCE = st.one_of(hand_ins(AT_ONCE, CALM_JOBS), others("give_up"))
 
 HASTY_JOBS = scripts(st.one_of(hand_ins(ALL, LEAVES, most=3), others("cancel_all")))
-HASTY_ACTS = st.one_of(hand_ins(ALL, HASTY_JOBS), others(*OTHERS), others("turn"))
+HASTY_ACTS = st.one_of(
+    hand_ins(ALL, HASTY_JOBS, callbacks=HASTY_JOBS), others(*OTHERS), others("turn")
+)
 
 
 @st.composite
@@ -535,6 +541,10 @@ class Play:
         left = asyncio.all_tasks() - {asyncio.current_task()}
         self.expect(not left, f"tasks are left: {left}")
 
+    def has_ended(self, job: Job) -> bool:
+        is_closed = job.coro is None or inspect.getcoroutinestate(job.coro) == inspect.CORO_CLOSED
+        return is_closed and (job.future is None or job.future.done())
+
     def story(self) -> dict[str, object]:
         """What a calm program does in any pool."""
         return {
@@ -620,6 +630,36 @@ def test_a_calm_program_finds_what_it_finds_in_a_naive_pool(
     new_loop: NewLoop, program: Program
 ) -> None:
     does_what_a_naive_pool_does(program, AioPool, new_loop)
+
+
+@on_every_loop
+@examples
+@given(program=hasty_programs(), turns=st.integers(0, 40))
+def test_any_program_may_end_in_the_midst_of_it(
+    new_loop: NewLoop, program: Program, turns: int
+) -> None:
+    play = Play(AioPool(program.size))
+
+    async def perform() -> None:
+        end_after(turns, asyncio.current_task())
+        await play.perform(program)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        with contextlib.suppress(asyncio.CancelledError):
+            runner.run(perform())
+        begun = list(play.begun)
+    gc.collect()
+    assert play.begun == begun
+    assert not [name for name, job in play.jobs.items() if not play.has_ended(job)]
+    assert not play.running
+    assert not play.violations, "\n".join(play.violations)
+
+
+def end_after(turns: int, task: asyncio.Task[Any]) -> None:
+    if turns:
+        asyncio.get_running_loop().call_soon(end_after, turns - 1, task)
+    else:
+        task.cancel()
 
 
 # That they can fail.

@@ -1,0 +1,88 @@
+"""What users may use, as a list: to change it is a decision, and `CHANGELOG.md` tells of it.
+
+That of the Rust crates stands in their `public-api.txt`. Types are looked at in `typing`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import asyncio_pool
+
+PUBLIC_API = """
+AioPool(size=4, *, loop=None, reuse_tasks=False)
+AioPool.__aenter__(self)
+AioPool.__aexit__(self, exc_type, exc, tb)
+AioPool.__len__(self)
+AioPool.__repr__(self)
+AioPool.cancel(self, *futures, get_result=flat)
+AioPool.exec(self, coro, cb=None, ctx=None)
+AioPool.is_empty
+AioPool.is_full
+AioPool.itermap(self, fn, iterable, cb=None, ctx=None, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_COMPLETED')
+AioPool.join(self)
+AioPool.loop
+AioPool.map(self, fn, iterable, cb=None, ctx=None, *, get_result=flat)
+AioPool.map_n(self, fn, iterable, cb=None, ctx=None)
+AioPool.n_active
+AioPool.n_executed
+AioPool.size
+AioPool.spawn(self, coro, cb=None, ctx=None)
+AioPool.spawn_n(self, coro, cb=None, ctx=None)
+BaseAioPool is AioPool
+getres()
+getres.dont(future)
+getres.flat(future)
+getres.pair(future)
+iterwait(futures, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_COMPLETED')
+"""  # noqa: E501 (a line each)
+
+
+def public_api() -> Iterator[str]:
+    for name in sorted(asyncio_pool.__all__):
+        value = getattr(asyncio_pool, name)
+        if value.__name__ != name:
+            yield f"{name} is {value.__name__}"
+            continue
+        yield name + signature(value)
+        for attribute in sorted(vars(value)) if inspect.isclass(value) else ():
+            member = getattr(value, attribute)
+            if is_public(attribute, member):
+                called = "" if isinstance(member, property) else signature(member)
+                yield f"{name}.{attribute}{called}"
+
+
+def is_public(name: str, member: object) -> bool:
+    if name.startswith("__"):
+        return inspect.isfunction(member) and name != "__init__"
+    return not name.startswith("_")
+
+
+def signature(function: object) -> str:
+    """The names, kinds and defaults of the parameters."""
+    assert callable(function)
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        default = parameter.default
+        if inspect.isfunction(default):
+            default = Named(default.__name__)
+        parameters.append(parameter.replace(annotation=parameter.empty, default=default))
+    return str(inspect.Signature(parameters))
+
+
+class Named:
+    """Prints as the name of a function, whose address says nothing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def test_the_public_api_is_what_is_written_down(reuse_tasks: bool) -> None:
+    written = PUBLIC_API.strip()
+    if reuse_tasks:  # as conftest.py sets the default
+        written = written.replace("reuse_tasks=False", "reuse_tasks=True")
+    assert list(public_api()) == written.splitlines()
