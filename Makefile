@@ -28,9 +28,9 @@ export PYTHONPATH =
 export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
 .PHONY: demo demo-rust loadtest soak stress fuzz mutants sanitize bench bench-quick \
-	bench-instructions test test-rust test-loom test-shuttle test-python test-matrix test-bench \
-	test-services beside-servers services-python services-in-rust msrv packages audit lint format \
-	clean
+	bench-instructions test test-rust test-loom test-shuttle test-python test-matrix test-rest test-bench \
+	test-services beside-servers services-python services-in-rust msrv packages audit lint public-api \
+	check-public-api unsafe format clean
 
 demo: $(BIN)/.built
 	$(BIN)/python examples/crawl $(ARGS)
@@ -108,6 +108,11 @@ test-python: $(BIN)/.built $(BIN)/.test
 test-matrix: $(MATRIX:%=test-on-%)
 	@echo "passed on Python $(MATRIX)"
 
+# Those that `make test` has not taken.
+test-rest: $(BIN)/python
+	$(MAKE) test-matrix MATRIX="$(filter-out $(shell $(BIN)/python -c \
+		'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null),$(MATRIX))"
+
 test-on-%:
 	$(MAKE) test-python VENV=.venv-$* PYTHON="$(shell tools/find-python $*)"
 
@@ -159,6 +164,7 @@ lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	$(LOOM) cargo clippy --locked -p aiopool --lib --tests -- -D warnings
 	$(SHUTTLE) cargo clippy --locked -p aiopool --lib --tests -- -D warnings
 	$(FREE_THREADED) cargo clippy --locked -p aiopool-python -- -D warnings
+	tools/list-unsafe | diff docs/unsafe.md - || { echo "run make unsafe" >&2; exit 1; }
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -168,6 +174,17 @@ lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint
 	$(BIN)/mypy benchmarks/python
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python -m mypy.stubtest asyncio_pool._core
+
+# Rewrites what the Rust crates let their users use; the Python package has a test of that.
+public-api: $(TOOLS)/cargo-public-api
+	tools/public-api > docs/public-api.txt
+
+check-public-api: $(TOOLS)/cargo-public-api
+	tools/public-api | diff docs/public-api.txt - || { echo "run make public-api" >&2; exit 1; }
+
+# Rewrites docs/unsafe.md.
+unsafe:
+	tools/list-unsafe > docs/unsafe.md
 
 format:
 	cargo fmt --all

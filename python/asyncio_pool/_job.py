@@ -14,6 +14,10 @@ from asyncio_pool._arguments import accepted_positionals
 from asyncio_pool._core import Job, Pool, Worker
 
 
+# Instead of `super()`, for which there may be no memory when a job has just left the line.
+_cancel = asyncio.Future[Any].cancel
+
+
 class JobFuture(asyncio.Future[Any]):
     """The future of a job. To cancel it takes a waiting job out of the line."""
 
@@ -26,8 +30,7 @@ class JobFuture(asyncio.Future[Any]):
     def cancel(self, msg: Any | None = None) -> bool:
         if self._owner is not None:
             self._owner.given_up(self)
-        # Not by `super()`: there may be no memory for that, and the job has left the line.
-        return asyncio.Future.cancel(self, msg)
+        return _cancel(self, msg)
 
 
 async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
