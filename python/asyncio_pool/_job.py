@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 from asyncio_pool._arguments import accepted_positionals
 from asyncio_pool._core import Job, Pool, Worker
 
-
 # Instead of `super()`, for which there may be no memory when a job has just left the line.
 _cancel = asyncio.Future[Any].cancel
 
