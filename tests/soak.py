@@ -195,7 +195,7 @@ def draw(samples: list[Sample], path: Path) -> None:
     figure = Figure(figsize=(8, 3))
     axes = figure.add_subplot()
     axes.plot([s.jobs / 1e6 for s in samples], [s.resident / 2**20 for s in samples])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * max(sample.resident for sample in samples) / 2**20)
     axes.set_xlabel("million jobs")
     axes.set_ylabel("resident memory, MiB")
     path.parent.mkdir(parents=True, exist_ok=True)

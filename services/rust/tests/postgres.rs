@@ -1,4 +1,5 @@
-//! The `PostgreSQL` of `services/servers.py`, which admits 17 connections, through a pool of 15.
+//! The `PostgreSQL` of `services/servers.py`, which admits 17 connections, through a pool of 10: sqlx
+//! does not wait for the server to let go of a connection that it closes.
 
 use std::env;
 
@@ -6,7 +7,7 @@ use aiopool::Pool;
 use futures_util::future::join_all;
 use sqlx::{Connection, PgConnection};
 
-const SIZE: usize = 15;
+const SIZE: usize = 10;
 const JOBS: i32 = 1_000;
 const QUERIES: i32 = 20;
 
