@@ -116,11 +116,24 @@ async def test_an_error_of_fn_has_nothing_to_do_with_the_job_before() -> None:
     await pool.join()
 
 
-async def test_a_callback_is_called_with_an_error_that_cannot_be_formatted() -> None:
+class RefusesItsTraceback(Exception):
+    @property
+    def __traceback__(self) -> Any:  # type: ignore[override]
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SyntaxError("message", ("file", 1, "no offset", "text")), RefusesItsTraceback()],
+    ids=["a place that is none", "no traceback"],
+)
+async def test_a_callback_is_called_with_an_error_that_cannot_be_formatted(
+    error: Exception,
+) -> None:
     async def callback(res: object, err: tuple[BaseException, str]) -> Any:
         return err
 
-    pool, error = AioPool(1), SyntaxError("message", ("file", 1, "no offset", "text"))
+    pool = AioPool(1)
     [given, text] = await pool.exec(fails(error), callback)
     assert given is error
     assert text.startswith("Traceback (most recent call last):\n")

@@ -133,6 +133,11 @@ def _traceback_text(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error))
     except Exception:  # An error that cannot be formatted is still one to call back with.
-        text = "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + "\n"
+        frames = _TRACEBACK.__get__(error)
+        text = "".join(traceback.format_tb(frames)) + type(error).__qualname__ + "\n"
     # An error without frames, or a group, is formatted without this heading.
     return text if text.startswith(heading) else heading + text
+
+
+# Not as the error itself gives it, which may refuse.
+_TRACEBACK: Any = vars(BaseException)["__traceback__"]
