@@ -29,7 +29,7 @@ class Deliberate(Exception):
     """What some of the jobs raise."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Sample:
     """What the process had after a round."""
 

@@ -122,6 +122,39 @@ def test_any_program_finds_what_is_promised_under(
         holds_what_is_promised(program, AioPool, new_loop)
 
 
+# The loop.
+
+
+@on_every_loop
+def test_callbacks_that_stop_their_loop_and_try_to_close_it_lose_nothing(new_loop: NewLoop) -> None:
+    async def stop(result: int) -> int:
+        loop.stop()
+        return result
+
+    async def close(result: int) -> None:
+        loop.close()
+
+    async def use_up() -> None:
+        assert await pool.join() is True
+        await assert_usable(pool)
+
+    loop = new_loop()
+    pool = AioPool(2, loop=loop)
+    futures = [pool.spawn_n(add_one(number), stop) for number in range(7)]
+    refused = [pool.spawn_n(add_one(number), close) for number in range(3)]
+    used = loop.create_task(use_up())
+    used.add_done_callback(lambda _: loop.stop())
+    runs = 0
+    while not used.done():
+        loop.run_forever()
+        runs += 1
+    loop.close()
+    used.result()
+    assert runs > 2
+    assert [future.result() for future in futures] == list(range(1, 8))
+    assert all(isinstance(future.exception(), RuntimeError) for future in refused)
+
+
 # The stack.
 
 
