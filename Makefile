@@ -154,7 +154,8 @@ packages: $(BIN)/.built
 # packages of the environment. The database for the crates is fetched, which not every machine may do.
 audit: $(TOOLS)/cargo-deny $(BIN)/.built
 	$(TOOLS)/cargo-deny --locked check licenses bans sources
-	$(TOOLS)/cargo-deny --locked check advisories || echo "not looked at: advisories for crates"
+	if $(TOOLS)/cargo-deny fetch db; then $(TOOLS)/cargo-deny --locked check --disable-fetch advisories; \
+	else echo "not looked at: advisories against crates"; fi
 	$(BIN)/python -m pip install --quiet "pip-audit>=2"
 	$(BIN)/pip-audit --local --skip-editable
 
