@@ -154,7 +154,7 @@ packages: $(BIN)/.built
 # packages of the environment. The database for the crates is fetched, which not every machine may do.
 audit: $(TOOLS)/cargo-deny $(BIN)/.built
 	$(TOOLS)/cargo-deny --locked check licenses bans sources
-	if $(TOOLS)/cargo-deny fetch db; then $(TOOLS)/cargo-deny --locked check --disable-fetch advisories; \
+	if $(TOOLS)/cargo-deny fetch db; then $(TOOLS)/cargo-deny --frozen check advisories; \
 	else echo "not looked at: advisories against crates"; fi
 	$(BIN)/python -m pip install --quiet "pip-audit>=2"
 	$(BIN)/pip-audit --local --skip-editable
