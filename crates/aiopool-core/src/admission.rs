@@ -3,7 +3,7 @@
 use core::fmt;
 use core::num::NonZeroUsize;
 
-use crate::line::{Drain, Line, Ticket};
+use crate::queue::{Drain, Queue, Ticket};
 
 /// The admission of waiters `W` to a fixed number of slots, and of joiners `J` to the news that
 /// the pool is idle.
@@ -15,8 +15,8 @@ use crate::line::{Drain, Line, Ticket};
 pub struct Admission<W, J> {
     size: NonZeroUsize,
     active: usize,
-    line: Line<W>,
-    joiners: Line<J>,
+    queue: Queue<W>,
+    joiners: Queue<J>,
     closed: bool,
 }
 
@@ -26,12 +26,12 @@ pub struct Admission<W, J> {
 #[must_use = "a slot that is dropped is lost to its pool: give it back with `Admission::finish`"]
 pub struct Slot(());
 
-/// A waiter that has come to the head of the line, with the slot it now holds.
+/// A waiter that has come to the head of the queue, with the slot it now holds.
 #[derive(Debug)]
 pub struct Admitted<W> {
     /// The right to be active, to be given back when the job has ended.
     pub slot: Slot,
-    /// The place the waiter had in the line; it is no longer valid.
+    /// The place the waiter had in the queue; it is no longer valid.
     pub ticket: Ticket,
     /// What was submitted.
     pub waiter: W,
@@ -49,8 +49,8 @@ impl<W, J> Admission<W, J> {
         Self {
             size,
             active: 0,
-            line: Line::new(),
-            joiners: Line::new(),
+            queue: Queue::new(),
+            joiners: Queue::new(),
             closed: false,
         }
     }
@@ -67,10 +67,10 @@ impl<W, J> Admission<W, J> {
         self.active
     }
 
-    /// How many stand in the line.
+    /// How many stand in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.line.len()
+        self.queue.len()
     }
 
     /// How many wait or are active.
@@ -103,15 +103,15 @@ impl<W, J> Admission<W, J> {
         self.closed
     }
 
-    /// The waiter that holds `ticket`, while it is in the line.
+    /// The waiter that holds `ticket`, while it is in the queue.
     #[must_use]
     pub fn get(&self, ticket: Ticket) -> Option<&W> {
-        self.line.get(ticket)
+        self.queue.get(ticket)
     }
 
-    /// All who wait, in the order of the line.
+    /// All who wait, in the order of the queue.
     pub fn waiters(&self) -> impl Iterator<Item = (Ticket, &W)> {
-        self.line.iter()
+        self.queue.iter()
     }
 
     /// All who want to be told that the pool is empty, in the order in which they came.
@@ -122,7 +122,7 @@ impl<W, J> Admission<W, J> {
 
 /// Inputs: what happened.
 impl<W, J> Admission<W, J> {
-    /// `waiter` takes the last place in the line.
+    /// `waiter` takes the last place in the queue.
     ///
     /// # Errors
     ///
@@ -131,7 +131,7 @@ impl<W, J> Admission<W, J> {
         if self.closed {
             return Err(Closed(waiter));
         }
-        let ticket = self.line.push(waiter);
+        let ticket = self.queue.push(waiter);
         self.check();
         Ok(ticket)
     }
@@ -156,16 +156,16 @@ impl<W, J> Admission<W, J> {
 
 /// Commands: take back what was told.
 impl<W, J> Admission<W, J> {
-    /// Takes a waiter out of the line, wherever it stands. `None` if it is there no more.
+    /// Takes a waiter out of the queue, wherever it stands. `None` if it is there no more.
     pub fn withdraw(&mut self, ticket: Ticket) -> Option<W> {
-        let waiter = self.line.remove(ticket);
+        let waiter = self.queue.remove(ticket);
         self.check();
         waiter
     }
 
-    /// Empties the line; the waiters come in the order in which they stood.
+    /// Empties the queue; the waiters come in the order in which they stood.
     pub fn withdraw_all(&mut self) -> Drain<W> {
-        let waiters = self.line.drain();
+        let waiters = self.queue.drain();
         self.check();
         waiters
     }
@@ -175,7 +175,7 @@ impl<W, J> Admission<W, J> {
         self.joiners.remove(ticket)
     }
 
-    /// Empties the line as [`withdraw_all`](Self::withdraw_all) does and refuses all who come
+    /// Empties the queue as [`withdraw_all`](Self::withdraw_all) does and refuses all who come
     /// later, until [`reopen`](Self::reopen). Those who are active finish as usual.
     pub fn close(&mut self) -> Drain<W> {
         self.closed = true;
@@ -193,12 +193,12 @@ impl<W, J> Admission<W, J> {
     /// The next waiter to become active, with its slot; `None` when no slot is free or nobody
     /// waits.
     // The one place that decides who goes next: a rate limit, a pause, weights or priorities are
-    // further conditions here and further orders of the line.
+    // further conditions here and further orders of the queue.
     pub fn poll_admit(&mut self) -> Option<Admitted<W>> {
         if self.active >= self.size.get() {
             return None;
         }
-        let (ticket, waiter) = self.line.pop()?;
+        let (ticket, waiter) = self.queue.pop()?;
         self.active += 1;
         self.check();
         Some(Admitted {
@@ -227,10 +227,10 @@ impl<W, J> Admission<W, J> {
             "more are active than there are slots"
         );
         debug_assert!(
-            !self.closed || self.line.len() == 0,
+            !self.closed || self.queue.len() == 0,
             "somebody waits in a closed pool"
         );
-        self.line.check();
+        self.queue.check();
     }
 }
 

@@ -3,7 +3,7 @@
 //! [`Admission`] is a plain state machine. It holds no lock, reads no clock and knows no runtime;
 //! a *face* (the asyncio one, the Tokio one) feeds it what happened and carries out what it
 //! decides. What waits in it is the face's own type `W`: a job, a blocked caller, or a running
-//! `map` that stands in line with one item at a time. Who wants to hear that the pool is idle is
+//! `map` that stands in the queue with one item at a time. Who wants to hear that the pool is idle is
 //! the face's own type `J`.
 //!
 //! # The kinds of methods, and the order to call them in
@@ -20,7 +20,7 @@
 //! does nothing by itself: an admission that is not polled for is late, never lost.
 //!
 //! A running `map` is admitted like anybody else. It takes one item, which keeps the slot, and is
-//! submitted again: so it goes to the back of the line after each item.
+//! submitted again: so it goes to the back of the queue after each item.
 //!
 //! # Example
 //!
@@ -69,7 +69,7 @@
 extern crate alloc;
 
 mod admission;
-mod line;
+mod queue;
 
 pub use admission::{Admission, Admitted, Closed, Slot};
-pub use line::{Drain, Ticket};
+pub use queue::{Drain, Ticket};

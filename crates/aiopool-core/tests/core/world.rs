@@ -26,7 +26,7 @@ pub(crate) enum Step {
 struct Model {
     size: usize,
     active: usize,
-    line: VecDeque<u32>,
+    queue: VecDeque<u32>,
     joiners: VecDeque<u32>,
     closed: bool,
 }
@@ -111,16 +111,16 @@ impl World {
         let Model {
             size,
             active,
-            line,
+            queue,
             joiners,
             closed,
         } = &self.model;
         match step {
             Step::Submit | Step::Close => !closed,
-            Step::Admit => active < size && !line.is_empty(),
-            Step::WithdrawAll => !line.is_empty(),
+            Step::Admit => active < size && !queue.is_empty(),
+            Step::WithdrawAll => !queue.is_empty(),
             Step::Reopen => *closed,
-            Step::TellIdle => *active == 0 && line.is_empty() && !joiners.is_empty(),
+            Step::TellIdle => *active == 0 && queue.is_empty() && !joiners.is_empty(),
             Step::WithdrawStale(_) => false,
             Step::Finish(_) | Step::Withdraw(_) | Step::Join | Step::Leave(_) => true,
         }
@@ -131,7 +131,7 @@ impl World {
         match self.core.submit(waiter) {
             Ok(ticket) => {
                 assert!(!self.model.closed);
-                self.model.line.push_back(waiter);
+                self.model.queue.push_back(waiter);
                 self.tickets.push((ticket, waiter));
             }
             Err(refused) => {
@@ -155,7 +155,7 @@ impl World {
             assert!(admitted.is_none());
             return;
         }
-        let expected = self.model.line.pop_front();
+        let expected = self.model.queue.pop_front();
         assert_eq!(admitted.as_ref().map(|admitted| admitted.waiter), expected);
         if let Some(admitted) = admitted {
             self.model.active += 1;
@@ -169,7 +169,7 @@ impl World {
             let (ticket, waiter) = self.tickets[which % self.tickets.len()];
             assert_eq!(self.core.get(ticket), Some(&waiter));
             assert_eq!(self.core.withdraw(ticket), Some(waiter));
-            self.model.line.retain(|other| *other != waiter);
+            self.model.queue.retain(|other| *other != waiter);
             self.forget_ticket(ticket);
         }
     }
@@ -183,8 +183,8 @@ impl World {
     }
 
     fn emptied(&mut self, withdrawn: impl ExactSizeIterator<Item = u32>) {
-        assert_eq!(withdrawn.len(), self.model.line.len());
-        assert!(withdrawn.eq(self.model.line.drain(..)));
+        assert_eq!(withdrawn.len(), self.model.queue.len());
+        assert!(withdrawn.eq(self.model.queue.drain(..)));
         self.stale
             .extend(self.tickets.drain(..).map(|(ticket, _)| ticket));
     }
@@ -206,7 +206,7 @@ impl World {
 
     fn tell_idle(&mut self) {
         let told = self.core.poll_idle();
-        if self.model.line.is_empty() && self.model.active == 0 {
+        if self.model.queue.is_empty() && self.model.active == 0 {
             assert_eq!(told, self.model.joiners.pop_front());
         } else {
             assert_eq!(told, None);
@@ -218,14 +218,14 @@ impl World {
         let (core, model) = (&self.core, &self.model);
         assert_eq!(core.size().get(), model.size);
         assert_eq!(core.active(), model.active);
-        assert_eq!(core.waiting(), model.line.len());
-        assert_eq!(core.len(), model.line.len() + model.active);
-        assert_eq!(core.is_empty(), model.line.is_empty() && model.active == 0);
+        assert_eq!(core.waiting(), model.queue.len());
+        assert_eq!(core.len(), model.queue.len() + model.active);
+        assert_eq!(core.is_empty(), model.queue.is_empty() && model.active == 0);
         assert_eq!(core.is_full(), core.len() >= model.size);
         assert_eq!(core.is_closed(), model.closed);
-        let has_turn = model.active < model.size && !model.line.is_empty();
+        let has_turn = model.active < model.size && !model.queue.is_empty();
         assert_eq!(core.has_turn(), has_turn);
-        assert!(core.waiters().map(|(_, waiter)| waiter).eq(&model.line));
+        assert!(core.waiters().map(|(_, waiter)| waiter).eq(&model.queue));
         assert!(core.joiners().map(|(_, joiner)| joiner).eq(&model.joiners));
         assert!(
             core.waiters()

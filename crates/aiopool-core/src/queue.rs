@@ -1,11 +1,11 @@
-//! The line: first in, first out, and anybody may step out of the middle.
+//! The queue: first in, first out, and anybody may step out of the middle.
 
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
 use core::num::NonZeroU32;
 
-/// A place in the line. It stays valid until its holder leaves the line; afterwards it names
+/// A place in the queue. It stays valid until its holder leaves the queue; afterwards it names
 /// nobody, even if the storage of the place has been used again. It is printed as a number that
 /// counts the places given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub struct Ticket {
 /// more gaps than waiters all of them are closed: so every step is O(1), spread over those before
 /// it, and a place costs 8 bytes beside the waiter itself if an `Option` of it costs nothing.
 #[derive(Debug)]
-pub(crate) struct Line<T> {
+pub(crate) struct Queue<T> {
     places: Vec<Place<T>>,
     head: u32,
     tail: u32,
@@ -41,7 +41,7 @@ struct Place<T> {
     waiter: Option<T>,
 }
 
-/// The waiters of an emptied line, in the order in which they stood.
+/// The waiters of an emptied queue, in the order in which they stood.
 #[derive(Debug)]
 pub struct Drain<T> {
     places: Vec<Place<T>>,
@@ -55,7 +55,7 @@ impl fmt::Display for Ticket {
     }
 }
 
-impl<T> Line<T> {
+impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
             places: Vec::new(),
@@ -140,7 +140,7 @@ impl<T> Line<T> {
         Drain { places, head, left }
     }
 
-    /// What holds after every step. The links are walked only while the line is short, so that a
+    /// What holds after every step. The links are walked only while the queue is short, so that a
     /// debug build stays O(1) per step.
     pub(crate) fn check(&self) {
         debug_assert!(self.gaps <= self.len, "gaps are left open");
@@ -156,13 +156,13 @@ impl<T> Line<T> {
                 }
                 (last, index) = (index, place.behind);
             }
-            debug_assert_eq!(last, self.tail, "the line does not end at its tail");
-            debug_assert_eq!(walked, self.len, "the line has lost or won somebody");
+            debug_assert_eq!(last, self.tail, "the queue does not end at its tail");
+            debug_assert_eq!(walked, self.len, "the queue has lost or won somebody");
             debug_assert_eq!(gaps, self.gaps, "a gap has been lost or won");
         }
     }
 
-    /// Closes the gaps when there are too many, and gives the storage of a long line back when
+    /// Closes the gaps when there are too many, and gives the storage of a long queue back when
     /// nobody is left.
     fn tidy(&mut self) {
         if self.gaps > self.len {
@@ -192,7 +192,7 @@ impl<T> Line<T> {
             return index;
         }
         let index = u32::try_from(self.places.len()).unwrap_or(NOBODY);
-        assert!(index != NOBODY, "the line holds at most 2^32 - 1 waiters");
+        assert!(index != NOBODY, "the queue holds at most 2^32 - 1 waiters");
         self.places.push(taken);
         index
     }
@@ -206,7 +206,7 @@ impl<T> Line<T> {
         Some((serial, behind, place.waiter.take()))
     }
 
-    /// Lets the one at `index`, or the line itself, know who stands behind it now.
+    /// Lets the one at `index`, or the queue itself, know who stands behind it now.
     fn link(&mut self, index: u32, now: u32) {
         match self.places.get_mut(index as usize) {
             Some(place) => place.behind = now,
@@ -251,10 +251,10 @@ impl<T> FusedIterator for Drain<T> {}
 
 /// The index that names no place.
 const NOBODY: u32 = u32::MAX;
-/// An empty line keeps storage for this many, so that a pool that is now and then full does not
-/// allocate each time; a longer line gives its storage back when it empties.
+/// An empty queue keeps storage for this many, so that a pool that is now and then full does not
+/// allocate each time; a longer queue gives its storage back when it empties.
 const KEPT_PLACES: usize = 1024;
-/// Debug builds walk the links of a line with at most this many places after each step.
+/// Debug builds walk the links of a queue with at most this many places after each step.
 const CHECKED_PLACES: usize = 64;
 
 #[cfg(test)]
@@ -275,80 +275,80 @@ mod tests {
 
     #[test]
     fn who_comes_and_steps_out_behind_one_that_stays_leaves_no_storage_behind() {
-        let mut line = Line::new();
-        line.push(0);
+        let mut queue = Queue::new();
+        queue.push(0);
         for n in 1..1_000 {
-            let ticket = line.push(n);
-            assert_eq!(line.remove(ticket), Some(n));
-            line.check();
+            let ticket = queue.push(n);
+            assert_eq!(queue.remove(ticket), Some(n));
+            queue.check();
         }
-        assert!(line.places.len() <= 4);
-        assert_eq!(line.pop().map(|(_, waiter)| waiter), Some(0));
+        assert!(queue.places.len() <= 4);
+        assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(0));
     }
 
     #[test]
     fn an_old_ticket_names_nobody_when_its_place_is_used_again() {
-        let mut line = Line::new();
-        let old = line.push('a');
-        assert_eq!(line.remove(old), Some('a'));
-        let new = line.push('b');
+        let mut queue = Queue::new();
+        let old = queue.push('a');
+        assert_eq!(queue.remove(old), Some('a'));
+        let new = queue.push('b');
         assert_eq!(new.index, old.index);
-        assert_eq!(line.get(old), None);
-        assert_eq!(line.remove(old), None);
-        assert_eq!(line.get(new), Some(&'b'));
+        assert_eq!(queue.get(old), None);
+        assert_eq!(queue.remove(old), None);
+        assert_eq!(queue.get(new), Some(&'b'));
     }
 
     #[test]
     fn an_old_ticket_names_nobody_after_the_storage_was_given_back() {
-        let mut line = Line::new();
-        let old = line.push('a');
-        line.drain();
-        line.push('b');
-        assert_eq!(line.get(old), None);
+        let mut queue = Queue::new();
+        let old = queue.push('a');
+        queue.drain();
+        queue.push('b');
+        assert_eq!(queue.get(old), None);
     }
 
     #[test]
     fn a_long_line_gives_its_storage_back_when_it_empties() {
-        let mut line = Line::new();
+        let mut queue = Queue::new();
         for n in 0..=KEPT_PLACES {
-            line.push(n);
+            queue.push(n);
         }
         for n in 0..=KEPT_PLACES {
-            assert_eq!(line.pop().map(|(_, waiter)| waiter), Some(n));
+            assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(n));
         }
-        assert_eq!(line.places.capacity(), 0);
+        assert_eq!(queue.places.capacity(), 0);
     }
 
     #[test]
     fn a_line_that_is_not_long_keeps_its_storage() {
-        let mut line = Line::new();
+        let mut queue = Queue::new();
         for n in 0..KEPT_PLACES {
-            line.push(n);
+            queue.push(n);
         }
-        while line.pop().is_some() {}
-        assert_eq!(line.places.capacity(), KEPT_PLACES);
+        while queue.pop().is_some() {}
+        assert_eq!(queue.places.capacity(), KEPT_PLACES);
     }
 
     #[test]
     fn a_ticket_is_printed_as_the_number_of_its_place() {
-        let mut line = Line::new();
-        let printed = [line.push('a'), line.push('b')].map(|ticket| alloc::format!("{ticket}"));
+        let mut queue = Queue::new();
+        let printed = [queue.push('a'), queue.push('b')].map(|ticket| alloc::format!("{ticket}"));
         assert_eq!(printed, ["1", "2"]);
     }
 
     #[test]
     fn a_drained_line_comes_out_in_order_and_is_empty() {
-        let mut line = Line::new();
-        let tickets: Vec<_> = (0..5).map(|n| line.push(n)).collect();
-        line.remove(tickets[0]);
-        line.remove(tickets[3]);
-        line.push(5);
-        let mut drained = line.drain();
+        let mut queue = Queue::new();
+        let tickets: Vec<_> = (0..5).map(|n| queue.push(n)).collect();
+        queue.remove(tickets[0]);
+        queue.remove(tickets[3]);
+        queue.push(5);
+        let mut drained = queue.drain();
         assert_eq!(drained.len(), 4);
         assert_eq!(drained.next(), Some(1));
         assert_eq!(drained.len(), 3);
         assert_eq!(drained.collect::<Vec<_>>(), vec![2, 4, 5]);
-        assert_eq!(line.pop(), None);
-        line.check();
+        assert_eq!(queue.pop(), None);
+        queue.check();
     }
 }
