@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 
-use crate::foreign::Payload;
+use crate::sys::unwind::Payload;
 
 /// Why a job has no result.
 #[derive(Debug)]

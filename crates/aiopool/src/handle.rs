@@ -8,10 +8,10 @@ use std::task::{Context, Poll, ready};
 
 use aiopool_core::Ticket;
 
-use crate::cell::Heir;
 use crate::error::JobError;
-use crate::line::Shared;
-use crate::runtime::poll_proceed;
+use crate::job::cell::Heir;
+use crate::state::Shared;
+use crate::sys::runtime::poll_proceed;
 
 /// The right to wait for the result of a job, and to cancel it.
 ///

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use aiopool_core::Ticket;
 
-use crate::line::Shared;
+use crate::state::Shared;
 
 /// The future of [`Pool::join`](crate::Pool::join).
 pub(crate) struct Join {

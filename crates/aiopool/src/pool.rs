@@ -7,18 +7,18 @@ use std::num::NonZeroUsize;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use crate::body::Sealed;
-use crate::cell::Owner;
 use crate::error::JobError;
-use crate::foreign::guarded;
 use crate::handle::JobHandle;
 use crate::job::Job;
+use crate::job::body::Sealed;
+use crate::job::cell::Owner;
 use crate::join::Join;
-use crate::line::Shared;
-use crate::reader::{Itermap, Reader};
-use crate::results::Order;
-use crate::runtime::{Handle, current, current_for};
-use crate::source::panicking;
+use crate::source::mapped::panicking;
+use crate::source::results::Order;
+use crate::state::Shared;
+use crate::stream::{Itermap, Reader};
+use crate::sys::runtime::{Handle, current, current_for};
+use crate::sys::unwind::guarded;
 
 /// A pool of jobs: it keeps no more and no less than `size` of them active while any are waiting.
 ///
@@ -674,5 +674,33 @@ impl fmt::Debug for Pool {
                 .finish(),
             None => pool.finish_non_exhaustive(),
         }
+    }
+}
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::future::pending;
+
+    use tokio::runtime::Builder;
+
+    use super::Pool;
+
+    #[test]
+    fn a_crew_is_kept_only_while_somebody_waits_for_it_or_works_in_it() {
+        let runtime = || Builder::new_current_thread().build().expect("no drivers");
+        let (here, there, pool) = (runtime(), runtime(), Pool::new(1));
+        let hand_in = |home: &tokio::runtime::Runtime| {
+            let _entered = home.enter();
+            pool.spawn_n(pending::<()>())
+        };
+        let crews = || pool.shared.lock().crews.len();
+        let active = hand_in(&here);
+        let waiting = hand_in(&there);
+        assert_eq!(crews(), 2);
+        assert!(waiting.cancel());
+        assert_eq!(crews(), 1, "nobody waits for the other any more");
+        drop(here);
+        assert!(active.is_finished());
+        assert_eq!(crews(), 0, "its last worker is gone");
     }
 }

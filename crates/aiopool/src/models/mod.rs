@@ -25,11 +25,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-pub(super) use crate::explorer::future::block_on;
-pub(super) use crate::explorer::thread;
+pub(super) use crate::sys::explorer::future::block_on;
+pub(super) use crate::sys::explorer::thread;
 
-use crate::explorer;
-use crate::sync::Mutex;
+use crate::sys::explorer;
+use crate::sys::sync::Mutex;
 
 /// Runs `model` in all orders in which its threads are interrupted at most three times, and checks
 /// that `outcomes` are what it comes to.
@@ -84,7 +84,7 @@ impl Gate {
         gate.0 = true;
         let wakers = std::mem::take(&mut gate.1);
         drop(gate);
-        crate::foreign::wake(wakers);
+        crate::sys::unwind::wake(wakers);
     }
 
     fn is_open(&self) -> bool {

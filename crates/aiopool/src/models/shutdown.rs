@@ -2,7 +2,7 @@
 
 use super::{Note, block_on, endless, explore, suspend_once, thread, when};
 use crate::pool::Pool;
-use crate::runtime::Handle;
+use crate::sys::runtime::Handle;
 
 // Fails when a worker that is dropped keeps its slot, gives it to nobody, takes no open post up, or
 // does not settle a job that it has not begun; and when `Shared::advance` tells no joiner.

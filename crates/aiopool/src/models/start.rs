@@ -5,7 +5,7 @@ use super::{
     thread, waited,
 };
 use crate::pool::Pool;
-use crate::runtime::Handle;
+use crate::sys::runtime::Handle;
 
 // Fails when `Worker::next` looks who is next before it has given its slot back.
 #[test]

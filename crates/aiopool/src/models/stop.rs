@@ -4,7 +4,7 @@ use super::{Gate, Note, OpenOnDrop, block_on, endless, explore, suspend_once, th
 use crate::error::JobError;
 use crate::job::Job;
 use crate::pool::Pool;
-use crate::runtime::Handle;
+use crate::sys::runtime::Handle;
 
 // Fails when `State::stop` forgets the stop of a post that nobody has taken up yet, when
 // `State::take_up` does, and when `pull` does not wake the worker.

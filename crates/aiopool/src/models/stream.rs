@@ -13,8 +13,8 @@ use super::{
     Gate, Note, block_on, endless, explore, explore_long, meet, poll_once, thread, waited, when,
 };
 use crate::pool::Pool;
-use crate::reader::Itermap;
-use crate::runtime::Handle;
+use crate::stream::Itermap;
+use crate::sys::runtime::Handle;
 
 // Fails when `Results::read` leaves the source where it stands aside, and when
 // `Results::put` wakes nobody.

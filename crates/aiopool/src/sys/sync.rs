@@ -4,7 +4,7 @@ use std::sync::{PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 #[cfg(aiopool_models)]
-use crate::explorer::sync as imp;
+use crate::sys::explorer::sync as imp;
 #[cfg(not(aiopool_models))]
 use std::sync as imp;
 

@@ -1,22 +1,75 @@
-//! The task that runs jobs, one after another.
+//! The task that runs jobs, one after another, and who starts it.
 
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use aiopool_core::Slot;
+use aiopool_core::{Slot, Ticket};
 
-use crate::cell::Owner;
-use crate::foreign::{discard, wake};
-use crate::line::{Shared, Waiter};
-use crate::posts::{Respite, Taken};
-use crate::results::End;
-use crate::run::Ended;
-use crate::runtime::{Handle, poll_proceed};
-use crate::source::{Item, Pulled, Rest, Source};
-use crate::stop::{Tether, tell};
-use crate::sync::Ordering;
+use crate::job::body::Ended;
+use crate::job::cell::Owner;
+use crate::source::{End, Item, Pulled, Rest, Source};
+use crate::state::Shared;
+use crate::state::State;
+use crate::state::active::{Taken, Waiter, Work};
+use crate::state::signal::{Tether, tell};
+use crate::state::workers::{Respite, Summons};
+use crate::sys::runtime::{Handle, poll_proceed};
+use crate::sys::sync::{MutexGuard, Ordering};
+use crate::sys::unwind::{discard, wake};
+
+impl Shared {
+    /// A job that is to run on `home` takes the last place in the line, or a slot if one is free.
+    pub(crate) fn submit(self: &Arc<Self>, job: Owner, home: Handle) -> Ticket {
+        let mut state = self.lock();
+        let (crew, spare) = state.crew_on(home);
+        let ticket = state.submit(Waiter::Job(job), crew);
+        if state.admission.active() < self.size.get() {
+            self.advance(state);
+        } else {
+            drop(state);
+        }
+        drop(spare);
+        ticket
+    }
+
+    /// Calls whoever is to look for an open post, under no lock: a runtime that shuts down drops a new
+    /// worker here.
+    pub(crate) fn call(self: &Arc<Self>, summons: Summons) {
+        match summons {
+            Summons::Sleeper(tether) => tether.waker.wake_by_ref(),
+            Summons::Recruit { crew, home } => {
+                home.spawn(Worker::new(self.clone(), crew));
+            }
+        }
+    }
+
+    /// Starts a worker for each waiter that is admitted, then tells those who wait for an idle
+    /// pool. To be called after every change but the end of a job, which its worker sees to.
+    ///
+    /// A runtime that shuts down drops a new task inside `spawn`, and the end of that worker comes
+    /// here again. So one caller at a time starts workers, in a loop, and whoever comes meanwhile
+    /// leaves its waiters to that loop: a million jobs that wait at a shutdown are dropped one
+    /// after another, not one inside the other.
+    pub(crate) fn advance<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
+        if state.starting {
+            return;
+        }
+        state.starting = true;
+        while let Some(admitted) = state.admit() {
+            if let Some(worker) = state.open_post(admitted) {
+                drop(state);
+                self.call(worker);
+                state = self.lock();
+            }
+        }
+        state.starting = false;
+        let idle = state.idle();
+        drop(state);
+        wake(idle);
+    }
+}
 
 /// Runs what the first open post is held for, then whoever is next in line, and ends when nobody
 /// waits.
@@ -39,33 +92,10 @@ pub(crate) struct Worker {
     has_started: bool,
 }
 
-/// A worker that is to be started.
-#[must_use = "its crew counts on it"]
-pub(crate) struct Recruit {
-    worker: Worker,
-    home: Handle,
-}
-
-/// What a worker does next.
-pub(crate) enum Work {
-    /// Take up an open post, or leave.
-    Look,
-    /// Ask a source for its next item.
-    Pull(Box<Source>),
-    Job(Owner),
-    Item(Pin<Box<dyn Item>>),
-    /// Nobody waits: let other tasks have their turn, one of which may hand something in, and look
-    /// once more. To end and to start again costs several times as much.
-    Linger,
-    /// The same, while there is a source that may give something at any time: sleep until called.
-    Sleep,
-    Done,
-}
-
-impl Recruit {
-    /// A worker that is looking, of the crew at this key, which is at `home`.
-    pub(crate) fn new(shared: Arc<Shared>, crew: usize, home: Handle) -> Self {
-        let worker = Worker {
+impl Worker {
+    /// A worker that is looking, of the crew at this key.
+    fn new(shared: Arc<Shared>, crew: usize) -> Self {
+        Self {
             shared,
             crew,
             tether: None,
@@ -75,17 +105,9 @@ impl Recruit {
             is_fresh: false,
             has_offered: false,
             has_started: false,
-        };
-        Self { worker, home }
+        }
     }
 
-    /// Starts the task, to be called under no lock: a runtime that shuts down drops it here.
-    pub(crate) fn start(self) {
-        self.home.spawn(self.worker);
-    }
-}
-
-impl Worker {
     /// Takes up the first open post, or leaves. With its waker, at the first time it is tied to the
     /// pool; without, it is being dropped.
     fn look(&mut self, waker: Option<&Waker>) {
@@ -231,19 +253,19 @@ impl Worker {
             let left = self.post.replace((taken.key, taken.slot));
             let worker = left.and_then(|(key, slot)| {
                 state.lay_down(key);
-                self.shared.offer(&mut state, key, slot, item, self.crew)
+                state.offer(key, slot, item, self.crew)
             });
             let worker_key = self.key();
             state.take_up(taken.key, &mut self.work, worker_key);
             (self.is_fresh, self.has_offered) = (true, true);
             worker
         } else {
-            self.shared.open_post(&mut state, admitted)
+            state.open_post(admitted)
         };
         drop(state);
         if let Some(worker) = worker {
             self.has_started = true;
-            worker.call();
+            self.shared.call(worker);
         }
         again
     }
@@ -258,7 +280,7 @@ impl Worker {
         state.lay_down(key);
         state.looks(self.crew);
         // There are as many who are looking as there are open posts, this one included.
-        let nobody = self.shared.offer(&mut state, key, slot, item, self.crew);
+        let nobody = state.offer(key, slot, item, self.crew);
         debug_assert!(nobody.is_none());
         // Those who were started for the items can be reached by the other threads of the runtime
         // only when this one yields.
@@ -305,8 +327,7 @@ impl Worker {
             admitted => {
                 let mut post = state.posts.remove(key);
                 state.looks(self.crew);
-                let worker =
-                    admitted.and_then(|admitted| self.shared.open_post(&mut state, admitted));
+                let worker = admitted.and_then(|admitted| state.open_post(admitted));
                 let taken = state.claim(self.crew, self.key());
                 if taken.is_none() {
                     self.work = match state.rest(self.crew, self.key()) {
@@ -320,7 +341,7 @@ impl Worker {
                     self.take_up(taken);
                 }
                 if let Some(worker) = worker {
-                    worker.call();
+                    self.shared.call(worker);
                 }
                 wake(ended.waker);
                 tell(&post.take_watchers(), ended.stopped);
@@ -396,7 +417,7 @@ impl Drop for Worker {
         let Some((key, slot)) = self.post.take() else {
             return;
         };
-        let (mut ended, mut item) = mem::replace(&mut self.work, Work::Done).give_up(&self.shared);
+        let (mut ended, mut item) = give_up(mem::replace(&mut self.work, Work::Done), &self.shared);
         let mut state = self.shared.lock();
         if let Some(item) = &mut item {
             state.put(item.as_mut(), &mut ended);
@@ -413,30 +434,19 @@ impl Drop for Worker {
     }
 }
 
-impl Work {
-    /// Drops what is run, or was to be begun, where it stands. An item that is given back has its
-    /// result.
-    fn give_up(self, shared: &Shared) -> (Ended, Option<Pin<Box<dyn Item>>>) {
-        let ended = match self {
-            Self::Pull(source) => Ended::without_a_job(shared.retire(*source, End::CutShort)),
-            Self::Job(job) => job.give_up(),
-            Self::Item(mut item) => return (item.as_mut().give_up(), Some(item)),
-            Self::Look | Self::Linger | Self::Sleep | Self::Done => Ended::without_a_job(None),
-        };
-        (ended, None)
-    }
-}
-
-impl From<Waiter> for Work {
-    fn from(waiter: Waiter) -> Self {
-        match waiter {
-            Waiter::Job(job) => Self::Job(job),
-            Waiter::Source(source) => Self::Pull(source),
-        }
-    }
-}
-
 /// Whether a job is to be stopped now; tells it once.
 fn is_stopped(tether: Option<&(usize, Arc<Tether>)>) -> bool {
     tether.is_some_and(|(_, tether)| tether.is_pulled())
+}
+
+/// Drops what is run, or was to be begun, where it stands. An item that is given back has its
+/// result.
+fn give_up(work: Work, shared: &Shared) -> (Ended, Option<Pin<Box<dyn Item>>>) {
+    let ended = match work {
+        Work::Pull(source) => Ended::without_a_job(shared.retire(*source, End::CutShort)),
+        Work::Job(job) => job.give_up(),
+        Work::Item(mut item) => return (item.as_mut().give_up(), Some(item)),
+        Work::Look | Work::Linger | Work::Sleep | Work::Done => Ended::without_a_job(None),
+    };
+    (ended, None)
 }

@@ -1,7 +1,10 @@
 //! What can be handed to a pool: a future, or a future with a callback.
 
-use crate::body::{Body, Caught, CaughtWithCallback, Sealed};
+pub(crate) mod body;
+pub(crate) mod cell;
+
 use crate::error::JobError;
+use crate::job::body::{Body, Caught, CaughtWithCallback, Sealed};
 
 /// What a pool runs: a future, or a future [with a callback](Self::with_callback).
 ///

@@ -12,11 +12,14 @@ use futures_core::Stream;
 
 use crate::error::JobError;
 use crate::job::Job;
-use crate::line::Shared;
-use crate::results::{Order, Read, Results};
-use crate::runtime::{current_for, poll_proceed};
-use crate::source::{Items, SourceId, mapped};
-use crate::sync::poll_locked;
+use crate::source::mapped::mapped;
+use crate::source::results::{Order, Read, Results};
+use crate::source::{AnyResults, Items, Source, SourceId};
+use crate::state::Seat;
+use crate::state::Shared;
+use crate::sys::runtime::Handle;
+use crate::sys::runtime::{current_for, poll_proceed};
+use crate::sys::sync::poll_locked;
 
 /// The results of the jobs that a function makes of the items of an iterator, in the order in
 /// which they end or in the order of the items: what [`Pool::itermap`] and
@@ -55,6 +58,49 @@ pub(crate) struct Reader<T: Send + 'static> {
     /// Until the first poll, what the source is to be made of.
     items: Option<Box<dyn Items>>,
     results: PhantomData<fn() -> T>,
+}
+
+impl Shared {
+    /// An id for a source that is to come.
+    pub(crate) fn announce_source(&self, results: Box<dyn AnyResults>) -> SourceId {
+        let mut state = self.lock();
+        let serial = state.next_source;
+        state.next_source += 1;
+        let key = state.sources.insert(Seat {
+            serial,
+            ticket: None,
+            results,
+        });
+        SourceId { key, serial }
+    }
+
+    /// A source takes its first place in the line, to be asked on `home`.
+    pub(crate) fn begin_source(
+        self: &Arc<Self>,
+        id: SourceId,
+        items: Box<dyn Items>,
+        home: Handle,
+    ) {
+        let mut state = self.lock();
+        let (crew, spare) = state.crew_on(home);
+        state.source_begins(crew);
+        state.line_up(Box::new(Source {
+            id,
+            crew,
+            items,
+            reserved: None,
+            is_asked: false,
+        }));
+        self.advance(state);
+        drop(spare);
+    }
+
+    /// A source takes the last place in the line, after it stood aside.
+    pub(crate) fn go_on(self: &Arc<Self>, source: Box<Source>) {
+        let mut state = self.lock();
+        state.line_up(source);
+        self.advance(state);
+    }
 }
 
 impl<T: Send + 'static> Itermap<T> {

@@ -1,106 +1,138 @@
-//! Posts and crews: what each slot is held for, and the workers of each runtime, who take the
-//! posts up.
+//! What a pool knows under its one lock: the core with all who wait, and the workers.
+
+pub(crate) mod active;
+pub(crate) mod signal;
+pub(crate) mod workers;
 
 use std::collections::VecDeque;
 use std::mem;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Waker;
 
-use aiopool_core::{Admitted, Slot, Ticket};
+use aiopool_core::{Admission, Admitted, Slot, Ticket};
+use slab::Slab;
 
-use crate::line::{Shared, State, Waiter};
-use crate::runtime::Handle;
-use crate::source::SourceId;
-use crate::stop::{Group, Tether};
-use crate::sync::Ordering;
-use crate::worker::{Recruit, Work};
+use crate::job::body::Ended;
+use crate::source::results::Results;
+use crate::source::{AnyResults, Item, Source, SourceId};
+use crate::state::active::{Post, Taken, Waiter, Work};
+use crate::state::signal::{Group, Tether};
+use crate::state::workers::{Crew, Respite, Summons};
+use crate::sys::runtime::Handle;
+use crate::sys::sync::{Mutex, MutexGuard, Ordering, Patience};
 
-/// What a slot is held for.
-pub(crate) struct Post {
-    /// The place that the job, or its source, had in the line.
-    ticket: Ticket,
-    /// The source whose item it is.
-    source: Option<SourceId>,
-    /// The slot and the work, until a worker takes them up.
-    open: Option<(Slot, Work)>,
-    /// The key of the tether of the worker that has taken it up.
-    worker: Option<usize>,
-    /// Whether the job is to be stopped when a worker takes it up.
-    stop: bool,
-    /// Those who wait for the end of the job.
-    watchers: Vec<Arc<Group>>,
+/// A source that has not been abandoned.
+pub(crate) struct Seat {
+    pub(crate) serial: u64,
+    /// Its place while it stands in the line.
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) results: Box<dyn AnyResults>,
 }
 
-/// The workers on one runtime. It is there while somebody waits for them or they are: a waiter need
-/// only know its key.
-pub(crate) struct Crew {
-    home: Handle,
-    /// How many of those who stand in the line are to run here.
-    waiting: usize,
-    workers: usize,
-    /// How many of the workers are about to look for an open post. There are never fewer of them
-    /// than open posts, so each post is taken up.
-    looking: usize,
-    /// The keys of the open posts, in the order in which they are to be taken up.
-    open: VecDeque<usize>,
-    /// How many sources are asked here, or will be when their readers have caught up.
-    sources: usize,
-    /// The keys of the tethers of those who sleep until a post is opened: while there are sources,
-    /// nobody leaves. Who has been dropped meanwhile, or woken, may still be named.
-    sleeping: Vec<usize>,
+/// The inside of a pool.
+pub(crate) struct Shared {
+    pub(crate) size: NonZeroUsize,
+    pub(crate) state: Mutex<State>,
 }
 
-/// Somebody to look for an open post, to be called under no lock.
-#[must_use = "its crew counts on it"]
-pub(crate) enum Summons {
-    Sleeper(Arc<Tether>),
-    Recruit(Recruit),
-}
-
-/// What a worker does that finds no open post.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Respite {
-    /// It looks once more when other tasks have had their turn.
-    Linger,
-    Sleep,
-}
-
-/// What a worker takes up.
-pub(crate) struct Taken {
-    /// The key of the post.
-    pub(crate) key: usize,
-    pub(crate) slot: Slot,
-    pub(crate) work: Work,
+/// The state of a pool. Nothing foreign is called, cloned or dropped under its lock.
+pub(crate) struct State {
+    pub(crate) admission: Admission<Waiter, Waker>,
+    /// One for each slot that is held.
+    pub(crate) posts: Slab<Post>,
+    /// For each withdrawal under way, whose jobs have left the line and have not all been dropped,
+    /// those who wait for its end.
+    pub(crate) withdrawals: Slab<Vec<Arc<Group>>>,
+    /// The workers, one crew for each runtime.
+    pub(crate) crews: Slab<Crew>,
+    /// What the workers can be stopped by.
+    pub(crate) tethers: Slab<Arc<Tether>>,
+    /// The sources of maps and streams. A source that is not here has been abandoned.
+    pub(crate) sources: Slab<Seat>,
+    pub(crate) next_source: u64,
+    /// How many sources workers ask for an item just now.
+    pub(crate) asked: usize,
+    /// How many workers keep the slot of a job that has ended until a source has been asked.
+    pub(crate) lying_in_wait: usize,
+    /// Whether somebody starts those who are admitted.
+    pub(crate) starting: bool,
+    pub(crate) executed: u64,
 }
 
 impl Shared {
+    pub(crate) fn new(size: NonZeroUsize) -> Arc<Self> {
+        let state = State {
+            admission: Admission::new(size),
+            posts: Slab::new(),
+            withdrawals: Slab::new(),
+            crews: Slab::new(),
+            tethers: Slab::new(),
+            sources: Slab::new(),
+            next_source: 0,
+            asked: 0,
+            lying_in_wait: 0,
+            starting: false,
+            executed: 0,
+        };
+        Arc::new(Self {
+            size,
+            state: Mutex::new(state),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The lock for a worker whose job has ended. While nobody waits, but another thread asks a
+    /// source for an item, it waits a moment for the source to come back to the line: otherwise it
+    /// would give its slot back, and the other thread would have to see to it that it is taken.
+    pub(crate) fn lock_at_end(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        let mut patience = Patience::with_others();
+        while state.asked > 0 && state.admission.waiting() == 0 && patience.is_left() {
+            state.lying_in_wait += 1;
+            drop(state);
+            patience.wait();
+            state = self.lock();
+            state.lying_in_wait -= 1;
+        }
+        state
+    }
+
+    /// Whether the waiter with this ticket has not been started or withdrawn yet.
+    pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.lock().admission.get(ticket).is_some()
+    }
+}
+
+impl State {
     /// Opens a post for a waiter that has been admitted. A worker that is given back is to be
     /// started, under no lock.
-    pub(crate) fn open_post(
-        self: &Arc<Self>,
-        state: &mut State,
-        admitted: Admitted<Waiter>,
-    ) -> Option<Summons> {
+    pub(crate) fn open_post(&mut self, admitted: Admitted<Waiter>) -> Option<Summons> {
         let crew = admitted.waiter.crew();
-        let Taken { key, slot, work } = state.new_post(admitted);
-        self.offer(state, key, slot, work, crew)
+        let Taken { key, slot, work } = self.new_post(admitted);
+        self.offer(key, slot, work, crew)
     }
 
     /// Opens a post to all workers of a crew, and employs one more if too few are looking.
     pub(crate) fn offer(
-        self: &Arc<Self>,
-        state: &mut State,
+        &mut self,
         key: usize,
         slot: Slot,
         work: Work,
         crew: usize,
     ) -> Option<Summons> {
-        state.posts[key].open = Some((slot, work));
-        let Crew { looking, open, .. } = &mut state.crews[crew];
+        self.posts[key].open = Some((slot, work));
+        let Crew { looking, open, .. } = &mut self.crews[crew];
         open.push_back(key);
         if open.len() <= *looking {
             return None;
         }
-        if let Some(sleeper) = state.summon(crew) {
+        if let Some(sleeper) = self.summon(crew) {
             return Some(Summons::Sleeper(sleeper));
         }
         let Crew {
@@ -108,21 +140,25 @@ impl Shared {
             workers,
             looking,
             ..
-        } = &mut state.crews[crew];
+        } = &mut self.crews[crew];
         *workers += 1;
         *looking += 1;
         // A handle of Tokio is a count: what is cloned here runs nothing, unlike its last drop.
-        let recruit = Recruit::new(self.clone(), crew, home.clone());
-        Some(Summons::Recruit(recruit))
+        let home = home.clone();
+        Some(Summons::Recruit { crew, home })
     }
-}
 
-impl Summons {
-    pub(crate) fn call(self) {
-        match self {
-            Self::Sleeper(tether) => tether.waker.wake_by_ref(),
-            Self::Recruit(recruit) => recruit.start(),
+    /// Whether nobody waits and nothing is active, nor being dropped.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.admission.is_empty() && self.withdrawals.is_empty()
+    }
+
+    /// Those who wait for an idle pool, if it is idle.
+    pub(crate) fn idle(&mut self) -> Vec<Waker> {
+        if !self.is_idle() {
+            return Vec::new();
         }
+        std::iter::from_fn(|| self.admission.poll_idle()).collect()
     }
 }
 
@@ -257,7 +293,7 @@ impl State {
     }
 
     /// A sleeper, who is looking from now on.
-    fn summon(&mut self, crew: usize) -> Option<Arc<Tether>> {
+    pub(crate) fn summon(&mut self, crew: usize) -> Option<Arc<Tether>> {
         let crew = &mut self.crews[crew];
         while let Some(key) = crew.sleeping.pop() {
             let tether = self.tethers.get(key);
@@ -340,93 +376,101 @@ impl State {
     }
 }
 
-impl Crew {
-    fn is_idle(&self) -> bool {
-        self.workers == 0 && self.waiting == 0 && self.sources == 0
+impl State {
+    /// A source that has not been abandoned takes the last place in the line.
+    pub(crate) fn line_up(&mut self, source: Box<Source>) {
+        let (key, crew) = (source.id.key, source.crew);
+        let ticket = self.submit(Waiter::Source(source), crew);
+        self.sources[key].ticket = Some(ticket);
+    }
+
+    /// Forgets the source with this id: what is known of it, and itself if it stands in the line.
+    pub(crate) fn forget_source(&mut self, id: SourceId) -> Option<(Seat, Option<Waiter>)> {
+        self.seat(id)?;
+        let seat = self.sources.remove(id.key);
+        let source = seat.ticket.and_then(|ticket| self.withdraw(ticket));
+        Some((seat, source))
+    }
+
+    /// The results of a source that has not been abandoned.
+    pub(crate) fn results(&mut self, id: SourceId) -> Option<&mut dyn AnyResults> {
+        Some(&mut *self.seat(id)?.results)
+    }
+
+    /// The results of a source for its reader.
+    pub(crate) fn results_of<T: 'static>(&mut self, id: SourceId) -> &mut Results<T> {
+        let results = self
+            .results(id)
+            .and_then(|results| results.as_any().downcast_mut());
+        results.expect("a source has the results of its reader as long as that is there")
+    }
+
+    /// An item has ended: its result goes to its source. Tells whether somebody wants it, or it is
+    /// still there, to be discarded under no lock.
+    pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
+        let Some(results) = self.results(item.source()) else {
+            return false;
+        };
+        ended.waker = item.put(results);
+        true
+    }
+
+    /// A worker is about to ask the source, if it has been given the turn of one: there has to be a
+    /// place for the item, unless nobody wants it any more.
+    pub(crate) fn ask(&mut self, work: &mut Work) {
+        let Work::Pull(source) = work else { return };
+        (source.reserved, source.is_asked) = match (self.results(source.id), source.reserved) {
+            (Some(results), None) => (Some(results.reserve()), true),
+            (Some(_), reserved) => (reserved, true),
+            (None, _) => (None, true),
+        };
+        self.asked += 1;
+    }
+
+    /// Nobody asks the source now.
+    pub(crate) fn is_asked_no_more(&mut self, source: &mut Source) {
+        self.asked -= usize::from(mem::take(&mut source.is_asked));
+    }
+
+    pub(crate) fn seat(&mut self, id: SourceId) -> Option<&mut Seat> {
+        let seat = self.sources.get_mut(id.key)?;
+        (seat.serial == id.serial).then_some(seat)
     }
 }
 
-impl Taken {
-    /// What was admitted, with the post at `key`, which a job is to know as its own.
-    fn new(key: usize, admitted: Admitted<Waiter>) -> Self {
-        if let Waiter::Job(job) = &admitted.waiter {
-            job.posted_at(key);
-        }
-        Self {
-            key,
-            slot: admitted.slot,
-            work: admitted.waiter.into(),
-        }
-    }
-}
-
-impl Post {
-    fn new(admitted: &Admitted<Waiter>) -> Self {
-        Self {
-            ticket: admitted.ticket,
-            source: admitted.waiter.source(),
-            open: None,
-            worker: None,
-            stop: false,
-            watchers: Vec::new(),
-        }
+impl State {
+    /// Jobs have left the line: until they have been dropped the pool is not idle, and who cancels
+    /// all of its jobs waits.
+    pub(crate) fn begin_withdrawal(&mut self) -> usize {
+        self.withdrawals.insert(Vec::new())
     }
 
-    /// Whether it is held for the job that had `ticket` in the line.
-    pub(crate) fn has_job(&self, ticket: Ticket) -> bool {
-        self.ticket == ticket
-    }
-
-    /// Whether it is held for an item of this source.
-    pub(crate) fn is_of_source(&self, source: SourceId) -> bool {
-        self.source == Some(source)
-    }
-
-    /// `watcher` is to be told of the end of the job.
-    pub(crate) fn watch(&mut self, watcher: Arc<Group>) {
-        self.watchers.push(watcher);
-    }
-
-    /// Those who wait for the end of the job.
-    pub(crate) fn take_watchers(&mut self) -> Vec<Arc<Group>> {
-        mem::take(&mut self.watchers)
-    }
-}
-
-impl Waiter {
-    /// The id of the source, if it is one.
-    fn source(&self) -> Option<SourceId> {
-        match self {
-            Self::Job(_) => None,
-            Self::Source(source) => Some(source.id()),
-        }
+    /// Stops the jobs of these posts: what is to be pulled under no lock.
+    pub(crate) fn stop_where(&mut self, condition: impl Fn(&Post) -> bool) -> Vec<Arc<Tether>> {
+        let posts = self.posts.iter().filter(|(_, post)| condition(post));
+        let keys: Vec<_> = posts.map(|(key, _)| key).collect();
+        keys.into_iter().filter_map(|key| self.stop(key)).collect()
     }
 }
 
 #[cfg(all(test, not(aiopool_models)))]
 mod tests {
-    use std::future::pending;
+    use std::future::Ready;
 
-    use tokio::runtime::Builder;
-
-    use crate::pool::Pool;
+    use super::*;
+    use crate::job::body::Caught;
+    use crate::job::cell::{Cell, Heir};
 
     #[test]
-    fn a_crew_is_kept_only_while_somebody_waits_for_it_or_works_in_it() {
-        let runtime = || Builder::new_current_thread().build().expect("no drivers");
-        let (here, there, pool) = (runtime(), runtime(), Pool::new(1));
-        let hand_in = |home: &tokio::runtime::Runtime| {
-            let _entered = home.enter();
-            pool.spawn_n(pending::<()>())
-        };
-        let crews = || pool.shared.lock().crews.len();
-        let active = hand_in(&here);
-        let waiting = hand_in(&there);
-        assert_eq!(crews(), 2);
-        assert!(waiting.cancel());
-        assert_eq!(crews(), 1, "nobody waits for the other any more");
-        drop(here);
-        assert!(active.is_finished());
-        assert_eq!(crews(), 0, "its last worker is gone");
+    fn a_waiting_job_costs_at_most_a_hundred_bytes_beyond_its_future() {
+        let allocation = size_of::<Cell<Caught<Ready<u64>>>>() + HEAD_OF_AN_ALLOCATION;
+        let place = size_of::<Option<Waiter>>() + LINK_OF_A_PLACE;
+        let all = allocation + place + size_of::<(Heir<u64>, Arc<Shared>, Ticket)>();
+        assert!(all - size_of::<Ready<u64>>() <= 100, "{all}");
     }
+
+    /// What the allocator of glibc keeps.
+    const HEAD_OF_AN_ALLOCATION: usize = 8;
+    /// As the core has a test for.
+    const LINK_OF_A_PLACE: usize = 8;
 }

@@ -34,8 +34,8 @@ mod explored {
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
 
-    use crate::explorer;
-    use crate::sync::Mutex;
+    use crate::sys::explorer;
+    use crate::sys::sync::Mutex;
 
     /// A runtime. The default one, in which all threads are at first, is never shut down.
     #[derive(Debug, Clone, Default)]
@@ -129,7 +129,7 @@ mod explored {
             tasks.shut_down = true;
             let wakers = std::mem::take(&mut tasks.wakers);
             drop(tasks);
-            crate::foreign::wake(wakers);
+            crate::sys::unwind::wake(wakers);
         }
     }
 

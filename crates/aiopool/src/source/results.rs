@@ -6,8 +6,8 @@ use std::mem;
 use std::task::Waker;
 
 use crate::error::JobError;
-use crate::foreign::{Payload, discard};
-use crate::source::Source;
+use crate::source::{AnyResults, End, Place, Reserved, Source};
+use crate::sys::unwind::{Payload, discard};
 
 /// The results of a source, and how far its items have come. It stands under the lock of the pool.
 pub(crate) struct Results<T> {
@@ -42,27 +42,6 @@ pub(crate) enum Order {
     Whole,
 }
 
-/// What a source gets for its next item.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reserved {
-    pub(crate) place: Place,
-    /// Whether the reader has to catch up before there is another.
-    pub(crate) is_last: bool,
-}
-
-/// The place of an item among all.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Place(usize);
-
-/// Why there are no more items.
-pub(crate) enum End {
-    Exhausted,
-    /// The iterator panicked.
-    Panicked(Payload),
-    /// The runtime shut down, or nobody wants the results any more.
-    CutShort,
-}
-
 /// What the reader of a stream finds.
 pub(crate) enum Read<T> {
     /// A result, and the source if there is room for it to go on.
@@ -70,30 +49,6 @@ pub(crate) enum Read<T> {
     /// The iterator has panicked, and all results before that have been read.
     Panicked(Payload),
     End,
-}
-
-/// The results as their source sees them, whatever their type.
-pub(crate) trait AnyResults: Send {
-    /// A place for the next item. There is one: a source that may not go ahead is parked.
-    fn reserve(&mut self) -> Reserved;
-
-    /// There was no item for the place that was reserved last.
-    fn unreserve(&mut self);
-
-    /// Keeps the source until the reader has caught up, or gives it back if it may go on.
-    fn park(&mut self, source: Box<Source>) -> Option<Box<Source>>;
-
-    /// There are no more items. The waker is to be woken last.
-    fn end(&mut self, end: End) -> Option<Waker>;
-
-    /// Whether there are items that have not ended, or not been pulled.
-    fn is_unfinished(&self) -> bool;
-
-    /// For [`put`](Results::put), and for the reader.
-    fn as_any(&mut self) -> &mut dyn Any;
-
-    /// Nobody will read them any more. Under no lock; what stands aside is given back.
-    fn discard(self: Box<Self>) -> Option<Box<Source>>;
 }
 
 /// The side of the items.

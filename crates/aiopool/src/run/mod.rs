@@ -1,0 +1,4 @@
+//! Whoever has a slot is run.
+
+pub(crate) mod pull;
+pub(crate) mod worker;

@@ -1,0 +1,141 @@
+//! What a running map or stream is to the line: the records, and what its items and results can do.
+
+pub(crate) mod mapped;
+pub(crate) mod results;
+
+use std::any::Any;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::job::body::Ended;
+use crate::sys::unwind::Payload;
+
+/// What stands in the line for a map or a stream.
+pub(crate) struct Source {
+    pub(crate) id: SourceId,
+    /// The key of its crew, which is there as long as the source.
+    pub(crate) crew: usize,
+    pub(crate) items: Box<dyn Items>,
+    /// The place for the item that it is asked for.
+    pub(crate) reserved: Option<Reserved>,
+    /// Whether a worker asks it now.
+    pub(crate) is_asked: bool,
+}
+
+/// Names a source in its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SourceId {
+    pub(crate) key: usize,
+    /// No other source of the pool has the same.
+    pub(crate) serial: u64,
+}
+
+/// The items of a source, whatever their types.
+pub(crate) trait Items: Send {
+    /// The next item. It takes the allocation of `spare`, an item that has ended, if it fits.
+    fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled;
+
+    /// Drops the iterator and the function, which may both panic.
+    fn discard(self: Box<Self>);
+}
+
+/// What a source gives when it is asked for an item.
+pub(crate) enum Pulled {
+    Item(Pin<Box<dyn Item>>, Rest),
+    Nothing(End),
+}
+
+/// What is known of the items that come after one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rest {
+    Wanted,
+    /// The reader is so far behind that it has to catch up first.
+    Unwanted,
+    /// The iterator says that there are none. It need not know.
+    Exhausted,
+}
+
+/// The job of an item, as its worker sees it.
+pub(crate) trait Item: Send {
+    /// The id of its source.
+    fn source(&self) -> SourceId;
+
+    /// Runs what is in `next`, an `Option` of a body, in the allocation of this item, which has
+    /// ended. Leaves it there if it is of another type.
+    fn renew(self: Pin<&mut Self>, next: &mut dyn Any, source: SourceId, place: Place);
+
+    /// At its end the item keeps its result, until that is [put](Self::put) where it belongs.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
+    fn give_up(self: Pin<&mut Self>) -> Ended;
+
+    /// Puts the result, if the item has ended, among those of its source. Runs nothing foreign. The
+    /// waker it gives is to be woken last.
+    fn put(self: Pin<&mut Self>, results: &mut dyn AnyResults) -> Option<Waker>;
+}
+
+impl Source {
+    pub(crate) fn id(&self) -> SourceId {
+        self.id
+    }
+
+    pub(crate) fn crew(&self) -> usize {
+        self.crew
+    }
+
+    /// The next item, in the allocation of `spare` if it fits.
+    pub(crate) fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
+        let Some(reserved) = self.reserved else {
+            return Pulled::Nothing(End::CutShort);
+        };
+        let pulled = self.items.pull(self.id, reserved, spare);
+        if let Pulled::Item(..) = pulled {
+            self.reserved = None;
+        }
+        pulled
+    }
+}
+
+/// What a source gets for its next item.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reserved {
+    pub(crate) place: Place,
+    /// Whether the reader has to catch up before there is another.
+    pub(crate) is_last: bool,
+}
+
+/// The place of an item among all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place(usize);
+
+/// Why there are no more items.
+pub(crate) enum End {
+    Exhausted,
+    /// The iterator panicked.
+    Panicked(Payload),
+    /// The runtime shut down, or nobody wants the results any more.
+    CutShort,
+}
+
+/// The results as their source sees them, whatever their type.
+pub(crate) trait AnyResults: Send {
+    /// A place for the next item. There is one: a source that may not go ahead is parked.
+    fn reserve(&mut self) -> Reserved;
+
+    /// There was no item for the place that was reserved last.
+    fn unreserve(&mut self);
+
+    /// Keeps the source until the reader has caught up, or gives it back if it may go on.
+    fn park(&mut self, source: Box<Source>) -> Option<Box<Source>>;
+
+    /// There are no more items. The waker is to be woken last.
+    fn end(&mut self, end: End) -> Option<Waker>;
+
+    /// Whether there are items that have not ended, or not been pulled.
+    fn is_unfinished(&self) -> bool;
+
+    /// For [`put`](Results::put), and for the reader.
+    fn as_any(&mut self) -> &mut dyn Any;
+
+    /// Nobody will read them any more. Under no lock; what stands aside is given back.
+    fn discard(self: Box<Self>) -> Option<Box<Source>>;
+}
