@@ -46,8 +46,8 @@ SECONDS = 600
 
 # Ten million jobs through one pool, for each kind of tasks.
 soak: $(BIN)/.built
-	$(BIN)/python tests/soak.py --seconds $(SECONDS) $(ARGS)
-	$(BIN)/python tests/soak.py --seconds $(SECONDS) --reuse-tasks $(ARGS)
+	$(BIN)/python tests/support/soak.py --seconds $(SECONDS) $(ARGS)
+	$(BIN)/python tests/support/soak.py --seconds $(SECONDS) --reuse-tasks $(ARGS)
 
 # The Tokio face: eight threads that do whatever comes into their heads.
 stress:

@@ -205,7 +205,7 @@ def draw(samples: list[Sample], path: Path) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(prog="python tests/soak.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python tests/support/soak.py", description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000_000, help="(default: 10,000,000)")
     parser.add_argument(
         "--seconds", type=float, default=600, help="stop after this many (default: 600)"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-CRAWL = Path(__file__).parents[1] / "examples" / "crawl"
+CRAWL = Path(__file__).parents[2] / "examples" / "crawl"
 pytestmark = pytest.mark.task_per_job("the example does not ask for reused tasks")
 
 PYTHON = [sys.executable, "-X", "dev", "-W", "error"]
