@@ -31,12 +31,13 @@ library_benchmark_group!(
     benchmarks = [
         spawn_n_ready,
         spawn_n_yield_once,
+        map_n_yield_once,
         map_yield_once,
         itermap_yield_once
     ]
 );
 
-// A line that grows.
+// A queue that grows.
 #[library_benchmark]
 #[bench::jobs(empty_core())]
 fn core_submit(mut core: Core) -> Core {
@@ -46,7 +47,7 @@ fn core_submit(mut core: Core) -> Core {
     core
 }
 
-// One ends, the next is admitted, and another takes the last place in the line.
+// One ends, the next is admitted, and another takes the last place in the queue.
 #[library_benchmark]
 #[bench::jobs(full_core().0)]
 fn core_turn(mut core: Core) -> Core {
@@ -80,6 +81,13 @@ fn spawn_n_yield_once(used: (Runtime, Pool)) -> (Runtime, Pool) {
     spawn_n(used, &YieldOnce)
 }
 
+// No more than a loop of `spawn_n`.
+#[library_benchmark]
+#[bench::jobs(used_pool())]
+fn map_n_yield_once(used: (Runtime, Pool)) -> (Runtime, Pool) {
+    map_n(used, &YieldOnce)
+}
+
 #[library_benchmark]
 #[bench::jobs(used_pool())]
 fn map_yield_once((runtime, pool): (Runtime, Pool)) -> (Runtime, Pool) {
@@ -100,6 +108,15 @@ fn spawn_n((runtime, pool): (Runtime, Pool), work: &impl Work) -> (Runtime, Pool
         for n in 0..JOBS {
             pool.spawn_n(work.job(n));
         }
+        pool.join().await;
+    });
+    (runtime, pool)
+}
+
+// Apart from its benchmark, as the closures of that are not counted.
+fn map_n((runtime, pool): (Runtime, Pool), work: &impl Work) -> (Runtime, Pool) {
+    runtime.block_on(async {
+        pool.map_n(0..JOBS, |n| work.job(n));
         pool.join().await;
     });
     (runtime, pool)

@@ -1,10 +1,11 @@
 //! One case: a subject, what it is given, and on which runtime.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::load::Load;
 use crate::meter::Cost;
 use crate::subjects::{Entry, SUBJECTS};
 
@@ -12,31 +13,8 @@ use crate::subjects::{Entry, SUBJECTS};
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     pub(crate) subject: &'static Entry,
-    pub(crate) workload: Workload,
+    pub(crate) load: Load,
     pub(crate) flavor: Flavor,
-    pub(crate) jobs: usize,
-    /// How many jobs may be active at a time. Subjects without a limit ignore it.
-    pub(crate) slots: usize,
-}
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Workload {
-    /// Jobs that never suspend.
-    Ready,
-    /// Jobs that yield once.
-    YieldOnce,
-    /// Jobs that yield once, then use 5 microseconds of CPU.
-    YieldCompute,
-    /// Jobs that are woken from another task.
-    Woken,
-    /// Many more jobs that yield once, from an iterator.
-    Items,
-    /// To queue jobs while all slots are held.
-    Waiting,
-    /// To cancel jobs that wait.
-    Cancel,
 }
 
 /// The kind of runtime.
@@ -51,32 +29,24 @@ pub enum Flavor {
 
 impl Case {
     /// The case of the subject of that name.
-    pub fn new(
-        subject: &str,
-        workload: Workload,
-        flavor: Flavor,
-        jobs: usize,
-        slots: usize,
-    ) -> anyhow::Result<Self> {
-        ensure!(slots > 0, "without a slot no job runs");
+    pub fn new(subject: &str, load: Load, flavor: Flavor) -> anyhow::Result<Self> {
         let subject = SUBJECTS.iter().find(|entry| entry.name == subject);
         Ok(Self {
             subject: subject.context("no such subject: `list` prints those that there are")?,
-            workload,
+            load,
             flavor,
-            jobs,
-            slots,
         })
     }
 
     /// The same with fewer jobs and slots, to see that it runs at all.
     #[must_use]
     pub fn in_small(self) -> Self {
-        Self {
-            jobs: self.jobs.min(50),
-            slots: self.slots.min(4),
-            ..self
-        }
+        let load = Load {
+            jobs: self.load.jobs.min(50),
+            slots: self.load.slots.min(4),
+            ..self.load
+        };
+        Self { load, ..self }
     }
 
     /// Runs it, on a runtime of its own.
@@ -84,7 +54,7 @@ impl Case {
         // In a task, whichever the subject: the thread of `block_on` is not among the workers of a
         // multi-thread runtime, so whoever polled all jobs there would have a third thread, and
         // each wake and spawn from there would go through the queue that all workers share.
-        let run = async move { tokio::spawn((self.subject.run)(self)).await? };
+        let run = async move { tokio::spawn((self.subject.run)(self.load)).await? };
         self.flavor.runtime()?.block_on(run)
     }
 
@@ -93,10 +63,10 @@ impl Case {
     pub fn json(&self) -> Value {
         json!({
             "subject": self.subject.name,
-            "workload": name(&self.workload),
+            "workload": name(&self.load.workload),
             "flavor": name(&self.flavor),
-            "jobs": self.jobs,
-            "slots": self.slots,
+            "jobs": self.load.jobs,
+            "slots": self.load.slots,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The cases that make sense.
 
-use crate::case::{Case, Flavor, Workload};
+use crate::case::{Case, Flavor};
+use crate::load::{Load, Workload};
 use crate::subjects::{Entry, Kind, SUBJECTS};
 
 /// All of them, subject by subject.
@@ -18,12 +19,15 @@ pub fn cases() -> Vec<Case> {
 fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |workload, jobs, slots| {
-        cases.push(Case {
-            subject,
+        let load = Load {
             workload,
-            flavor,
             jobs,
             slots,
+        };
+        cases.push(Case {
+            subject,
+            load,
+            flavor,
         });
     };
     add(Workload::Ready, MILLION, SLOTS);
@@ -35,6 +39,11 @@ fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
     add(Workload::Woken, MILLION, SLOTS);
     if flavor == Flavor::MultiThread {
         add(Workload::YieldCompute, MILLION / 5, SLOTS);
+    }
+    if LATENCY.contains(&subject.name) {
+        for slots in [10, 100, 1_000] {
+            add(Workload::Latency, MILLION / 10, slots);
+        }
     }
     match subject.kind {
         Kind::Blocks => {}
@@ -58,6 +67,15 @@ fn makes_sense(subject: &Entry, slots: usize) -> bool {
     }
 }
 
+/// The verbs that start jobs in each way, and the tasks that a user would have started instead.
+const LATENCY: [&str; 6] = [
+    "aiopool.spawn",
+    "aiopool.spawn_n",
+    "aiopool.map",
+    "aiopool.itermap",
+    "join_set.permit_before",
+    "join_set.permit_inside",
+];
 const MILLION: usize = 1_000_000;
 /// As many as a server may well have; the cost by their number is measured with jobs that yield.
 const SLOTS: usize = 1_000;

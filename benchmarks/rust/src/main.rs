@@ -1,7 +1,8 @@
 //! Lists the cases of the benchmark and runs one of them; what repeats and compares is elsewhere.
 
-use aiopool_bench::case::{Case, Flavor, Workload};
+use aiopool_bench::case::{Case, Flavor};
 use aiopool_bench::cases::cases;
+use aiopool_bench::load::{Load, Workload};
 use clap::{Parser, Subcommand};
 
 /// Measures what a job costs in a pool.
@@ -40,7 +41,7 @@ fn main() -> anyhow::Result<()> {
             jobs,
             slots,
         } => {
-            let case = Case::new(&subject, workload, flavor, jobs, slots)?;
+            let case = Case::new(&subject, Load::new(workload, jobs, slots)?, flavor)?;
             println!("{}", case.run()?.json());
         }
     }

@@ -2,6 +2,7 @@
 
 use std::future::{poll_fn, ready};
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -26,9 +27,15 @@ pub struct Ready;
 #[derive(Debug, Clone)]
 pub struct YieldOnce;
 
-/// Jobs that yield once and then use `COMPUTED` of CPU time.
+/// Jobs that yield once and then use 5 microseconds of CPU time.
 #[derive(Debug, Clone)]
 pub struct YieldCompute;
+
+/// Jobs that use 10 microseconds of CPU time and never suspend.
+#[derive(Debug, Clone, Default)]
+pub struct Compute {
+    done: Arc<AtomicUsize>,
+}
 
 /// Jobs that ask another task something and are woken by its answer.
 #[derive(Debug, Clone)]
@@ -59,6 +66,13 @@ impl Woken {
             }
         });
         Self { questions }
+    }
+}
+
+impl Compute {
+    /// How many of the jobs have run.
+    pub(crate) fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
     }
 }
 
@@ -113,7 +127,18 @@ impl Work for YieldCompute {
     fn job(&self, n: usize) -> impl Future<Output = usize> + Send + 'static + use<> {
         async move {
             YieldOnce.job(n).await;
-            compute();
+            compute(Duration::from_micros(5));
+            n
+        }
+    }
+}
+
+impl Work for Compute {
+    fn job(&self, n: usize) -> impl Future<Output = usize> + Send + 'static + use<> {
+        let done = Arc::clone(&self.done);
+        async move {
+            compute(Duration::from_micros(10));
+            done.fetch_add(1, Ordering::Relaxed);
             n
         }
     }
@@ -141,9 +166,7 @@ impl Work for Gated {
 }
 
 /// By the clock of the thread, which stands still while another process has the core.
-fn compute() {
+fn compute(time: Duration) {
     let began = clock(ClockId::ThreadCPUTime);
-    while clock(ClockId::ThreadCPUTime).saturating_sub(began) < COMPUTED {}
+    while clock(ClockId::ThreadCPUTime).saturating_sub(began) < time {}
 }
-
-const COMPUTED: Duration = Duration::from_micros(5);

@@ -35,6 +35,19 @@ fn a_listed_case_can_be_run_by_its_names() {
     assert!(cost["wall"].is_f64() && cost["cpu"].is_f64() && cost["peak"].is_u64());
 }
 
+#[test]
+fn a_sleep_beside_the_jobs_of_each_kind_of_subject_is_timed() {
+    for subject in ["aiopool.map", "aiopool.spawn_n", "join_set.permit_before"] {
+        let arguments = ["run", subject, "latency", "multi_thread"];
+        let cost = bench(&[&arguments[..], &["--jobs=50", "--slots=4"]].concat());
+        let cost: Value = serde_json::from_str(cost.lines().last().unwrap()).unwrap();
+        assert!(cost["sleeps"].as_u64().unwrap() > 0);
+        assert!(cost["jobs_most"].as_u64().unwrap() <= 50);
+        let [median, most] = ["delay_median", "delay_most"].map(|name| cost[name].as_f64());
+        assert!(median.unwrap() <= most.unwrap());
+    }
+}
+
 fn bench(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_aiopool-bench"))
         .args(arguments)

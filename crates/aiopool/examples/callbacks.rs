@@ -25,7 +25,7 @@ async fn main() -> Result<(), JobError> {
     for job in jobs {
         println!("{}", job.await?);
     }
-    println!("{} futures were run: jobs and callbacks", pool.executed());
+    println!("{} jobs were run, each with its callback", pool.executed());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Why a job has no result.
 
 use std::fmt;
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
 
@@ -110,3 +111,10 @@ impl fmt::Display for JobError {
 }
 
 impl std::error::Error for JobError {}
+
+/// For a `?` among those of input and output. The error can be found in the new one again.
+impl From<JobError> for io::Error {
+    fn from(error: JobError) -> Self {
+        Self::other(error)
+    }
+}

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use aiopool_core::Ticket;
 
 use crate::error::JobError;
-use crate::job::cell::Heir;
+use crate::job::cell::{Observer, Receiver};
 use crate::state::Shared;
-use crate::sys::runtime::poll_proceed;
+use crate::sys::runtime::poll_in_budget;
 
 /// The right to wait for the result of a job, and to cancel it.
 ///
@@ -21,7 +21,8 @@ use crate::sys::runtime::poll_proceed;
 /// # Returns
 ///
 /// As a future it gives the result of the job, or of its callback if it has one, or the
-/// [`JobError`] that took its place.
+/// [`JobError`] that took its place. It takes part in the [budget](tokio::task::coop) of the task
+/// that awaits it.
 ///
 /// # Panics
 ///
@@ -43,7 +44,21 @@ use crate::sys::runtime::poll_proceed;
 /// # }
 /// ```
 pub struct JobHandle<T> {
-    job: Heir<T>,
+    job: Receiver<T>,
+    shared: Arc<Shared>,
+    ticket: Ticket,
+}
+
+/// The right to cancel a job without waiting for it, for whoever does not hold its [`JobHandle`]:
+/// see [`JobHandle::abort_handle`]. All clones are of the same job.
+///
+/// Dropping it changes nothing. It keeps the allocation of the job, not the job: the future and the
+/// result are dropped as without it.
+#[derive(Clone)]
+pub struct AbortHandle(Arc<Abort>);
+
+struct Abort {
+    job: Observer,
     shared: Arc<Shared>,
     ticket: Ticket,
 }
@@ -53,7 +68,7 @@ pub struct JobHandle<T> {
 pub struct JobId(Ticket);
 
 impl<T> JobHandle<T> {
-    pub(crate) fn new(job: Heir<T>, shared: Arc<Shared>, ticket: Ticket) -> Self {
+    pub(crate) fn new(job: Receiver<T>, shared: Arc<Shared>, ticket: Ticket) -> Self {
         Self {
             job,
             shared,
@@ -63,11 +78,12 @@ impl<T> JobHandle<T> {
 
     /// Asks the job to stop.
     ///
-    /// A job that waits is taken out of the line: its future is dropped unrun inside this call, and
-    /// its callback is not called. A job that is active is dropped where it is suspended, or when it
-    /// next suspends; its future has been dropped when the handle gives a result. Its callback, if it has one, is then run
-    /// with [`JobError::Cancelled`]; cancelling the job again cancels the callback. A future that
-    /// ends by itself before it is stopped leaves the cancellation to its callback.
+    /// A job that waits is taken out of the queue: its future is dropped unrun inside this call,
+    /// and its callback is not called. A job that is active is dropped where it is suspended, or
+    /// when it next suspends; its future has been dropped when the handle gives a result. Its
+    /// callback, if it has one, is then run with [`JobError::Cancelled`]; cancelling the job again
+    /// cancels the callback. A future that ends by itself before it is stopped leaves the
+    /// cancellation to its callback.
     ///
     /// # Returns
     ///
@@ -91,7 +107,7 @@ impl<T> JobHandle<T> {
         if self.is_finished() {
             return false;
         }
-        self.shared.stop(self.ticket, || self.job.post());
+        self.shared.stop(self.ticket, || self.job.active_index());
         true
     }
 
@@ -107,17 +123,45 @@ impl<T> JobHandle<T> {
         JobId(self.ticket)
     }
 
+    /// A handle that can cancel the job too, and may be cloned and given away: to a timer, or to
+    /// who waits for a signal, while this one is awaited.
+    ///
+    /// # Panics
+    ///
+    /// If some 30,000 of one job are there already. Clones of one handle do not count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let handle = pool.spawn_n(std::future::pending::<()>());
+    /// let abort = handle.abort_handle();
+    /// tokio::spawn(async move { abort.cancel() });
+    /// assert!(handle.await.unwrap_err().is_cancelled());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle(Arc::new(Abort {
+            job: self.job.observer(),
+            shared: self.shared.clone(),
+            ticket: self.ticket,
+        }))
+    }
+
     pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {
         Arc::ptr_eq(&self.shared, shared)
     }
 
     /// Waits for the start of a job whose submitter is blocked. The worker wakes it.
     pub(crate) fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.shared.is_waiting(self.ticket) {
+        if !self.shared.lock().is_waiting(self.ticket) {
             return Poll::Ready(());
         }
         // Registered first, looked once more then: a start in between would wake nobody.
-        if self.job.poll_settled(cx).is_ready() || !self.shared.is_waiting(self.ticket) {
+        if self.job.poll_settled(cx).is_ready() || !self.shared.lock().is_waiting(self.ticket) {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -128,14 +172,50 @@ impl<T> JobHandle<T> {
         self.job.poll_settled(cx)
     }
 
-    /// The result, once the job is settled.
-    pub(crate) fn take(&mut self) -> Option<Result<T, JobError>> {
-        self.job.take()
+    /// The result of a job that is settled, for its canceller: from now on the handle says that it
+    /// was cancelled.
+    pub(crate) fn take_cancelled(&mut self) -> Option<Result<T, JobError>> {
+        self.job.take_cancelled()
     }
 
-    /// Takes the job out of the line, if it is still there.
+    /// Takes the job out of the queue, if it is still there.
     pub(crate) fn withdraw(&self) {
         self.shared.withdraw(self.ticket);
+    }
+}
+
+impl AbortHandle {
+    /// Asks the job to stop, as [`JobHandle::cancel`] does.
+    ///
+    /// # Returns
+    ///
+    /// Whether there was something to cancel: `false` once the job has ended.
+    #[doc(alias = "abort")]
+    // As there.
+    #[allow(clippy::must_use_candidate)]
+    pub fn cancel(&self) -> bool {
+        if self.is_finished() {
+            return false;
+        }
+        let Abort {
+            job,
+            shared,
+            ticket,
+        } = &*self.0;
+        shared.stop(*ticket, || job.active_index());
+        true
+    }
+
+    /// Whether the job has ended. Its result could be read then, if somebody had its handle.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.0.job.is_settled()
+    }
+
+    /// The name of the job.
+    #[must_use]
+    pub fn id(&self) -> JobId {
+        JobId(self.0.ticket)
     }
 }
 
@@ -143,23 +223,33 @@ impl<T> Future for JobHandle<T> {
     type Output = Result<T, JobError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // A task that awaits many jobs, all of them settled, has to yield now and then.
-        let budget = ready!(poll_proceed(cx));
-        ready!(self.poll_settled(cx));
-        budget.made_progress();
-        self.take().map_or(Poll::Pending, Poll::Ready)
+        poll_in_budget(cx, |cx| {
+            ready!(self.poll_settled(cx));
+            self.job.take().map_or(Poll::Pending, Poll::Ready)
+        })
     }
 }
 
 // A panic cannot leave a job half settled: `catch_unwind` is where such panics end.
 impl<T> UnwindSafe for JobHandle<T> {}
 impl<T> RefUnwindSafe for JobHandle<T> {}
+impl UnwindSafe for AbortHandle {}
+impl RefUnwindSafe for AbortHandle {}
 
 impl<T> fmt::Debug for JobHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobHandle")
             .field("id", &self.id())
-            .field("is_finished", &Some(self.is_finished()))
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id())
+            .field("is_finished", &self.is_finished())
             .finish_non_exhaustive()
     }
 }
@@ -174,4 +264,27 @@ impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::future::Ready;
+
+    use super::*;
+    use crate::job::body::Caught;
+    use crate::job::cell::Cell;
+    use crate::state::active::Waiter;
+
+    #[test]
+    fn a_waiting_job_costs_at_most_a_hundred_bytes_beyond_its_future() {
+        let allocation = size_of::<Cell<Caught<Ready<u64>>>>() + HEAD_OF_AN_ALLOCATION;
+        let place = size_of::<Option<Waiter>>() + LINK_OF_A_PLACE;
+        let all = allocation + place + size_of::<JobHandle<u64>>();
+        assert!(all - size_of::<Ready<u64>>() <= 100, "{all}");
+    }
+
+    /// What the allocator of glibc keeps.
+    const HEAD_OF_AN_ALLOCATION: usize = 8;
+    /// As the core has a test for.
+    const LINK_OF_A_PLACE: usize = 8;
 }

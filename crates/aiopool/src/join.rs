@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use aiopool_core::Ticket;
 
 use crate::state::Shared;
+use crate::sys::runtime::poll_in_budget;
+use crate::sys::unwind::discard;
 
 /// The future of [`Pool::join`](crate::Pool::join).
 pub(crate) struct Join {
@@ -21,16 +23,12 @@ impl Join {
             ticket: None,
         }
     }
-}
 
-impl Future for Join {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waker = cx.waker().clone();
         let mut state = self.shared.lock();
         let before = match self.ticket {
-            Some(ticket) => state.admission.leave(ticket),
+            Some(ticket) => state.leave_joiners(ticket),
             None => None,
         };
         // One who had come before and is not there any more has been told.
@@ -38,20 +36,33 @@ impl Future for Join {
         if told || state.is_idle() {
             drop(state);
             self.ticket = None;
+            // One by one: two that panic when they are dropped together abort the process.
+            discard(waker);
+            discard(before);
             return Poll::Ready(());
         }
-        let ticket = state.admission.join(waker);
+        let ticket = state.join(waker);
         drop(state);
         self.ticket = Some(ticket);
+        discard(before);
         Poll::Pending
+    }
+}
+
+impl Future for Join {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let join = self.get_mut();
+        poll_in_budget(cx, |cx| join.poll_told(cx))
     }
 }
 
 impl Drop for Join {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            let waker = self.shared.lock().admission.leave(ticket);
-            drop(waker);
+            let waker = self.shared.lock().leave_joiners(ticket);
+            discard(waker);
         }
     }
 }

@@ -2,30 +2,33 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::mem;
-use std::num::NonZeroUsize;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::error::JobError;
+use crate::hand_in::{Exec, Spawn, queue};
 use crate::handle::JobHandle;
-use crate::job::Job;
-use crate::job::body::Sealed;
-use crate::job::cell::Owner;
+use crate::job::body::Caught;
+use crate::job::cell::Runnable;
+use crate::job::{Job, with_body};
 use crate::join::Join;
 use crate::source::mapped::panicking;
 use crate::source::results::Order;
 use crate::state::Shared;
 use crate::stream::{Itermap, Reader};
-use crate::sys::runtime::{Handle, current, current_for};
+use crate::sys::runtime::{current, poll_in_budget};
 use crate::sys::unwind::guarded;
 
 /// A pool of jobs: it keeps no more and no less than `size` of them active while any are waiting.
 ///
 /// A `Pool` is a cheap handle: clones of it are the same pool. Dropping the last one does not stop
-/// its jobs. The futures that its methods return do not borrow it.
+/// its jobs. The futures that its methods return do not borrow it; those of [`spawn`](Self::spawn)
+/// and [`exec`](Self::exec) are a few words, however large the job. They take part in Tokio's
+/// [budget](tokio::task::coop): a loop over calls that are ready at once lets others have their
+/// turn, and a timeout around it fires.
 ///
-/// Jobs stand in one line, first come first served, whichever method handed them in. A running
+/// Jobs stand in one queue, first come first served, whichever method handed them in. A running
 /// [`map`](Self::map) or stream stands in it with one item at a time and goes to the back after
 /// each.
 ///
@@ -42,63 +45,6 @@ use crate::sys::unwind::guarded;
 #[derive(Clone)]
 pub struct Pool {
     pub(crate) shared: Arc<Shared>,
-}
-
-/// Builds a [`Pool`]. Future options will be added here.
-#[derive(Debug, Clone)]
-#[must_use = "a builder makes a pool when `build` is called"]
-pub struct Builder {
-    size: NonZeroUsize,
-}
-
-/// A number of slots: a [`usize`] above 0, or a [`NonZeroUsize`]. The trait is sealed.
-#[diagnostic::on_unimplemented(
-    message = "the size of a pool is a `usize` or a `NonZeroUsize`, not `{Self}`",
-    label = "not a size"
-)]
-pub trait Size: sealed::Sealed {
-    #[doc(hidden)]
-    fn checked(self) -> Option<NonZeroUsize>;
-}
-
-/// Making a pool.
-impl Pool {
-    /// A pool with `size` slots.
-    ///
-    /// # Panics
-    ///
-    /// If `size` is 0: such a pool would never start a job.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = aiopool::Pool::new(20);
-    /// assert_eq!(pool.size(), 20);
-    /// ```
-    #[track_caller]
-    #[must_use]
-    pub fn new(size: impl Size) -> Self {
-        Self::builder(size).build()
-    }
-
-    /// A builder for a pool with `size` slots.
-    ///
-    /// # Panics
-    ///
-    /// If `size` is 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = aiopool::Pool::builder(20).build();
-    /// ```
-    #[track_caller]
-    pub fn builder(size: impl Size) -> Builder {
-        match size.checked() {
-            Some(size) => Builder { size },
-            None => panic!("a pool of size 0 never starts a job: give it at least 1 slot"),
-        }
-    }
 }
 
 /// Handing in.
@@ -132,22 +78,12 @@ impl Pool {
     /// # }
     /// ```
     #[track_caller]
-    #[expect(
-        clippy::async_yields_async,
-        reason = "what waits for a slot gives what waits for the end"
-    )]
     pub fn spawn<J: Job>(
         &self,
         job: J,
     ) -> impl Future<Output = JobHandle<J::Output>> + Send + use<J> {
-        let (pool, caller) = (self.clone(), Location::caller());
-        async move {
-            let mut handle = pool.hand_in(job, current_for(caller), true);
-            let blocked = Blocked(&mut handle);
-            poll_fn(|cx| blocked.0.poll_started(cx)).await;
-            mem::forget(blocked);
-            handle
-        }
+        let job = with_body!(J, job, |body| Runnable::new(body, true));
+        Spawn::new(job, self.shared.clone(), Location::caller())
     }
 
     /// Queues the job at once, or starts it if a slot is free. Nothing of it runs inside this call.
@@ -178,7 +114,9 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn spawn_n<J: Job>(&self, job: J) -> JobHandle<J::Output> {
-        self.hand_in(job, current(), false)
+        let runtime = current();
+        let job = with_body!(J, job, |body| Runnable::new(body, false));
+        queue(job, self.shared.clone(), runtime)
     }
 
     /// Runs the job in its turn and waits for its end.
@@ -210,12 +148,8 @@ impl Pool {
         &self,
         job: J,
     ) -> impl Future<Output = Result<J::Output, JobError>> + Send + use<J> {
-        let (pool, caller) = (self.clone(), Location::caller());
-        async move {
-            let handle = pool.hand_in(job, current_for(caller), false);
-            let mut executed = Executed(handle);
-            (&mut executed.0).await
-        }
+        let job = with_body!(J, job, |body| Runnable::new(body, false));
+        Exec::new(job, self.shared.clone(), Location::caller())
     }
 
     /// Runs the jobs that `function` makes of `items`, and waits for all of them.
@@ -299,14 +233,15 @@ impl Pool {
         F: FnMut(I::Item) -> J,
         J: Job,
     {
-        let home = current();
-        let items = items.into_iter();
-        let jobs: Vec<_> = items.map(|item| guarded(|| function(item))).collect();
-        let hand_in = |job| match job {
-            Ok(job) => self.hand_in(job, home.clone(), false),
-            Err(payload) => self.hand_in(panicking(payload), home.clone(), false),
-        };
-        jobs.into_iter().map(hand_in).collect()
+        let runtime = current();
+        // A panic of the iterator comes before any job is queued, so each job waits in its cell.
+        let jobs = items.into_iter().map(|item| {
+            guarded(|| with_body!(J, function(item), |body| Runnable::new(body, false)))
+                .unwrap_or_else(|payload| Runnable::new(Caught::new(panicking(payload)), false))
+        });
+        let jobs: Vec<_> = jobs.collect();
+        let queue = |job| queue(job, self.shared.clone(), runtime.clone());
+        jobs.into_iter().map(queue).collect()
     }
 
     /// Runs the jobs that `function` makes of `items`, and gives their results as the jobs end.
@@ -438,8 +373,8 @@ impl Pool {
     /// # Returns
     ///
     /// How many jobs it stopped, and what became of each, in the order of their handles:
-    /// [`JobError::Cancelled`], or what its callback gave, or the panic of its drop. The handles of these jobs have then given
-    /// their results, and panic if they are polled.
+    /// [`JobError::Cancelled`], or what its callback gave, or the panic of its drop. The handles of
+    /// these jobs give [`JobError::Cancelled`] from then on.
     ///
     /// # Panics
     ///
@@ -477,11 +412,14 @@ impl Pool {
             handles.retain(|handle| handle.cancel());
             let mut stopped = Vec::with_capacity(handles.len());
             for handle in handles {
-                if poll_fn(|cx| handle.poll_settled(cx)).await {
+                if poll_fn(|cx| poll_in_budget(cx, |cx| handle.poll_settled(cx))).await {
                     stopped.push(handle);
                 }
             }
-            let results: Vec<_> = stopped.into_iter().filter_map(JobHandle::take).collect();
+            // Also if there was nothing to wait for.
+            poll_fn(|cx| poll_in_budget(cx, |_| Poll::Ready(()))).await;
+            let stopped = stopped.into_iter();
+            let results: Vec<_> = stopped.filter_map(JobHandle::take_cancelled).collect();
             (results.len(), results)
         }
     }
@@ -521,7 +459,7 @@ impl Pool {
         let shared = self.shared.clone();
         async move {
             let (withdrawn, active) = shared.stop_all();
-            withdrawn + poll_fn(|cx| active.poll_ended(cx)).await
+            withdrawn + poll_fn(|cx| poll_in_budget(cx, |cx| active.poll_ended(cx))).await
         }
     }
 }
@@ -552,58 +490,42 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().admission.len()
+        self.shared.lock().admission().len()
     }
 
     /// How many jobs hold a slot.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.shared.lock().admission.active()
+        self.shared.lock().admission().active()
     }
 
-    /// How many stand in the line.
+    /// How many stand in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.shared.lock().admission.waiting()
+        self.shared.lock().admission().waiting()
     }
 
     /// Whether nobody waits and nothing is active.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shared.lock().admission.is_empty()
+        self.shared.lock().admission().is_empty()
     }
 
     /// Whether at least [`size`](Self::size) jobs wait or are active.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.shared.lock().admission.is_full()
+        self.shared.lock().admission().is_full()
     }
 
-    /// How many futures have been run to their end, or to where they were stopped; callbacks are
-    /// counted too.
+    /// How many jobs have been run to their end, or to where they were stopped. A job and its
+    /// callback are one.
     #[must_use]
     pub fn executed(&self) -> u64 {
-        self.shared.lock().executed
-    }
-}
-
-impl Builder {
-    /// Makes the pool.
-    #[must_use]
-    pub fn build(self) -> Pool {
-        Pool {
-            shared: Shared::new(self.size),
-        }
+        self.shared.lock().executed()
     }
 }
 
 impl Pool {
-    fn hand_in<J: Job>(&self, job: J, home: Handle, is_blocked: bool) -> JobHandle<J::Output> {
-        let (owner, job) = Owner::new(job.into_body(Sealed), is_blocked);
-        let ticket = self.shared.submit(owner, home);
-        JobHandle::new(job, self.shared.clone(), ticket)
-    }
-
     fn read<I, F, J>(&self, items: I, function: F, order: Order, ahead: usize) -> Reader<J::Output>
     where
         I: IntoIterator<IntoIter: Send + 'static>,
@@ -620,42 +542,6 @@ impl Pool {
     }
 }
 
-/// A job whose submitter waits for its start. Dropped meanwhile, it takes the job back.
-struct Blocked<'a, T>(&'a mut JobHandle<T>);
-
-/// A job whose submitter waits for its end. Dropped meanwhile, it cancels the job.
-struct Executed<T>(JobHandle<T>);
-
-impl<T> Drop for Blocked<'_, T> {
-    fn drop(&mut self) {
-        self.0.withdraw();
-    }
-}
-
-impl<T> Drop for Executed<T> {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-impl Size for usize {
-    fn checked(self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(self)
-    }
-}
-
-impl Size for NonZeroUsize {
-    fn checked(self) -> Option<NonZeroUsize> {
-        Some(self)
-    }
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for usize {}
-    impl Sealed for std::num::NonZeroUsize {}
-}
-
 // A panic cannot leave a pool half changed: nothing that may panic is called under its lock.
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
@@ -664,7 +550,7 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.state.try_lock();
         // What is written to is foreign.
-        let counts = state.map(|state| (state.admission.active(), state.admission.waiting()));
+        let counts = state.map(|state| (state.admission().active(), state.admission().waiting()));
         let mut pool = f.debug_struct("Pool");
         pool.field("size", &self.size());
         match counts {
@@ -686,21 +572,21 @@ mod tests {
     use super::Pool;
 
     #[test]
-    fn a_crew_is_kept_only_while_somebody_waits_for_it_or_works_in_it() {
+    fn workers_are_kept_only_while_somebody_waits_for_them_or_they_work() {
         let runtime = || Builder::new_current_thread().build().expect("no drivers");
         let (here, there, pool) = (runtime(), runtime(), Pool::new(1));
-        let hand_in = |home: &tokio::runtime::Runtime| {
-            let _entered = home.enter();
+        let hand_in = |runtime: &tokio::runtime::Runtime| {
+            let _entered = runtime.enter();
             pool.spawn_n(pending::<()>())
         };
-        let crews = || pool.shared.lock().crews.len();
+        let workers = || pool.shared.lock().runtimes();
         let active = hand_in(&here);
         let waiting = hand_in(&there);
-        assert_eq!(crews(), 2);
+        assert_eq!(workers(), 2);
         assert!(waiting.cancel());
-        assert_eq!(crews(), 1, "nobody waits for the other any more");
+        assert_eq!(workers(), 1, "nobody waits for the other any more");
         drop(here);
         assert!(active.is_finished());
-        assert_eq!(crews(), 0, "its last worker is gone");
+        assert_eq!(workers(), 0, "its last worker is gone");
     }
 }

@@ -5,21 +5,20 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use futures_core::Stream;
+use futures_core::{FusedStream, Stream};
 
 use crate::error::JobError;
 use crate::job::Job;
 use crate::source::mapped::mapped;
 use crate::source::results::{Order, Read, Results};
-use crate::source::{AnyResults, Items, Source, SourceId};
-use crate::state::Seat;
+use crate::source::{AnyResults, End, Items, Source, SourceId};
 use crate::state::Shared;
-use crate::sys::runtime::Handle;
-use crate::sys::runtime::{current_for, poll_proceed};
+use crate::sys::runtime::{Handle, current_for, poll_in_budget};
 use crate::sys::sync::poll_locked;
+use crate::sys::unwind::{discard, wake};
 
 /// The results of the jobs that a function makes of the items of an iterator, in the order in
 /// which they end or in the order of the items: what [`Pool::itermap`] and
@@ -30,7 +29,10 @@ use crate::sys::sync::poll_locked;
 /// at most [`ahead`](Self::ahead) items have been pulled whose results have not been read. So a
 /// slow reader bounds the memory, and never stalls a job that runs.
 ///
-/// The stream ends after the last result. It is [`Unpin`].
+/// The stream ends after the last result, and is fused. It is [`Unpin`]. Its size hint is what the
+/// iterator said in the call, less what has been read: of `0..10` it is exact. A map or stream whose
+/// iterator knows that it has no items ends at once, without a slot. A stream takes part in the
+/// [budget](tokio::task::coop) of the task that reads it.
 ///
 /// # Panics
 ///
@@ -49,63 +51,51 @@ use crate::sys::sync::poll_locked;
 pub struct Itermap<T: Send + 'static> {
     reader: Reader<T>,
     caller: &'static Location<'static>,
+    /// How many results are left at least and at most.
+    hint: (usize, Option<usize>),
+    /// Whether it has told its end.
+    has_ended: bool,
 }
 
 /// The end of a source at which results are read. Dropping it ends the source.
 pub(crate) struct Reader<T: Send + 'static> {
     shared: Arc<Shared>,
     id: SourceId,
-    /// Until the first poll, what the source is to be made of.
-    items: Option<Box<dyn Items>>,
+    /// Until the first poll, what the source is to be made of. In a mutex so that a stream is `Sync`;
+    /// it is never locked.
+    items: Mutex<Option<Box<dyn Items>>>,
     results: PhantomData<fn() -> T>,
 }
 
 impl Shared {
-    /// An id for a source that is to come.
-    pub(crate) fn announce_source(&self, results: Box<dyn AnyResults>) -> SourceId {
+    /// A source takes its first place in the queue, to be asked on `runtime`.
+    fn begin_source(self: &Arc<Self>, id: SourceId, items: Box<dyn Items>, runtime: Handle) {
         let mut state = self.lock();
-        let serial = state.next_source;
-        state.next_source += 1;
-        let key = state.sources.insert(Seat {
-            serial,
-            ticket: None,
-            results,
-        });
-        SourceId { key, serial }
-    }
-
-    /// A source takes its first place in the line, to be asked on `home`.
-    pub(crate) fn begin_source(
-        self: &Arc<Self>,
-        id: SourceId,
-        items: Box<dyn Items>,
-        home: Handle,
-    ) {
-        let mut state = self.lock();
-        let (crew, spare) = state.crew_on(home);
-        state.source_begins(crew);
-        state.line_up(Box::new(Source {
-            id,
-            crew,
-            items,
-            reserved: None,
-            is_asked: false,
-        }));
+        let spare = state.begin_source(id, items, runtime);
         self.advance(state);
-        drop(spare);
+        discard(spare);
     }
 
-    /// A source takes the last place in the line, after it stood aside.
-    pub(crate) fn go_on(self: &Arc<Self>, source: Box<Source>) {
+    /// A source takes the last place in the queue, after it stood aside.
+    fn go_on(self: &Arc<Self>, source: Box<Source>) {
         let mut state = self.lock();
-        state.line_up(source);
+        state.enqueue_source(source);
         self.advance(state);
     }
 }
 
 impl<T: Send + 'static> Itermap<T> {
-    pub(crate) fn new(reader: Reader<T>, caller: &'static Location<'static>) -> Self {
-        Self { reader, caller }
+    pub(crate) fn new(mut reader: Reader<T>, caller: &'static Location<'static>) -> Self {
+        let hint = reader
+            .items()
+            .as_ref()
+            .map_or((0, None), |items| items.size_hint());
+        Self {
+            reader,
+            caller,
+            hint,
+            has_ended: false,
+        }
     }
 
     /// Allows at most `items` items to be pulled whose results have not been read. The default is
@@ -133,21 +123,49 @@ impl<T: Send + 'static> Stream for Itermap<T> {
     type Item = Result<T, JobError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { reader, caller } = self.get_mut();
+        let Self {
+            reader,
+            caller,
+            hint: (least, most),
+            has_ended,
+        } = self.get_mut();
+        if *has_ended {
+            return Poll::Ready(None);
+        }
         reader.start(caller);
-        let budget = ready!(poll_proceed(cx));
-        let read = ready!(poll(&reader.shared, reader.id, cx, Results::<T>::read));
-        budget.made_progress();
-        Poll::Ready(match read {
+        let read = poll_in_budget(cx, |cx| {
+            poll(&reader.shared, reader.id, cx, Results::<T>::read)
+        });
+        Poll::Ready(match ready!(read) {
             Read::Result(result, source) => {
                 if let Some(source) = source {
                     reader.shared.go_on(source);
                 }
+                *least = least.saturating_sub(1);
+                *most = most.map(|most| most.saturating_sub(1));
                 Some(result)
             }
             Read::Panicked(payload) => resume_unwind(payload),
-            Read::End => None,
+            Read::End => {
+                *has_ended = true;
+                None
+            }
         })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        if self.has_ended {
+            return (0, Some(0));
+        }
+        let Reader { shared, id, .. } = &self.reader;
+        let left = shared.lock().results_of::<T>(*id).left();
+        left.map_or(self.hint, |left| (left, Some(left)))
+    }
+}
+
+impl<T: Send + 'static> FusedStream for Itermap<T> {
+    fn is_terminated(&self) -> bool {
+        self.has_ended
     }
 }
 
@@ -164,12 +182,12 @@ impl<T: Send + 'static> Reader<T> {
         F: FnMut(I::Item) -> J + Send + 'static,
         J: Job<Output = T>,
     {
-        let results = Results::<T>::new(order, ahead);
-        let id = shared.announce_source(Box::new(results));
+        let results = Box::new(Results::<T>::new(order, ahead));
+        let id = shared.lock().announce_source(results);
         Self {
             shared,
             id,
-            items: Some(mapped(items, function)),
+            items: Mutex::new(Some(mapped(items, function))),
             results: PhantomData,
         }
     }
@@ -181,7 +199,8 @@ impl<T: Send + 'static> Reader<T> {
     ) -> Vec<Result<T, JobError>> {
         self.start(caller);
         let (shared, id) = (self.shared.clone(), self.id);
-        match poll_fn(|cx| poll(&shared, id, cx, Results::<T>::read_whole)).await {
+        let read = |cx: &mut Context<'_>| poll(&shared, id, cx, Results::<T>::read_whole);
+        match poll_fn(|cx| poll_in_budget(cx, read)).await {
             Ok(results) => results.into_vec(),
             Err(payload) => {
                 shared.stop_items(id);
@@ -194,22 +213,39 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// Lets the source take its first place in the line, at the first poll.
+    /// Lets the source take its first place in the queue, at the first poll.
     fn start(&mut self, caller: &Location<'_>) {
-        if self.items.is_none() {
+        if self.items().is_none() {
             return;
         }
-        let home = current_for(caller);
-        if let Some(items) = self.items.take() {
-            self.shared.begin_source(self.id, items, home);
+        let runtime = current_for(caller);
+        let Some(items) = self.items().take() else {
+            return;
+        };
+        if items.size_hint() == (0, Some(0)) {
+            // It needs no slot to find that out, which it might not get: the leaves of a recursion
+            // have no items, and their parents hold the slots.
+            items.discard();
+            wake(
+                self.shared
+                    .lock()
+                    .results_of::<T>(self.id)
+                    .end(End::Exhausted),
+            );
+            return;
         }
+        self.shared.begin_source(self.id, items, runtime);
+    }
+
+    fn items(&mut self) -> &mut Option<Box<dyn Items>> {
+        self.items.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: Send + 'static> Drop for Reader<T> {
     fn drop(&mut self) {
         // It was never polled.
-        if let Some(items) = self.items.take() {
+        if let Some(items) = self.items().take() {
             items.discard();
         }
         self.shared.abandon(self.id);

@@ -77,7 +77,7 @@ struct Tally {
     outputs: Count,
     /// The futures that have been polled and not been dropped.
     active: AtomicUsize,
-    /// How many have been polled.
+    /// How many jobs of which something has been polled.
     begun: AtomicU64,
     operations: AtomicU64,
     /// Said by jobs, whose panics are results.
@@ -402,6 +402,8 @@ struct Life {
     item: u64,
     /// Its user has cancelled it.
     is_cancelled: AtomicBool,
+    /// Its future, or its callback's, has been polled.
+    has_begun: AtomicBool,
     /// How many of its futures and callbacks have not been dropped.
     parts: AtomicUsize,
 }
@@ -413,6 +415,7 @@ impl Life {
             home: Handle::current().id(),
             item,
             is_cancelled: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
             parts: AtomicUsize::new(0),
         })
     }
@@ -496,7 +499,8 @@ impl Work {
         self.begun = true;
         let Stress { pool, tally, .. } = &self.life.stress;
         let active = tally.active.fetch_add(1, SeqCst) + 1;
-        tally.begun.fetch_add(1, SeqCst);
+        let is_first = !self.life.has_begun.swap(true, SeqCst);
+        tally.begun.fetch_add(u64::from(is_first), SeqCst);
         tally.too_many.fetch_or(active > pool.size(), SeqCst);
         if self.script.spawns {
             let script = Script::new(&mut Random(tally.begun.load(SeqCst)));

@@ -46,5 +46,5 @@ async fn ask(start: &Url, path: &str) -> TcpStream {
     client
 }
 
-/// What the test of the Python demo, in `tests/test_example_crawl.py`, expects as well.
+/// What the test of the Python demo, in `tests/package/test_example_crawl.py`, expects as well.
 const SITE: &str = "c17086e8526d9ef2b82e17c4f0586ec2c9d91cfe2b245a0d2990e67f97dcfda1";

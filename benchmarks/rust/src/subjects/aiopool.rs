@@ -4,7 +4,7 @@ use aiopool::{JobError, JobHandle, Pool};
 use futures_util::StreamExt;
 
 use super::tally::Tally;
-use super::{Queue, Subject, sum};
+use crate::subject::{Queue, Subject, sum};
 use crate::workloads::Work;
 
 /// As its documentation shows it: the handles are dropped, and `join` waits for the end.

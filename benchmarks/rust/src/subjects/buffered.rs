@@ -3,7 +3,7 @@
 use futures_buffered::BufferedStreamExt;
 use futures_util::{StreamExt, stream};
 
-use super::{Subject, sum};
+use crate::subject::{Subject, sum};
 use crate::workloads::Work;
 
 pub(crate) struct Unordered;

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use futures_concurrency::prelude::*;
 use futures_util::stream;
 
-use super::Subject;
 use super::tally::Tally;
+use crate::subject::Subject;
 use crate::workloads::Work;
 
 /// With `for_each`: `collect` does not heed the limit.

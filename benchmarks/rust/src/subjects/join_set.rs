@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 
-use super::{Queue, Subject};
+use crate::subject::{Queue, Subject};
 use crate::workloads::Work;
 
 /// Whoever spawns waits for the permit.

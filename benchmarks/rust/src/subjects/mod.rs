@@ -11,41 +11,18 @@ mod task_pool;
 mod workers;
 
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt};
-
-use crate::case::Case;
+use crate::load::Load;
 use crate::meter::Cost;
 use crate::run;
-use crate::workloads::Work;
-
-/// A way to run many jobs.
-pub(crate) trait Subject: 'static {
-    /// Runs `jobs` jobs, at most `slots` at a time, and gives the sum of their results.
-    fn run<W: Work>(work: W, jobs: usize, slots: usize) -> impl Future<Output = usize> + Send;
-}
-
-/// A way to run jobs that takes any number of them at once and lets them wait.
-pub(crate) trait Queue: Send + 'static {
-    /// For so many jobs, with so many slots.
-    fn new(jobs: usize, slots: usize) -> Self;
-
-    /// Takes a job, at once.
-    fn queue(&mut self, job: impl Future<Output = usize> + Send + 'static);
-
-    /// Waits for all jobs, and gives the sum of their results.
-    fn sum(self) -> impl Future<Output = usize> + Send;
-
-    /// Cancels all jobs, and waits until their futures have been dropped.
-    fn cancel(self) -> impl Future<Output = ()> + Send;
-}
+use crate::subject::{Queue, Subject};
 
 /// A subject in the list.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    pub(crate) run: fn(Case) -> Running,
+    pub(crate) run: fn(Load) -> Running,
 }
 
 type Running = Pin<Box<dyn Future<Output = anyhow::Result<Cost>> + Send>>;
@@ -83,12 +60,12 @@ pub(crate) static SUBJECTS: &[Entry] = &[
 
 impl Entry {
     const fn of<S: Subject>(name: &'static str, kind: Kind) -> Self {
-        let run = |case| Box::pin(run::subject::<S>(case)) as _;
+        let run = |load| Box::pin(run::subject::<S>(load)) as _;
         Self { name, kind, run }
     }
 
     const fn queue<Q: Queue>(name: &'static str) -> Self {
-        let run = |case| Box::pin(run::queue::<Q>(case)) as _;
+        let run = |load| Box::pin(run::queue::<Q>(load)) as _;
         let kind = Kind::Queues;
         Self { name, kind, run }
     }
@@ -98,14 +75,4 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
-}
-
-/// What the streams of all families are read with.
-async fn sum(results: impl Stream<Item = usize>) -> usize {
-    let mut results = pin!(results);
-    let mut sum = 0;
-    while let Some(result) = results.next().await {
-        sum += result;
-    }
-    sum
 }

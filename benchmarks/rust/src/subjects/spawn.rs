@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 
-use super::Queue;
+use crate::subject::Queue;
 
 pub(crate) struct Unlimited(Vec<JoinHandle<usize>>);
 

@@ -3,8 +3,8 @@
 use tokio::task::yield_now;
 use tokio_task_pool::Pool;
 
-use super::Subject;
 use super::tally::Tally;
+use crate::subject::Subject;
 use crate::workloads::Work;
 
 /// The handles are dropped: to keep and await them was not faster.

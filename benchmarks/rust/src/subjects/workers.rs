@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 
-use super::Subject;
+use crate::subject::Subject;
 use crate::workloads::Work;
 
 pub(crate) struct Workers;

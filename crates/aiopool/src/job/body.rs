@@ -12,17 +12,6 @@ use crate::sys::unwind::{discard, guarded};
 #[derive(Debug)]
 pub struct Sealed;
 
-/// Which futures of a job have begun.
-#[derive(Debug, Default)]
-#[allow(
-    unreachable_pub,
-    reason = "a part of `Job`, which rustc 1.85 does not see"
-)]
-pub struct Begun {
-    job: bool,
-    callback: bool,
-}
-
 /// A job that is run. Once one of its methods has told the end, everything foreign in it has been
 /// dropped, and none of them is called again.
 #[allow(
@@ -32,11 +21,7 @@ pub struct Begun {
 pub trait Body: Send + 'static {
     type Output: Send + 'static;
 
-    fn poll(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        begun: &mut Begun,
-    ) -> Poll<Result<Self::Output, JobError>>;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Output, JobError>>;
 
     /// Drops the future that runs. `None` if a callback runs now instead, and has to be polled.
     fn stop(self: Pin<&mut Self>) -> Option<Result<Self::Output, JobError>>;
@@ -54,14 +39,15 @@ pin_project! {
 }
 
 pin_project! {
-    /// A future, then its callback.
+    /// A future with a callback, in `W`; then the future of the callback, in `G`.
     #[project = CaughtWithCallbackProjection]
-    pub enum CaughtWithCallback<F, C, G> {
+    pub enum CaughtWithCallback<W, G> {
         Job {
             #[pin]
-            job: Caught<F>,
-            callback: Option<C>,
+            job: W,
         },
+        /// The job has been dropped, and its callback is called.
+        Between,
         Callback {
             #[pin]
             callback: Caught<G>,
@@ -69,9 +55,51 @@ pin_project! {
     }
 }
 
-impl Begun {
-    pub(crate) fn count(&self) -> u64 {
-        u64::from(self.job) + u64::from(self.callback)
+/// A future and its callback, here or in a box.
+#[allow(
+    unreachable_pub,
+    reason = "a part of `Job`, which rustc 1.85 does not see"
+)]
+pub trait Parts {
+    type Future;
+    type Callback;
+
+    fn future(self: Pin<&mut Self>) -> Pin<&mut Self::Future>;
+    fn take_callback(self: Pin<&mut Self>) -> Option<Self::Callback>;
+}
+
+impl<W: Parts> Parts for Pin<Box<W>> {
+    type Future = W::Future;
+    type Callback = Box<W::Callback>;
+
+    fn future(self: Pin<&mut Self>) -> Pin<&mut W::Future> {
+        self.get_mut().as_mut().future()
+    }
+
+    fn take_callback(self: Pin<&mut Self>) -> Option<Box<W::Callback>> {
+        // What it has captured may be large too, and is moved several times before it is called.
+        self.get_mut().as_mut().take_callback().map(Box::new)
+    }
+}
+
+/// Where the future of a callback lies: here, or in a box.
+#[allow(
+    unreachable_pub,
+    reason = "a part of `Job`, which rustc 1.85 does not see"
+)]
+pub trait Holds<F> {
+    fn hold(future: F) -> Self;
+}
+
+impl<F> Holds<F> for F {
+    fn hold(future: F) -> Self {
+        future
+    }
+}
+
+impl<F> Holds<F> for Pin<Box<F>> {
+    fn hold(future: F) -> Self {
+        Box::pin(future)
     }
 }
 
@@ -82,19 +110,8 @@ impl<F> Caught<F> {
         }
     }
 
-    /// Drops the future and gives `result`, or the panic of the drop if `result` is not one.
     fn end<T>(self: Pin<&mut Self>, result: Result<T, JobError>) -> Result<T, JobError> {
-        match guarded(|| self.project().future.set(None)) {
-            Ok(()) => result,
-            Err(payload) if matches!(result, Err(JobError::Panicked(_))) => {
-                discard(payload);
-                result
-            }
-            Err(payload) => {
-                discard(result);
-                Err(JobError::panicked(payload))
-            }
-        }
+        end(result, || self.project().future.set(None))
     }
 }
 
@@ -103,11 +120,7 @@ impl<F: Future> Caught<F> {
         let Some(future) = self.as_mut().project().future.as_pin_mut() else {
             unreachable!("a job is polled after its end");
         };
-        let result = match guarded(|| future.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(output)) => Ok(output),
-            Err(payload) => Err(JobError::panicked(payload)),
-        };
+        let result = ready!(run(future, cx));
         Poll::Ready(self.end(result))
     }
 
@@ -123,12 +136,7 @@ where
 {
     type Output = F::Output;
 
-    fn poll(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        begun: &mut Begun,
-    ) -> Poll<Result<F::Output, JobError>> {
-        begun.job = true;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output, JobError>> {
         self.run(cx)
     }
 
@@ -143,94 +151,116 @@ where
     }
 }
 
-impl<F, C, G> CaughtWithCallback<F, C, G>
-where
-    F: Future,
-    C: FnOnce(Result<F::Output, JobError>) -> G,
-    G: Future,
-{
-    pub(crate) fn new(future: F, callback: C) -> Self {
-        Self::Job {
-            job: Caught::new(future),
-            callback: Some(callback),
-        }
+impl<W: Parts, G> CaughtWithCallback<W, G> {
+    pub(crate) fn new(job: W) -> Self {
+        Self::Job { job }
     }
 
-    /// Calls the callback with the result of the job. The error is what the call panicked with.
-    fn call_back(
+    /// Drops the future and calls the callback with its result. The error is what the call
+    /// panicked with.
+    fn call_back<T, R>(
         mut self: Pin<&mut Self>,
-        result: Result<F::Output, JobError>,
-    ) -> Result<(), JobError> {
-        let CaughtWithCallbackProjection::Job { callback, .. } = self.as_mut().project() else {
-            unreachable!("a callback has no callback");
-        };
-        let Some(callback) = callback.take() else {
+        result: Result<T, JobError>,
+    ) -> Result<(), JobError>
+    where
+        W::Callback: FnOnce(Result<T, JobError>) -> R,
+        G: Holds<R>,
+    {
+        let Some(callback) = self.as_mut().take_callback() else {
             unreachable!("a callback is called twice");
         };
-        let callback = guarded(|| callback(result)).map_err(JobError::panicked)?;
+        let result = end(result, || self.set(Self::Between));
+        let callback = guarded(|| G::hold(callback(result))).map_err(JobError::panicked)?;
         self.set(Self::Callback {
             callback: Caught::new(callback),
         });
         Ok(())
     }
+
+    fn take_callback(self: Pin<&mut Self>) -> Option<W::Callback> {
+        match self.project() {
+            CaughtWithCallbackProjection::Job { job } => job.take_callback(),
+            _ => None,
+        }
+    }
 }
 
-impl<F, C, G> Body for CaughtWithCallback<F, C, G>
+impl<W, G, R> Body for CaughtWithCallback<W, G>
 where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-    C: FnOnce(Result<F::Output, JobError>) -> G + Send + 'static,
-    G: Future + Send + 'static,
+    W: Parts + Send + 'static,
+    W::Future: Future,
+    W::Callback: FnOnce(Result<<W::Future as Future>::Output, JobError>) -> R,
+    G: Holds<R> + Future + Send + 'static,
     G::Output: Send + 'static,
 {
     type Output = G::Output;
 
-    fn poll(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        begun: &mut Begun,
-    ) -> Poll<Result<G::Output, JobError>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<G::Output, JobError>> {
         loop {
             match self.as_mut().project() {
-                CaughtWithCallbackProjection::Job { job, .. } => {
-                    begun.job = true;
-                    let result = ready!(job.run(cx));
+                CaughtWithCallbackProjection::Job { job } => {
+                    let result = ready!(run(job.future(), cx));
                     self.as_mut().call_back(result)?;
                 }
-                CaughtWithCallbackProjection::Callback { callback } => {
-                    begun.callback = true;
-                    return callback.run(cx);
+                CaughtWithCallbackProjection::Between => {
+                    unreachable!("a job is polled after its end")
                 }
+                CaughtWithCallbackProjection::Callback { callback } => return callback.run(cx),
             }
         }
     }
 
     fn stop(mut self: Pin<&mut Self>) -> Option<Result<G::Output, JobError>> {
         match self.as_mut().project() {
-            CaughtWithCallbackProjection::Job { job, .. } => {
-                let result = job.cancel();
-                self.call_back(result).err().map(Err)
-            }
             CaughtWithCallbackProjection::Callback { callback } => callback.stop(),
+            // The callback runs after a cancellation too, and may be cancelled itself by another.
+            _ => self.call_back(Err(JobError::Cancelled)).err().map(Err),
         }
     }
 
-    fn give_up(self: Pin<&mut Self>) -> JobError {
-        match self.project() {
-            CaughtWithCallbackProjection::Job { job, callback } => {
-                let error = job.give_up();
-                discard(callback.take());
-                error
-            }
-            CaughtWithCallbackProjection::Callback { callback } => callback.give_up(),
+    fn give_up(mut self: Pin<&mut Self>) -> JobError {
+        if let CaughtWithCallbackProjection::Callback { callback } = self.as_mut().project() {
+            return callback.give_up();
+        }
+        // Apart from its job: two that panic when they are dropped together abort the process.
+        let callback = self.as_mut().take_callback();
+        let result = end::<()>(Err(JobError::Cancelled), || self.set(Self::Between));
+        discard(callback);
+        result.err().unwrap_or(JobError::Cancelled)
+    }
+}
+
+/// Polls a future. Its panic is a result.
+fn run<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, JobError>> {
+    match guarded(|| future.poll(cx)) {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(JobError::panicked(payload))),
+    }
+}
+
+/// Has a future dropped and gives `result`, or the panic of the drop if `result` is not one.
+fn end<T>(result: Result<T, JobError>, drop: impl FnOnce()) -> Result<T, JobError> {
+    // Where it lies, as it is pinned; and now, so that nothing foreign is left when the job has
+    // ended.
+    match guarded(drop) {
+        Ok(()) => result,
+        // The first panic is the cause.
+        Err(payload) if matches!(result, Err(JobError::Panicked(_))) => {
+            discard(payload);
+            result
+        }
+        Err(payload) => {
+            discard(result);
+            Err(JobError::panicked(payload))
         }
     }
 }
 
 /// How far a job has come. It stands beside the body, in which it would cost a word of padding.
 #[derive(Debug, Default)]
-pub(crate) struct Course {
-    begun: Begun,
+pub(crate) struct Progress {
+    /// Whether something of it has been run: the job, or its callback.
+    begun: bool,
     /// Whether a cancellation has reached it.
     pub(crate) stopped: bool,
 }
@@ -240,8 +270,8 @@ pub(crate) struct Outcome<T> {
     result: Result<T, JobError>,
     /// Whether a cancellation has reached it.
     stopped: bool,
-    /// How many futures were run: the job and its callback.
-    begun: u64,
+    /// Whether something of it was run.
+    begun: bool,
 }
 
 /// How a job has ended. Its result has been stored.
@@ -249,8 +279,8 @@ pub(crate) struct Ended {
     /// To be woken last, when the slot has been given back.
     pub(crate) waker: Option<Waker>,
     pub(crate) stopped: bool,
-    /// How many futures were run: the job and its callback.
-    pub(crate) begun: u64,
+    /// Whether something of a job was run.
+    pub(crate) begun: bool,
 }
 
 impl Ended {
@@ -259,12 +289,12 @@ impl Ended {
         Self {
             waker,
             stopped: false,
-            begun: 0,
+            begun: false,
         }
     }
 }
 
-impl Course {
+impl Progress {
     /// Runs a body on, after it was stopped if `stop`.
     pub(crate) fn poll<B: Body>(
         &mut self,
@@ -272,11 +302,14 @@ impl Course {
         cx: &mut Context<'_>,
         stop: bool,
     ) -> Poll<Outcome<B::Output>> {
+        // Also if the callback runs on: it is the job that was stopped.
         self.stopped |= stop;
         let stopped_with = if stop { body.as_mut().stop() } else { None };
-        let result = match stopped_with {
-            Some(result) => result,
-            None => ready!(body.poll(cx, &mut self.begun)),
+        let result = if let Some(result) = stopped_with {
+            result
+        } else {
+            self.begun = true;
+            ready!(body.poll(cx))
         };
         Poll::Ready(self.end(result))
     }
@@ -291,7 +324,7 @@ impl Course {
         Outcome {
             result,
             stopped: self.stopped,
-            begun: self.begun.count(),
+            begun: self.begun,
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The one allocation of a job: the job itself, whose place its result takes, and the word at which
-//! its owner and its handle meet: whoever comes there last frees the allocation. So it needs no
-//! counts.
+//! The one allocation of a job: the job itself, whose place its result takes, and the state at
+//! which its worker and its handle meet (`join_state`): whoever comes there last frees the
+//! allocation. So it needs no counts, but for abort handles: while there are some, the last of all
+//! frees it.
 //!
 //! The safe way is two allocations and a lock: the future in a `Pin<Box<_>>`, and beside it a mutex
 //! around what is shared with the handle. It was measured as 13 % slower and 16 bytes larger.
@@ -12,31 +13,35 @@
 
 use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
-use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::error::JobError;
-use crate::job::body::Body;
-use crate::job::body::{Course, Ended, Outcome};
-use crate::sys::sync::{AtomicPtr, UnsafeCell};
+use crate::job::body::{Body, Ended, Outcome, Progress};
+use crate::job::join_state::{Detached, JoinState};
+use crate::sys::sync::{AtomicU16, Ordering, UnsafeCell};
 use crate::sys::unwind::{discard, wake};
 
-/// The right to run a job. A job has exactly one owner: the line while it waits, then its worker.
-/// Dropped before the end, it gives the job up.
-pub(crate) struct Owner(NonNull<dyn Owned>);
+/// The right to run a job. A job has exactly one: the queue holds it
+/// while it waits, then its worker. Dropped before the end, it gives the job up.
+pub(crate) struct Runnable(NonNull<dyn RunnableCell>);
 
-/// The right to the result of a job. A job has exactly one heir, its handle.
-pub(crate) struct Heir<T>(NonNull<dyn Inherited<T>>);
+/// The right to the result of a job. A job has exactly one: its handle holds it.
+pub(crate) struct Receiver<T>(NonNull<dyn ReceiverCell<T>>);
+
+/// The right to see whether a job has ended, and where it is. Any number of them may outlive both.
+pub(crate) struct Observer(NonNull<dyn AnyCell>);
 
 pub(crate) struct Cell<B: Body> {
-    /// The key of the crew that the job waits for; once it has been started, of the post that is
-    /// held for it. Read and written under the lock of the pool.
-    key: AtomicU32,
-    /// Whether the caller who handed it in waits for its start.
-    is_blocked: bool,
-    word: Word,
-    course: UnsafeCell<Course>,
+    /// The index of the workers that the job waits for; once it has been started, of the entry that
+    /// is held for it. Read and written under the lock of the pool.
+    index: AtomicU32,
+    /// How many hold the allocation: the runnable and the receiver, which are one together, and the
+    /// observers; and whether it is [`BLOCKED`].
+    holders: AtomicU16,
+    join_state: JoinState,
+    progress: UnsafeCell<Progress>,
     stage: UnsafeCell<Stage<B>>,
 }
 
@@ -47,46 +52,53 @@ enum Stage<B: Body> {
     Taken,
 }
 
-/// Where the owner and the heir meet: `OPEN`, `SETTLED`, `DETACHED`, or the boxed waker that the
-/// heir of an open job has left.
-struct Word(AtomicPtr<Waker>);
-
-/// The heir of a job has gone before its end.
-struct Detached;
-
-// SAFETY: `stage` and `course` belong to the owner until it has put `SETTLED` into `word`, then to
-// the heir, which looks for that first; if the heir has put `DETACHED` there before, they go on
-// belonging to the owner. Both are unique (`Owner::new` makes the only ones) and go from thread to
-// thread as a whole, and `&mut` keeps each from using it twice at once. What is left is dropped with
-// the cell by whoever comes to the word last. So they are never accessed from two threads at once;
-// `B: Send` and `B::Output: Send` let them go from one to another. The other fields are `Sync` by
-// themselves.
+// SAFETY: `stage` and `progress` belong to the runnable until it has put `SETTLED` into
+// `join_state`, then to the receiver, which looks for that first; if the receiver has put
+// `DETACHED` there before, they go on belonging to the runnable. Both are unique (`Runnable::new`
+// makes the only ones) and go from thread to thread as a whole, and `&mut` keeps each from using it
+// twice at once. What is left is dropped, with the cell or before it, by whoever of the two comes to
+// the join state last. So they are never accessed from two threads at once; `B: Send` and
+// `B::Output: Send` let them go from one to another. The other fields are `Sync` by themselves, and
+// no more than them do observers touch.
 unsafe impl<B: Body> Sync for Cell<B> {}
 
-// SAFETY: an owner is a reference to a cell, which is `Sync`, and the right to drop it, which is
+// SAFETY: a runnable is a reference to a cell, which is `Sync`, and the right to drop it, which is
 // `Send` because the body and its output are.
-unsafe impl Send for Owner {}
+unsafe impl Send for Runnable {}
 // SAFETY: as above; and what can be called by reference is no more than `Sync` allows.
-unsafe impl Sync for Owner {}
-// SAFETY: as for the owner.
-unsafe impl<T> Send for Heir<T> {}
-// SAFETY: as for the owner.
-unsafe impl<T> Sync for Heir<T> {}
+unsafe impl Sync for Runnable {}
+// SAFETY: as for the runnable.
+unsafe impl<T> Send for Receiver<T> {}
+// SAFETY: as for the runnable.
+unsafe impl<T> Sync for Receiver<T> {}
+// SAFETY: an observer is a reference to a cell, which is `Sync`, and the right to free it when what
+// is foreign in it has been dropped.
+unsafe impl Send for Observer {}
+// SAFETY: as for the runnable.
+unsafe impl Sync for Observer {}
 
-/// What an owner does to its cell, whatever the type of the job.
-trait Owned: Send + Sync {
-    fn key(&self) -> &AtomicU32;
-    /// Where the caller leaves its waker, if it waits for the start.
-    fn caller(&self) -> Option<&Word>;
+/// What all do to a cell, whatever the type of the job.
+trait AnyCell: Send + Sync {
+    fn index(&self) -> &AtomicU32;
+    fn holders(&self) -> &AtomicU16;
+    fn join_state(&self) -> &JoinState;
 
-    fn word(&self) -> &Word;
-
-    /// At the end the result has been stored. The waker is still in the word.
+    /// Drops what is left of the job.
     ///
     /// # Safety
     ///
-    /// Only the owner may call this, before it has been at the word, from a method that borrows it
-    /// mutably.
+    /// Only the runnable or the receiver may call this, whichever comes to the join state last.
+    unsafe fn clear(&self);
+}
+
+/// What a runnable does to its cell, whatever the type of the job.
+trait RunnableCell: AnyCell {
+    /// At the end the result has been stored. The waker is still in the join state.
+    ///
+    /// # Safety
+    ///
+    /// Only the runnable may call this, before it has been at the join state, from a method that
+    /// borrows it mutably.
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
 
     /// As [`poll`](Self::poll); `None` if the job has come to its end.
@@ -97,73 +109,86 @@ trait Owned: Send + Sync {
     unsafe fn give_up(&self) -> Option<Ended>;
 }
 
-/// What an heir does to its cell, whatever the type of the future.
-trait Inherited<T>: Send + Sync {
-    fn key(&self) -> &AtomicU32;
-    fn word(&self) -> &Word;
+/// What a receiver does to its cell, whatever the type of the future.
+trait ReceiverCell<T>: AnyCell {
+    /// What makes of the pointer to this cell one for an observer: made of a reference it would not
+    /// do to free the cell.
+    fn observed(&self) -> fn(NonNull<()>) -> NonNull<dyn AnyCell>;
 
     /// # Safety
     ///
-    /// Only the heir may call this, when it has seen that the job is settled, from a method that
-    /// borrows it mutably.
+    /// Only the receiver may call this, when it has seen that the job is settled, from a method
+    /// that borrows it mutably.
     unsafe fn was_stopped(&self) -> Option<bool>;
 
     /// # Safety
     ///
     /// As [`was_stopped`](Self::was_stopped).
     unsafe fn take(&self) -> Option<Result<T, JobError>>;
+
+    /// # Safety
+    ///
+    /// As [`was_stopped`](Self::was_stopped), when the result has been taken.
+    unsafe fn leave_cancelled(&self);
 }
 
-impl Owner {
+impl Runnable {
     /// Puts a job into its allocation. `is_blocked`: whether its caller waits for its start.
-    pub(crate) fn new<B: Body>(body: B, is_blocked: bool) -> (Self, Heir<B::Output>) {
+    pub(crate) fn new<B: Body>(body: B, is_blocked: bool) -> (Self, Receiver<B::Output>) {
         let cell = Box::new(Cell {
-            key: AtomicU32::new(u32::MAX),
-            is_blocked,
-            word: Word::open(),
-            course: UnsafeCell::new(Course::default()),
+            index: AtomicU32::new(u32::MAX),
+            holders: AtomicU16::new(if is_blocked { 1 | BLOCKED } else { 1 }),
+            join_state: JoinState::open(),
+            progress: UnsafeCell::new(Progress::default()),
             stage: UnsafeCell::new(Stage::Run(body)),
         });
         let cell = NonNull::from(Box::leak(cell));
-        (Self(cell), Heir(cell))
+        (Self(cell), Receiver(cell))
     }
 
-    fn cell(&self) -> &dyn Owned {
-        // SAFETY: the cell lives at least until its owner has been at the word, which takes `self`.
+    fn cell(&self) -> &dyn RunnableCell {
+        // SAFETY: the cell lives at least until its runnable has been at the join state, which
+        // takes `self`.
         unsafe { self.0.as_ref() }
     }
 
-    /// It takes a place in the line, to be run by the crew at this key. Under the lock of the pool.
-    pub(crate) fn waits_for(&self, crew: usize) {
-        self.set_key(crew);
+    /// It takes a place in the queue, to be run by the workers at this index. Under the lock of the
+    /// pool.
+    pub(crate) fn waits_for(&self, workers: usize) {
+        self.set_index(workers);
     }
 
-    /// The key of the crew of a job that has not been started. Under the lock of the pool.
-    pub(crate) fn crew(&self) -> usize {
-        self.cell().key().load(Ordering::Relaxed) as usize
+    /// The index of the workers of a job that has not been started. Under the lock of the pool.
+    pub(crate) fn workers(&self) -> usize {
+        self.cell().index().load(Ordering::Relaxed) as usize
     }
 
-    /// Lets the handle know the post of the job. Under the lock of the pool.
-    pub(crate) fn posted_at(&self, key: usize) {
-        self.set_key(key);
+    /// Lets the handle know the entry of the job. Under the lock of the pool.
+    pub(crate) fn is_held_at(&self, index: usize) {
+        self.set_index(index);
     }
 
-    fn set_key(&self, key: usize) {
-        // There are no more posts and crews than waiters, whom the core counts so far.
-        let key = u32::try_from(key).unwrap_or(u32::MAX);
-        self.cell().key().store(key, Ordering::Relaxed);
+    fn set_index(&self, index: usize) {
+        // There are no more entries and workers than waiters, whom the core counts so far.
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        self.cell().index().store(index, Ordering::Relaxed);
     }
 
     /// The waker of the blocked caller of `spawn`, to be told that the job starts.
-    pub(crate) fn take_caller(&self) -> Option<Waker> {
-        let caller = self.cell().caller()?.take_waker()?;
-        Some(*caller)
+    pub(crate) fn take_spawn_waker(&self) -> Option<Waker> {
+        let cell = self.cell();
+        // Nobody else left a waker for this.
+        if cell.holders().load(Ordering::Relaxed) & BLOCKED == 0 {
+            return None;
+        }
+        cell.join_state().take_waker().map(|waker| *waker)
     }
 
-    /// Runs the job on, or stops it. At its end its result has been stored; [`settle`](Self::settle)
-    /// lets its handle know.
+    /// Runs the job on, or stops it. At its end its result has been stored;
+    /// [`settle`](Self::settle) lets its handle know.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
-        // SAFETY: `self` is the owner, borrowed mutably, and whoever goes to the word takes it.
+        // SAFETY: `self` is the runnable, borrowed mutably, and whoever goes to the join state
+        // takes it.
         unsafe { self.cell().poll(cx, stop) }
     }
 
@@ -175,8 +200,9 @@ impl Owner {
 
     /// Drops the job where it stands; it is settled as cancelled.
     pub(crate) fn give_up(self) -> Ended {
-        // SAFETY: `self` is the owner, and nobody borrows it.
+        // SAFETY: `self` is the runnable, and nobody borrows it.
         let ended = unsafe { self.cell().give_up() };
+        // The future has been dropped by now: whoever is woken finds nothing of the job left.
         let waker = self.settle();
         Ended {
             waker,
@@ -184,47 +210,104 @@ impl Owner {
         }
     }
 
-    /// Goes to the word, and frees the cell with its result if the heir has gone before.
+    /// Goes to the join state, and frees the cell with its result if the receiver has gone before.
     ///
     /// # Safety
     ///
-    /// The owner is not used afterwards, nor dropped. A job that has not come to its end leaves its
-    /// heir without a result.
+    /// The runnable is not used afterwards, nor dropped. A job that has not come to its end leaves
+    /// its receiver without a result.
     unsafe fn leave(&mut self) -> Option<Waker> {
-        // The heir may free the cell as soon as the word has been changed: nobody here holds a
-        // reference to more than the word then.
-        self.cell().word().settle().unwrap_or_else(|Detached| {
-            // SAFETY: the cell was leaked out of a box, and the heir has gone before.
-            discard(unsafe { Box::from_raw(self.0.as_ptr()) });
-            None
-        })
+        // The receiver may free the cell as soon as the join state has been changed: nobody here
+        // holds a reference to more than the join state then.
+        self.cell()
+            .join_state()
+            .settle()
+            .unwrap_or_else(|Detached| {
+                // SAFETY: the receiver has gone before.
+                unsafe { free(self.0) };
+                None
+            })
     }
 }
 
 /// Whoever lets a job go settles it. Its worker does so by itself; this is for what unwinds.
-impl Drop for Owner {
+impl Drop for Runnable {
     fn drop(&mut self) {
-        // SAFETY: `self` is the owner, borrowed mutably, and has not been at the word.
+        // SAFETY: `self` is the runnable, borrowed mutably, and has not been at the join state.
         let _begun = unsafe { self.cell().give_up() };
         // SAFETY: it is dropped now, once.
         wake(unsafe { self.leave() });
     }
 }
 
-impl<T> Heir<T> {
-    fn cell(&self) -> &dyn Inherited<T> {
-        // SAFETY: the cell lives at least until its heir has been at the word to leave, which is
-        // in its drop.
+/// The last of the runnable and the receiver drops what is left of the job, and frees the cell unless
+/// observers hold it.
+///
+/// # Safety
+///
+/// Neither of the two uses the cell afterwards.
+unsafe fn free<C: AnyCell + ?Sized>(cell: NonNull<C>) {
+    // SAFETY: the caller holds the cell.
+    let holders = unsafe { cell.as_ref() }.holders();
+    // Acquire: what observers did with the cell before they left has been done when it is freed.
+    // New ones come from the receiver alone.
+    if holders.load(Ordering::Acquire) & !BLOCKED > 1 {
+        // The result is dropped now, and not when an observer happens to go.
+        // SAFETY: as the caller says.
+        unsafe { cell.as_ref().clear() };
+        // SAFETY: the caller holds the cell until here.
+        if !unsafe { leave_to_others(cell) } {
+            return;
+        }
+    }
+    // SAFETY: the cell was leaked out of a box, and nobody else holds it.
+    discard(unsafe { Box::from_raw(cell.as_ptr()) });
+}
+
+/// One that holds the cell does so no longer. Tells whether nobody does.
+///
+/// # Safety
+///
+/// The caller held the cell.
+unsafe fn leave_to_others<C: AnyCell + ?Sized>(cell: NonNull<C>) -> bool {
+    // SAFETY: the caller holds the cell until the count has been changed.
+    let holders = unsafe { cell.as_ref() }.holders();
+    holders.fetch_sub(1, Ordering::AcqRel) & !BLOCKED == 1
+}
+
+impl<T> Receiver<T> {
+    fn cell(&self) -> &dyn ReceiverCell<T> {
+        // SAFETY: the cell lives at least until its receiver has been at the join state to leave,
+        // which is in its drop.
         unsafe { self.0.as_ref() }
     }
 
-    /// The key of the post of the job, if it has been started. Under the lock of the pool.
-    pub(crate) fn post(&self) -> usize {
-        self.cell().key().load(Ordering::Relaxed) as usize
+    /// Another one that holds the cell.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be counted.
+    pub(crate) fn observer(&self) -> Observer {
+        let count = |holders: u16| (holders & !BLOCKED < MOST_HOLDERS).then(|| holders + 1);
+        // Relaxed: the receiver holds the cell meanwhile.
+        let counted =
+            self.cell()
+                .holders()
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
+        assert!(
+            counted.is_ok(),
+            "one job has no more than {MOST_HOLDERS} abort handles: clone one of them"
+        );
+        Observer(self.cell().observed()(self.0.cast()))
+    }
+
+    /// The index of the entry of the job, if it has been started. Under the lock of the pool.
+    pub(crate) fn active_index(&self) -> usize {
+        self.cell().index().load(Ordering::Relaxed) as usize
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        self.cell().word().is_settled()
+        self.cell().join_state().is_settled()
     }
 
     /// Waits for the end of the job, and tells whether a cancellation brought it.
@@ -233,8 +316,8 @@ impl<T> Heir<T> {
     ///
     /// If the result has been taken.
     pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        ready!(self.cell().word().poll_settled(cx));
-        // SAFETY: `self` is the heir, borrowed mutably, of a job that is settled.
+        ready!(self.cell().join_state().poll_settled(cx));
+        // SAFETY: `self` is the receiver, borrowed mutably, of a job that is settled.
         let stopped = unsafe { self.cell().was_stopped() };
         Poll::Ready(
             stopped.expect("a `JobHandle` must not be polled after it has given its result"),
@@ -246,18 +329,53 @@ impl<T> Heir<T> {
         if !self.is_settled() {
             return None;
         }
-        // SAFETY: `self` is the heir, borrowed mutably, of a job that is settled.
+        // SAFETY: `self` is the receiver, borrowed mutably, of a job that is settled.
         unsafe { self.cell().take() }
+    }
+
+    /// As [`take`](Self::take), and leaves [`JobError::Cancelled`] in the place of the result.
+    pub(crate) fn take_cancelled(&mut self) -> Option<Result<T, JobError>> {
+        let result = self.take()?;
+        // SAFETY: as in `take`, which has taken the result.
+        unsafe { self.cell().leave_cancelled() };
+        Some(result)
     }
 }
 
 /// Nobody wants the result any more: it is dropped now, or as soon as it is there.
-impl<T> Drop for Heir<T> {
+impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // The owner may free the cell as soon as the word is changed.
-        if self.cell().word().detach() {
-            // SAFETY: the cell was leaked out of a box, and the owner has gone before.
-            discard(unsafe { Box::from_raw(self.0.as_ptr()) });
+        // The runnable may free the cell as soon as the join state is changed.
+        if self.cell().join_state().detach() {
+            // SAFETY: the runnable has gone before.
+            unsafe { free(self.0) };
+        }
+    }
+}
+
+impl Observer {
+    fn cell(&self) -> &dyn AnyCell {
+        // SAFETY: the observer holds the cell until its drop.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The index of the entry of the job, if it has been started. Under the lock of the pool.
+    pub(crate) fn active_index(&self) -> usize {
+        self.cell().index().load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.cell().join_state().is_settled()
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        // SAFETY: the observer holds the cell.
+        if unsafe { leave_to_others(self.0) } {
+            // SAFETY: the cell was leaked out of a box, and nobody else holds it. What is foreign
+            // in it has been dropped before.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
         }
     }
 }
@@ -265,27 +383,27 @@ impl<T> Drop for Heir<T> {
 impl<B: Body> Cell<B> {
     /// # Safety
     ///
-    /// As [`Owned::poll`].
-    unsafe fn with_run<R>(&self, f: impl FnOnce(&mut Course, Pin<&mut B>) -> R) -> Option<R> {
+    /// As [`RunnableCell::poll`].
+    unsafe fn with_run<R>(&self, f: impl FnOnce(&mut Progress, Pin<&mut B>) -> R) -> Option<R> {
         self.stage.with_mut(|stage| {
             // SAFETY: the stage belongs to the caller, so the reference is unique.
             let Stage::Run(body) = (unsafe { &mut *stage }) else {
                 return None;
             };
-            // SAFETY: a cell lies in a box from its birth in `Owner::new`, and the body is
+            // SAFETY: a cell lies in a box from its birth in `Runnable::new`, and the body is
             // dropped where it lies when its result takes its place. So it is pinned.
             let body = unsafe { Pin::new_unchecked(body) };
-            // SAFETY: the course belongs to the caller too.
-            self.course
-                .with_mut(|course| Some(f(unsafe { &mut *course }, body)))
+            // SAFETY: the progress belongs to the caller too.
+            self.progress
+                .with_mut(|progress| Some(f(unsafe { &mut *progress }, body)))
         })
     }
 
-    /// Stores the result, where the owner leaves it until it has been at the word.
+    /// Stores the result, where the runnable leaves it until it has been at the join state.
     ///
     /// # Safety
     ///
-    /// As [`Owned::poll`].
+    /// As [`RunnableCell::poll`].
     unsafe fn store(&self, outcome: Outcome<B::Output>) -> Ended {
         outcome.settle(|result| {
             self.stage.with_mut(|stage| {
@@ -297,22 +415,33 @@ impl<B: Body> Cell<B> {
     }
 }
 
-impl<B: Body> Owned for Cell<B> {
-    fn key(&self) -> &AtomicU32 {
-        &self.key
+impl<B: Body> AnyCell for Cell<B> {
+    fn index(&self) -> &AtomicU32 {
+        &self.index
     }
 
-    fn caller(&self) -> Option<&Word> {
-        self.is_blocked.then_some(&self.word)
+    fn holders(&self) -> &AtomicU16 {
+        &self.holders
     }
 
-    fn word(&self) -> &Word {
-        &self.word
+    fn join_state(&self) -> &JoinState {
+        &self.join_state
     }
 
+    unsafe fn clear(&self) {
+        let left = self.stage.with_mut(|stage| {
+            // SAFETY: the stage belongs to the caller, so the reference is unique. What is moved is
+            // no job, which has ended.
+            mem::replace(unsafe { &mut *stage }, Stage::Taken)
+        });
+        discard(left);
+    }
+}
+
+impl<B: Body> RunnableCell for Cell<B> {
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         // SAFETY: passed on to the caller.
-        let polled = unsafe { self.with_run(|course, body| course.poll(body, cx, stop)) };
+        let polled = unsafe { self.with_run(|progress, body| progress.poll(body, cx, stop)) };
         let outcome = ready!(polled.expect("a job is not polled after its end"));
         // SAFETY: passed on to the caller.
         Poll::Ready(unsafe { self.store(outcome) })
@@ -320,29 +449,25 @@ impl<B: Body> Owned for Cell<B> {
 
     unsafe fn give_up(&self) -> Option<Ended> {
         // SAFETY: passed on to the caller.
-        let outcome = unsafe { self.with_run(Course::give_up) }?;
+        let outcome = unsafe { self.with_run(Progress::give_up) }?;
         // SAFETY: passed on to the caller.
         Some(unsafe { self.store(outcome) })
     }
 }
 
-impl<B: Body> Inherited<B::Output> for Cell<B> {
-    fn key(&self) -> &AtomicU32 {
-        &self.key
-    }
-
-    fn word(&self) -> &Word {
-        &self.word
+impl<B: Body> ReceiverCell<B::Output> for Cell<B> {
+    fn observed(&self) -> fn(NonNull<()>) -> NonNull<dyn AnyCell> {
+        |cell| cell.cast::<Self>()
     }
 
     unsafe fn was_stopped(&self) -> Option<bool> {
-        // SAFETY: the stage and the course belong to the caller, so nobody changes them.
+        // SAFETY: the stage and the progress belong to the caller, so nobody changes them.
         let is_there = |stage: *mut _| matches!(unsafe { &*stage }, Stage::<B>::Settled(_));
         // SAFETY: as above.
-        let was_stopped = |course: *mut Course| unsafe { (*course).stopped };
+        let was_stopped = |progress: *mut Progress| unsafe { (*progress).stopped };
         self.stage
             .with_mut(is_there)
-            .then(|| self.course.with_mut(was_stopped))
+            .then(|| self.progress.with_mut(was_stopped))
     }
 
     unsafe fn take(&self) -> Option<Result<B::Output, JobError>> {
@@ -355,86 +480,18 @@ impl<B: Body> Inherited<B::Output> for Cell<B> {
             }
         })
     }
-}
 
-impl Word {
-    fn open() -> Self {
-        Self(AtomicPtr::new(OPEN))
-    }
-
-    fn is_settled(&self) -> bool {
-        self.0.load(Ordering::Acquire) == SETTLED
-    }
-
-    /// The result is there. Gives the waker of the heir, if it has left one.
-    fn settle(&self) -> Result<Option<Waker>, Detached> {
-        let word = self.0.swap(SETTLED, Ordering::AcqRel);
-        if word == DETACHED {
-            return Err(Detached);
-        }
-        Ok(waker_in(word).map(|waker| *waker))
-    }
-
-    /// The heir leaves. Tells whether the result is there.
-    fn detach(&self) -> bool {
-        if self.is_settled() {
-            return true;
-        }
-        let word = self.0.swap(DETACHED, Ordering::AcqRel);
-        discard(waker_in(word));
-        word == SETTLED
-    }
-
-    /// Takes the waker that the heir has left, for the owner to wake it or for the heir itself.
-    /// Only they do, and a word that has changed meanwhile is seen by the one who has not changed
-    /// it: an heir looks once more when it leaves its waker again.
-    fn take_waker(&self) -> Option<Box<Waker>> {
-        let word = self.0.load(Ordering::Relaxed);
-        if !is_waker(word) {
-            return None;
-        }
-        let taken = self
-            .0
-            .compare_exchange(word, OPEN, Ordering::Acquire, Ordering::Relaxed);
-        taken.ok().and_then(waker_in)
-    }
-
-    /// Waits until the job is settled. For the heir.
-    fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_settled() {
-            return Poll::Ready(());
-        }
-        let waker = match self.take_waker() {
-            Some(waker) if waker.will_wake(cx.waker()) => waker,
-            _ => Box::new(cx.waker().clone()),
-        };
-        let waker = Box::into_raw(waker);
-        let left = self
-            .0
-            .compare_exchange(OPEN, waker, Ordering::AcqRel, Ordering::Acquire);
-        if left.is_ok() {
-            return Poll::Pending;
-        }
-        // It has been settled meanwhile.
-        drop(waker_in(waker));
-        Poll::Ready(())
+    unsafe fn leave_cancelled(&self) {
+        self.stage.with_mut(|stage| {
+            // SAFETY: the stage belongs to the caller, so the reference is unique.
+            unsafe { *stage = Stage::Settled(Err(JobError::Cancelled)) };
+        });
     }
 }
 
-/// The waker that a word stands for, which is out of the word now.
-fn waker_in(word: *mut Waker) -> Option<Box<Waker>> {
-    // SAFETY: `Word::poll_settled` alone puts such a pointer there, out of a box, and whoever takes
-    // it out by an exchange is the only one to have it.
-    is_waker(word).then(|| unsafe { Box::from_raw(word) })
-}
-
-fn is_waker(word: *mut Waker) -> bool {
-    ![OPEN, SETTLED, DETACHED].contains(&word)
-}
-
-const OPEN: *mut Waker = ptr::null_mut();
-const SETTLED: *mut Waker = ptr::without_provenance_mut(1);
-const DETACHED: *mut Waker = ptr::without_provenance_mut(2);
+/// The caller who handed the job in waits for its start.
+const BLOCKED: u16 = 1 << 15;
+const MOST_HOLDERS: u16 = BLOCKED - 1;
 
 #[cfg(all(test, not(aiopool_models)))]
 mod tests {
@@ -452,10 +509,10 @@ mod tests {
             pending::<()>().await;
             drop(held);
         };
-        let (owner, mut heir) = Owner::new(Caught::new(job), false);
-        drop(owner);
+        let (runnable, mut receiver) = Runnable::new(Caught::new(job), false);
+        drop(runnable);
         assert_eq!(Arc::strong_count(&dropped), 1);
-        let result = heir.take().expect("the job is settled");
+        let result = receiver.take().expect("the job is settled");
         assert!(matches!(result, Err(JobError::Cancelled)));
     }
 
@@ -463,10 +520,10 @@ mod tests {
     fn a_job_whose_owner_and_handle_are_dropped_is_freed() {
         let dropped = Arc::new(());
         let held = dropped.clone();
-        let (owner, heir) = Owner::new(Caught::new(async move { drop(held) }), false);
-        drop(heir);
+        let (runnable, receiver) = Runnable::new(Caught::new(async move { drop(held) }), false);
+        drop(receiver);
         assert_eq!(Arc::strong_count(&dropped), 2);
-        drop(owner);
+        drop(runnable);
         assert_eq!(Arc::strong_count(&dropped), 1);
     }
 }

@@ -2,13 +2,21 @@
 
 pub(crate) mod body;
 pub(crate) mod cell;
+pub(crate) mod join_state;
+
+use std::pin::Pin;
+
+use pin_project_lite::pin_project;
 
 use crate::error::JobError;
-use crate::job::body::{Body, Caught, CaughtWithCallback, Sealed};
+use crate::job::body::{Body, Caught, CaughtWithCallback, Parts, Sealed};
 
 /// What a pool runs: a future, or a future [with a callback](Self::with_callback).
 ///
 /// Every `Future + Send + 'static` whose output is `Send + 'static` is a job. The trait is sealed.
+///
+/// A large future, of more than 16 KiB or 2 KiB in a debug build, is boxed in the call, as Tokio does
+/// it: every verb takes what `tokio::spawn` takes without overflowing the stack.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job for a pool",
     label = "not a job",
@@ -22,13 +30,20 @@ pub trait Job: Send + 'static {
     #[doc(hidden)]
     type Body: Body<Output = Self::Output>;
 
+    /// The body of a large job, which stays in its box.
+    #[doc(hidden)]
+    type BoxedBody: Body<Output = Self::Output>;
+
     #[doc(hidden)]
     fn into_body(self, sealed: Sealed) -> Self::Body;
+
+    #[doc(hidden)]
+    fn into_boxed_body(self: Pin<Box<Self>>, sealed: Sealed) -> Self::BoxedBody;
 
     /// The job with a callback, which runs after it in the same slot.
     ///
     /// The callback gets the result of the future, or the error if the future panicked or was
-    /// cancelled while it was active. A job that is cancelled while it waits in the line never
+    /// cancelled while it was active. A job that is cancelled while it waits in the queue never
     /// starts, and its callback is not called; nor is it when the runtime shuts down.
     ///
     /// The job settles with what the callback gives. A callback that panics settles it with
@@ -56,17 +71,44 @@ pub trait Job: Send + 'static {
     {
         WithCallback {
             future: self,
-            callback,
+            callback: Some(callback),
         }
     }
 }
 
-/// A future and the callback that runs after it; see [`Job::with_callback`].
-#[derive(Debug, Clone)]
-#[must_use = "a job does nothing unless it is handed to a pool"]
-pub struct WithCallback<F, C> {
-    future: F,
-    callback: C,
+pin_project! {
+    /// A future and the callback that runs after it; see [`Job::with_callback`].
+    #[derive(Debug, Clone)]
+    #[must_use = "a job does nothing unless it is handed to a pool"]
+    pub struct WithCallback<F, C> {
+        #[pin]
+        future: F,
+        callback: Option<C>,
+    }
+}
+
+/// Makes the body of the job `$job`, whose type is `$type`, and gives what `$take` makes of it. A
+/// large job goes into a box first: what a debug build moves on from here on is the box.
+///
+/// A macro, for a function would have the job on the stack once more.
+macro_rules! with_body {
+    ($type:ty, $job:expr, |$body:ident| $take:expr) => {
+        if const { $crate::job::is_large::<$type>() } {
+            let $body =
+                $crate::job::Job::into_boxed_body(Box::pin($job), $crate::job::body::Sealed);
+            $take
+        } else {
+            let $body = $crate::job::Job::into_body($job, $crate::job::body::Sealed);
+            $take
+        }
+    };
+}
+
+pub(crate) use with_body;
+
+/// Whether a job would take too much of the stack on its way to its allocation.
+pub(crate) const fn is_large<J: Job>() -> bool {
+    size_of::<J::Body>() > LARGE
 }
 
 impl<F> Job for F
@@ -76,8 +118,13 @@ where
 {
     type Output = F::Output;
     type Body = Caught<F>;
+    type BoxedBody = Caught<Pin<Box<F>>>;
 
     fn into_body(self, _: Sealed) -> Self::Body {
+        Caught::new(self)
+    }
+
+    fn into_boxed_body(self: Pin<Box<Self>>, _: Sealed) -> Self::BoxedBody {
         Caught::new(self)
     }
 }
@@ -93,9 +140,30 @@ where
     G::Output: Send + 'static,
 {
     type Output = G::Output;
-    type Body = CaughtWithCallback<F, C, G>;
+    type Body = CaughtWithCallback<Self, G>;
+    type BoxedBody = CaughtWithCallback<Pin<Box<Self>>, Pin<Box<G>>>;
 
     fn into_body(self, _: Sealed) -> Self::Body {
-        CaughtWithCallback::new(self.future, self.callback)
+        CaughtWithCallback::new(self)
+    }
+
+    fn into_boxed_body(self: Pin<Box<Self>>, _: Sealed) -> Self::BoxedBody {
+        CaughtWithCallback::new(self)
     }
 }
+
+impl<F, C> Parts for WithCallback<F, C> {
+    type Future = F;
+    type Callback = C;
+
+    fn future(self: Pin<&mut Self>) -> Pin<&mut F> {
+        self.project().future
+    }
+
+    fn take_callback(self: Pin<&mut Self>) -> Option<C> {
+        self.project().callback.take()
+    }
+}
+
+/// In bytes; what Tokio does not put beside the header of a task.
+const LARGE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };

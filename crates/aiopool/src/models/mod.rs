@@ -12,6 +12,7 @@
 mod crowd;
 mod handle;
 mod join;
+mod join_state;
 mod shutdown;
 mod start;
 mod stop;

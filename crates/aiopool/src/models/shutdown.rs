@@ -1,11 +1,11 @@
 //! A runtime that shuts down, and drops workers wherever they stand.
 
-use super::{Note, block_on, endless, explore, suspend_once, thread, when};
+use super::{Note, block_on, endless, explore, explore_to, suspend_once, thread, when};
 use crate::pool::Pool;
 use crate::sys::runtime::Handle;
 
-// Fails when a worker that is dropped keeps its slot, gives it to nobody, takes no open post up, or
-// does not settle a job that it has not begun; and when `Shared::advance` tells no joiner.
+// Fails when a worker that is dropped keeps its slot, gives it to nobody, takes no open entry up,
+// or does not settle a job that it has not begun; and when `Shared::advance` tells no joiner.
 #[test]
 fn a_runtime_that_shuts_down_while_jobs_are_handed_in_drops_them_or_ran_them() {
     let outcomes = [(false, false), (true, false), (true, true)];
@@ -26,7 +26,7 @@ fn a_runtime_that_shuts_down_while_jobs_are_handed_in_drops_them_or_ran_them() {
 }
 
 // Fails when a worker that is dropped keeps its slot, gives it to nobody, does not settle its job,
-// or does not leave its crew; and when `Join` counts only those who are active.
+// or does not leave its workers; and when `Join` counts only those who are active.
 #[test]
 fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
     explore(["before it began", "after it began"], || {
@@ -40,7 +40,7 @@ fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
         let down = thread::spawn(move || runtime.shut_down());
         block_on(pool.join());
         assert!(dropped.iter().all(Note::is_set));
-        assert!(pool.shared.lock().crews.is_empty(), "a worker has not left");
+        assert!(pool.shared.lock().runtimes() == 0, "a worker has not left");
         for handle in handles {
             assert!(block_on(handle).expect_err("it never ends").is_cancelled());
         }
@@ -49,8 +49,34 @@ fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
     });
 }
 
-// Fails when a worker that yields does not open its post again, and when one that is dropped takes
-// no open post up.
+// Fails when a worker that is dropped leaves an entry open for which nobody searches, and when it
+// calls another one to it.
+#[test]
+fn a_runtime_that_shuts_down_cancels_more_jobs_than_workers_have_been_started_for() {
+    let outcomes = ["none has begun", "one has begun", "both have begun"];
+    // Of so many steps that one interruption has to do.
+    explore_to(1, outcomes, || {
+        let (pool, runtime) = (Pool::new(2), Handle::new());
+        runtime.enter();
+        let begun = [(); 2].map(|()| Note::default());
+        let handles = pool.map_n(begun.clone(), |begun| endless(begun, ()));
+        let down = thread::spawn(move || runtime.shut_down());
+        block_on(pool.join());
+        assert!(pool.shared.lock().runtimes() == 0, "a worker has not left");
+        for handle in handles {
+            assert!(block_on(handle).expect_err("it never ends").is_cancelled());
+        }
+        drop(down.join());
+        match begun.iter().filter(|begun| begun.is_set()).count() {
+            0 => "none has begun",
+            1 => "one has begun",
+            _ => "both have begun",
+        }
+    });
+}
+
+// Fails when a worker that yields does not open its entry again, and when one that is dropped takes
+// no open entry up.
 #[test]
 fn a_runtime_that_shuts_down_cancels_the_job_of_a_worker_that_has_yielded() {
     explore(["before it began", "after it began"], || {

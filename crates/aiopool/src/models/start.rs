@@ -27,7 +27,7 @@ fn a_job_that_is_handed_in_while_another_ends_is_started() {
     });
 }
 
-// Fails when `State::leave` counts a worker that has left as one that is looking.
+// Fails when `WorkersTable::leave` counts a worker that has left as one that is searching.
 #[test]
 fn a_job_that_is_handed_in_while_a_worker_leaves_another_is_started() {
     // Of so many steps that one interruption has to do.
@@ -50,8 +50,8 @@ fn a_job_that_is_handed_in_while_a_worker_leaves_another_is_started() {
     });
 }
 
-// Fails when `Shared::advance` starts one waiter and does not look again, and when `Shared::offer`
-// takes any worker that is looking, or that there is, for enough.
+// Fails when `Shared::advance` starts one waiter and does not look again, and when
+// `WorkersTable::offer` takes any worker that is searching, or that there is, for enough.
 #[test]
 fn a_job_that_is_handed_in_while_another_is_started_is_active_beside_it() {
     explore_long(["it was started", "it was left to the other"], || {
@@ -74,8 +74,22 @@ fn a_job_that_is_handed_in_while_another_is_started_is_active_beside_it() {
     });
 }
 
-// Fails when a worker that yields does not open its post again, is not counted as looking, or keeps
-// its post until its next turn.
+// Fails when a worker calls no other one to the next open entry: one that searches is enough here.
+#[test]
+fn jobs_that_are_handed_in_at_once_are_active_beside_each_other() {
+    explore_long([()], || {
+        let pool = Pool::new(2);
+        let (here, there) = (Gate::new(), Gate::new());
+        let first = pool.spawn_n(meet(there.clone(), here.clone()));
+        let second = pool.spawn_n(meet(here, there));
+        block_on(first).expect("the jobs have met");
+        block_on(second).expect("the jobs have met");
+        block_on(pool.join());
+    });
+}
+
+// Fails when a worker that yields does not open its entry again, is not counted as searching, or
+// keeps its entry until its next turn.
 #[test]
 fn a_job_whose_worker_has_to_yield_first_is_begun_by_whoever_comes_first() {
     let outcomes = [
@@ -119,7 +133,7 @@ fn a_blocked_spawn_is_told_that_its_job_starts() {
     });
 }
 
-// Fails when `Blocked` does not take its job back.
+// Fails when the drop of `Spawn` does not take its job back.
 #[test]
 fn a_spawn_that_is_dropped_takes_its_job_back_unless_it_has_been_started() {
     let outcomes = ["taken back", "started at once", "started meanwhile"];

@@ -6,15 +6,15 @@ use crate::job::Job;
 use crate::pool::Pool;
 use crate::sys::runtime::Handle;
 
-// Fails when `State::stop` forgets the stop of a post that nobody has taken up yet, when
-// `State::take_up` does, and when `pull` does not wake the worker.
+// Fails when `Active::stop` forgets the stop of an entry that nobody has taken up yet, when
+// `ActiveTable::assign` does, and when `wake_workers` does not wake the worker.
 #[test]
 fn a_job_is_cancelled_whether_its_worker_has_begun_or_not() {
     explore(["before it began", "after it began"], cancelled);
 }
 
-// Fails when `State::new_post` does not let the handle know the post of its job, and when
-// `Shared::stop` only looks into the line.
+// Fails when `Taken::new` does not let the handle know the entry of its job, and when
+// `Shared::stop` only looks into the queue.
 #[test]
 fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
     explore(["before it began", "after it began"], || {
@@ -30,8 +30,8 @@ fn a_job_is_cancelled_whether_it_waits_or_has_just_been_admitted() {
     });
 }
 
-// Fails when a worker that yields does not open its post again or does not lay it down, and when
-// `State::lay_down` forgets the stop, or leaves the worker at the post.
+// Fails when a worker that yields does not open its entry again or does not lay it down, and when
+// `ActiveTable::unassign` forgets the stop, or leaves the worker at the entry.
 #[test]
 fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
     explore(["before it began", "after it began"], || {
@@ -40,8 +40,8 @@ fn a_job_is_cancelled_whether_its_worker_has_yielded_or_not() {
     });
 }
 
-// Fails when `Shared::stop` takes whatever job its post is held for, when it finds the post and
-// stops its job under two locks, and when `State::take_up` keeps the stop of the job before.
+// Fails when `Shared::stop` takes whatever job its entry is held for, when it finds the entry and
+// stops its job under two locks, and when `ActiveTable::assign` keeps the stop of the job before.
 #[test]
 fn a_cancellation_that_comes_when_a_job_ends_spares_the_next_one() {
     explore(["cancelled", "ended"], || {
@@ -72,12 +72,12 @@ fn nothing_of_a_job_is_left_when_cancel_returns() {
         let (stopped, results) = block_on(pool.cancel([&mut handle]));
         assert!(dropped.is_set());
         assert_eq!(results.len(), stopped);
-        assert_eq!(handle.take().is_some(), stopped == 0);
+        assert_eq!(block_on(handle).is_ok(), stopped == 0);
         stopped
     });
 }
 
-// Fails when `Course::poll` forgets that its job was stopped while the callback runs.
+// Fails when `Progress::poll` forgets that its job was stopped while the callback runs.
 #[test]
 fn cancel_waits_for_the_callback_of_a_job_that_has_begun() {
     explore(["before it began", "after it began"], || {
@@ -99,7 +99,7 @@ fn cancel_waits_for_the_callback_of_a_job_that_has_begun() {
 }
 
 // Fails when a worker does not tell those who watch its job end, when `Shared::stop_all` counts the
-// workers and watches them under two locks, and when it does not empty the line.
+// workers and watches them under two locks, and when it does not empty the queue.
 #[test]
 fn cancel_all_waits_for_what_ends_meanwhile() {
     explore([0, 1, 2], || {
@@ -153,7 +153,7 @@ fn cancel_all_meets_a_job_that_is_handed_in() {
     );
 }
 
-// Fails when `Shared::stop` takes a job out of the line and begins its withdrawal under two locks,
+// Fails when `Shared::stop` takes a job out of the queue and begins its withdrawal under two locks,
 // when `State::is_idle` leaves withdrawals out, and when `Shared::end_withdrawal` tells no joiner,
 // or does it before it drops the job.
 #[test]
@@ -171,7 +171,7 @@ fn join_waits_for_a_job_that_another_is_dropping() {
     });
 }
 
-// Fails when `Shared::stop_all` empties the line and begins the withdrawal under two locks.
+// Fails when `Shared::stop_all` empties the queue and begins the withdrawal under two locks.
 #[test]
 fn join_waits_for_a_job_that_cancel_all_is_dropping() {
     explore(["before it began", "after it began"], || {
@@ -190,7 +190,7 @@ fn join_waits_for_a_job_that_cancel_all_is_dropping() {
     });
 }
 
-// Fails when `Shared::withdraw` takes a job out of the line and begins its withdrawal under two
+// Fails when `Shared::withdraw` takes a job out of the queue and begins its withdrawal under two
 // locks.
 #[test]
 fn join_waits_for_a_job_that_a_dropped_spawn_takes_back() {
@@ -211,7 +211,7 @@ fn join_waits_for_a_job_that_a_dropped_spawn_takes_back() {
     });
 }
 
-// Fails when `Shared::stop` takes a job out of the line and begins its withdrawal under two locks,
+// Fails when `Shared::stop` takes a job out of the queue and begins its withdrawal under two locks,
 // when `Shared::stop_all` does not count withdrawals or does not watch them, and when
 // `Shared::end_withdrawal` does not tell those who watch, or does it before it drops the job.
 #[test]
@@ -229,7 +229,7 @@ fn cancel_all_waits_for_a_job_that_another_is_dropping() {
     });
 }
 
-// Fails when `Executed` does not cancel its job.
+// Fails when the drop of `Exec` does not cancel its job.
 #[test]
 fn an_exec_that_is_dropped_leaves_nothing_behind() {
     explore(["before it began", "after it began"], || {

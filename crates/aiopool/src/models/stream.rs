@@ -48,17 +48,19 @@ fn a_stream_stands_aside_while_its_reader_is_behind() {
     });
 }
 
-// Fails when `Results::end` wakes nobody, when `Results::wake_reader` looks only at the first place,
-// and when the source of a stream that was read to its end is not forgotten.
+// Fails when `Results::end` wakes nobody, when `Results::wake_reader` looks only at the first
+// place, and when the source of a stream that was read to its end is not forgotten.
 #[test]
 fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
     explore([false, true], || {
         let pool = Pool::new(1);
-        let mut stream = pool.itermap(0..0, |n| async move { n });
+        // It does not know that it gives nothing.
+        let items = std::iter::from_fn(|| None::<u32>);
+        let mut stream = pool.itermap(items, |n| async move { n });
         let (waited, result) = block_on(waited(next(&mut stream)));
         assert!(result.is_none());
         drop(stream);
-        assert!(pool.shared.lock().sources.is_empty());
+        assert!(!pool.shared.lock().has_sources());
         waited
     });
 }
@@ -91,8 +93,8 @@ fn a_map_returns_when_its_last_item_and_its_source_end_at_once() {
     });
 }
 
-// Fails when `Worker::put_back` leaves the source in the line or opens the post of its item to
-// nobody, when `Worker::queue_up` is not counted as looking, and when `Shared::advance` does not
+// Fails when `Worker::put_back` leaves the source in the queue or opens the entry of its item to
+// nobody, when `Worker::queue_up` is not counted as searching, and when `Shared::advance` does not
 // look again.
 #[test]
 fn a_source_takes_all_free_slots() {
@@ -120,8 +122,8 @@ fn a_source_takes_all_free_slots() {
     );
 }
 
-// Fails when `State::ask` or `Worker::put_back` does not see that it is abandoned, when
-// `Shared::abandon` stops no item, and when a post does not tell of which source its item is.
+// Fails when `SourceTable::ask` or `Worker::put_back` does not see that it is abandoned, when
+// `Shared::abandon` stops no item, and when an entry does not tell of which source its item is.
 #[test]
 fn a_stream_that_is_dropped_leaves_nothing_behind() {
     for ahead in [1, 2] {
@@ -142,7 +144,7 @@ fn a_stream_that_is_dropped_leaves_nothing_behind() {
                 drop(stream);
                 block_on(pool.join());
                 assert!(items_dropped.is_set() && dropped.is_set());
-                assert!(pool.shared.lock().sources.is_empty());
+                assert!(!pool.shared.lock().has_sources());
                 if pulled.is_set() {
                     when(&begun)
                 } else {
@@ -153,7 +155,7 @@ fn a_stream_that_is_dropped_leaves_nothing_behind() {
     }
 }
 
-// Fails when `Shared::abandon` leaves the source in the line.
+// Fails when `Shared::abandon` leaves the source in the queue.
 #[test]
 fn a_stream_that_is_dropped_in_the_line_leaves_it() {
     explore(["while it waited", "when it was admitted"], || {
@@ -170,7 +172,7 @@ fn a_stream_that_is_dropped_in_the_line_leaves_it() {
         let left = items_dropped.is_set();
         block_on(pool.join());
         assert!(items_dropped.is_set());
-        assert!(pool.shared.lock().sources.is_empty());
+        assert!(!pool.shared.lock().has_sources());
         if left {
             "while it waited"
         } else {
@@ -179,9 +181,9 @@ fn a_stream_that_is_dropped_in_the_line_leaves_it() {
     });
 }
 
-// Fails when a post does not tell of which source its item is, when `State::lay_down` forgets the
-// stop, when `Worker::put_back` or `Worker::queue_up` does not lay the post of the item down, and
-// when `Worker::put_back` does not take that of the source up.
+// Fails when an entry does not tell of which source its item is, when `ActiveTable::unassign`
+// forgets the stop, when `Worker::put_back` or `Worker::queue_up` does not lay the entry of the
+// item down, and when `Worker::put_back` does not take that of the source up.
 #[test]
 fn a_map_that_is_dropped_stops_the_items_that_it_has_pulled() {
     explore_long([0, 1, 2], || {
@@ -203,8 +205,8 @@ fn a_map_that_is_dropped_stops_the_items_that_it_has_pulled() {
     });
 }
 
-// Fails when `State::stop` or `State::take_up` forgets the stop of a post that nobody has taken up
-// yet, and when `Worker::outlive_stop` leaves the stop or the watchers behind.
+// Fails when `Active::stop` or `ActiveTable::assign` forgets the stop of an entry that nobody has
+// taken up yet, and when `Worker::outlive_stop` leaves the stop or the watchers behind.
 #[test]
 fn cancel_all_stops_the_item_of_a_map_if_it_has_been_pulled() {
     for size in [1, 2] {

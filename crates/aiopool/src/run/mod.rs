@@ -1,4 +1,4 @@
-//! Whoever has a slot is run.
+//! Running: workers and the jobs that they are given.
 
 pub(crate) mod pull;
 pub(crate) mod worker;

@@ -1,48 +1,31 @@
-//! The end of a source: its iterator and its function are dropped, its reader hears of it.
+//! The end of a source: its iterator and its function are dropped, and its reader hears of it.
 
 use std::task::Waker;
 
 use crate::source::{End, Source};
 use crate::state::Shared;
-use crate::state::signal::pull;
 use crate::sys::unwind::discard;
 
 impl Shared {
-    /// Drops the iterator and the function of a source whose results nobody reads any more.
-    pub(crate) fn discard(&self, source: Source) {
-        // Nobody waits for them.
-        let _reader = self.retire(source, End::CutShort);
-    }
-
     /// Drops the iterator and the function of a source, then lets its reader know that there are no
     /// more items. The waker it gives is to be woken last.
-    pub(crate) fn retire(&self, source: Source, end: End) -> Option<Waker> {
-        let Source {
-            id,
-            crew,
-            items,
-            reserved,
-            is_asked,
-        } = source;
-        items.discard();
+    pub(crate) fn end_source(&self, source: Source, end: End) -> Option<Waker> {
+        // Before the reader hears of the end: what the iterator held has gone when `map` returns.
+        let source = source.discard();
         let mut state = self.lock();
-        state.asked -= usize::from(is_asked);
-        let end = match state.results(id) {
-            Some(results) => {
-                if reserved.is_some() {
-                    results.unreserve();
-                }
-                Ok(results.end(end))
-            }
-            None => Err(end),
-        };
-        let (woken, gone) = state.source_ends(crew);
+        // Under one lock with the end of the results: who reads it finds the source gone.
+        let (reader, effects) = state.end_source(&source, end);
         drop(state);
-        drop(gone);
-        pull(woken);
-        end.unwrap_or_else(|end| {
+        effects.carry_out();
+        reader.unwrap_or_else(|end| {
             discard(end);
             None
         })
+    }
+
+    /// Drops the iterator and the function of a source whose results nobody reads any more.
+    pub(crate) fn discard_source(&self, source: Source) {
+        // Nobody waits for them.
+        let _reader = self.end_source(source, End::CutShort);
     }
 }

@@ -8,41 +8,63 @@ use std::task::{Context, Poll, Waker, ready};
 use aiopool_core::{Slot, Ticket};
 
 use crate::job::body::Ended;
-use crate::job::cell::Owner;
+use crate::job::cell::Runnable;
 use crate::source::{End, Item, Pulled, Rest, Source};
-use crate::state::Shared;
-use crate::state::State;
-use crate::state::active::{Taken, Waiter, Work};
-use crate::state::signal::{Tether, tell};
-use crate::state::workers::{Respite, Summons};
-use crate::sys::runtime::{Handle, poll_proceed};
-use crate::sys::sync::{MutexGuard, Ordering};
+use crate::state::active::{Taken, Work};
+use crate::state::workers::{Idle, Member, Wakeup};
+use crate::state::{Found, Shared, State};
+use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
+use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{discard, wake};
 
+/// Runs what the first open entry is held for, then whoever is next in the queue, and ends when
+/// nobody waits.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    /// What the state knows it by.
+    member: Member,
+    /// The index of the entry that it runs, and the slot.
+    held: Option<(usize, Slot)>,
+    step: Step,
+    /// The item that has ended before a source is asked for another.
+    spare: Option<Pin<Box<dyn Item>>>,
+    /// Whether it has just taken what it is to run.
+    is_fresh: bool,
+    /// Whether it has offered items to others since it took the turn of a source.
+    has_offered: bool,
+    /// Whether it has started others for them.
+    has_started: bool,
+}
+
+/// What a worker does next.
+enum Step {
+    /// Take an open entry, or leave.
+    Search,
+    Run(Work),
+    /// Nobody waits: let other tasks have their turn, one of which may hand something in, and
+    /// search once more. To end and to start again costs several times as much.
+    Yield,
+    /// The same, and let the runtime look at its timers and sockets.
+    YieldToAll,
+    /// The same, while there is a source that may give something at any time: wait to be woken.
+    Park,
+    Done,
+}
+
 impl Shared {
-    /// A job that is to run on `home` takes the last place in the line, or a slot if one is free.
-    pub(crate) fn submit(self: &Arc<Self>, job: Owner, home: Handle) -> Ticket {
+    /// A job that is to run on `runtime` takes the last place in the queue, or a slot if one is
+    /// free.
+    pub(crate) fn submit(self: &Arc<Self>, job: Runnable, runtime: Handle) -> Ticket {
         let mut state = self.lock();
-        let (crew, spare) = state.crew_on(home);
-        let ticket = state.submit(Waiter::Job(job), crew);
-        if state.admission.active() < self.size.get() {
+        let (ticket, spare) = state.submit(job, runtime);
+        // With all slots held nobody can be admitted: the worker whose job ends will see to it.
+        if state.admission().active() < self.size.get() {
             self.advance(state);
         } else {
             drop(state);
         }
-        drop(spare);
+        discard(spare);
         ticket
-    }
-
-    /// Calls whoever is to look for an open post, under no lock: a runtime that shuts down drops a new
-    /// worker here.
-    pub(crate) fn call(self: &Arc<Self>, summons: Summons) {
-        match summons {
-            Summons::Sleeper(tether) => tether.waker.wake_by_ref(),
-            Summons::Recruit { crew, home } => {
-                home.spawn(Worker::new(self.clone(), crew));
-            }
-        }
     }
 
     /// Starts a worker for each waiter that is admitted, then tells those who wait for an idle
@@ -53,54 +75,46 @@ impl Shared {
     /// leaves its waiters to that loop: a million jobs that wait at a shutdown are dropped one
     /// after another, not one inside the other.
     pub(crate) fn advance<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
-        if state.starting {
+        if !state.begin_advance() {
+            // The one that is at it looks again before it stops, under this lock.
             return;
         }
-        state.starting = true;
         while let Some(admitted) = state.admit() {
-            if let Some(worker) = state.open_post(admitted) {
+            if let Some(wakeup) = state.start(admitted) {
                 drop(state);
-                self.call(worker);
+                self.wake_up(wakeup);
+                // Others may have handed in, ended and left meanwhile: the loop looks again.
                 state = self.lock();
             }
         }
-        state.starting = false;
-        let idle = state.idle();
+        let effects = state.end_advance();
         drop(state);
-        wake(idle);
+        effects.carry_out();
+    }
+
+    /// Wakes or starts the worker that is to look for an open entry, under no lock: a runtime that
+    /// shuts down drops a new worker here.
+    fn wake_up(self: &Arc<Self>, wakeup: Wakeup) {
+        match wakeup {
+            Wakeup::Parked(remote) => remote.wake(),
+            Wakeup::New { workers, runtime } => {
+                runtime.spawn(Worker::new(self.clone(), workers));
+            }
+        }
     }
 }
 
-/// Runs what the first open post is held for, then whoever is next in line, and ends when nobody
-/// waits.
-pub(crate) struct Worker {
-    shared: Arc<Shared>,
-    /// The key of its crew.
-    crew: usize,
-    /// What it can be stopped by, with its key.
-    tether: Option<(usize, Arc<Tether>)>,
-    /// The key of its post, and the slot.
-    post: Option<(usize, Slot)>,
-    work: Work,
-    /// The item that has ended before a source is asked for another.
-    spare: Option<Pin<Box<dyn Item>>>,
-    /// Whether it has just taken up its post.
-    is_fresh: bool,
-    /// Whether it has offered items to others since it took up the turn of a source.
-    has_offered: bool,
-    /// Whether it has started others for them.
-    has_started: bool,
-}
-
 impl Worker {
-    /// A worker that is looking, of the crew at this key.
-    fn new(shared: Arc<Shared>, crew: usize) -> Self {
+    /// A worker that is searching, of the workers at this index.
+    fn new(shared: Arc<Shared>, workers: usize) -> Self {
         Self {
             shared,
-            crew,
-            tether: None,
-            post: None,
-            work: Work::Look,
+            member: Member {
+                workers,
+                remote: None,
+            },
+            held: None,
+            step: Step::Search,
             spare: None,
             is_fresh: false,
             has_offered: false,
@@ -108,67 +122,69 @@ impl Worker {
         }
     }
 
-    /// Takes up the first open post, or leaves. With its waker, at the first time it is tied to the
-    /// pool; without, it is being dropped.
-    fn look(&mut self, waker: Option<&Waker>) {
-        self.work = Work::Done;
-        let new = waker.filter(|_| self.tether.is_none()).cloned();
-        let may_sleep = waker.is_some();
+    /// Takes the first open entry, or leaves. With its waker, it can be reached from the first time
+    /// on; without, it is being dropped.
+    fn search(&mut self, waker: Option<&Waker>) {
+        // So it stays if there is nothing to do: the worker ends, and the next job starts another.
+        self.step = Step::Done;
+        // Cloned before the lock is taken: a waker is foreign.
+        let new = waker.filter(|_| self.member.remote.is_none()).cloned();
+        // A worker that is being dropped cannot be woken, nor is another started in its place.
+        let is_alive = waker.is_some();
         let mut state = self.shared.lock();
         if let Some(waker) = new {
-            let tether = Arc::new(Tether::new(waker));
-            self.tether = Some((state.tethers.insert(tether.clone()), tether));
+            self.member.remote = Some(state.connect(waker));
         }
-        if let Some(taken) = state.claim(self.crew, self.key()) {
-            drop(state);
-            return self.take_up(taken);
-        }
-        if may_sleep && state.rest(self.crew, self.key()) == Respite::Sleep {
-            self.work = Work::Sleep;
-            return;
-        }
-        let left = state.leave(self.crew, true, self.key());
+        let found = state.search(&self.member, is_alive);
         drop(state);
-        drop(left);
-    }
-
-    /// It is dropped in its sleep, or when it has been called and not looked yet.
-    fn leave_sleeping(&mut self) {
-        let mut state = self.shared.lock();
-        if self.is_asleep() {
-            let left = state.leave(self.crew, false, self.key());
-            drop(state);
-            drop(left);
-        } else {
-            drop(state);
-            self.look(None);
+        match found {
+            Found::Work(taken, wakeup) => {
+                self.take_up(taken);
+                if let Some(wakeup) = wakeup {
+                    self.shared.wake_up(wakeup);
+                }
+            }
+            Found::Park => self.step = Step::Park,
+            Found::Nothing(runtime) => discard(runtime),
         }
     }
 
-    fn is_asleep(&self) -> bool {
-        let tether = self.tether.as_ref();
-        tether.is_some_and(|(_, tether)| tether.is_asleep())
+    /// It is dropped while it is parked, or when it has been woken and has not searched yet.
+    fn leave_parked(&mut self) {
+        let mut state = self.shared.lock();
+        if self.member.is_parked() {
+            let runtime = state.leave(&self.member, false);
+            drop(state);
+            discard(runtime);
+        } else {
+            // It was counted as one that searches, for an entry that nobody else takes perhaps.
+            drop(state);
+            self.search(None);
+        }
     }
 
-    /// The key of its tether.
-    fn key(&self) -> Option<usize> {
-        self.tether.as_ref().map(|(key, _)| *key)
+    fn take_up(&mut self, taken: Taken) {
+        self.held = Some((taken.index, taken.slot));
+        self.step = Step::Run(taken.work);
+        self.is_fresh = true;
     }
 
-    /// Begins what it has taken up. However many jobs end without ever suspending, other tasks get
-    /// their turn: what the budget of the task does not allow is begun by whoever comes first.
+    /// Begins what it has taken. A source is asked for many items in one poll, but for no more than
+    /// the budget of the task allows: what it does not allow is begun by whoever comes first.
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Poll::Ready(budget) = poll_proceed(cx) else {
-            if let Some((key, slot)) = self.post.take() {
-                let work = mem::replace(&mut self.work, Work::Look);
+            if let Some(taken) = lay_down(&mut self.held, &mut self.step, Step::Search) {
+                // The others are not counted on any more: this worker is one of them from now on.
                 (self.has_offered, self.has_started) = (false, false);
-                self.shared.lock().postpone(key, slot, work, self.crew);
+                self.shared.lock().give_back(taken, &self.member);
             }
             return Poll::Pending;
         };
+        // Only what has begun uses the budget up: a worker that finds none has begun nothing.
         budget.made_progress();
-        if let Work::Job(job) = &self.work {
-            wake(job.take_caller());
+        // This is the start of a job: not when it was admitted, but when its worker has come.
+        if let Step::Run(Work::Job(job)) = &self.step {
+            wake(job.take_spawn_waker());
         }
         Poll::Ready(())
     }
@@ -178,8 +194,9 @@ impl Worker {
         self.outlive_stop();
         match source.pull(self.spare.take()) {
             Pulled::Item(item, rest) => {
-                self.work = Work::Item(item);
+                self.step = Step::Run(Work::Item(item));
                 if self.put_back(source, rest) {
+                    // It has the turn of the source again, and others have the item.
                     return;
                 }
                 if mem::take(&mut self.has_offered) {
@@ -188,172 +205,151 @@ impl Worker {
             }
             Pulled::Nothing(end) => {
                 self.has_offered = false;
-                let reader = self.shared.retire(*source, end);
-                self.next(Ended::without_a_job(reader), None);
+                // The slot was for an item that does not come: it goes back before the reader is
+                // woken, who may hand in what needs it.
+                let reader = self.shared.end_source(*source, end);
+                self.next(Ended::without_a_job(reader), None, true);
             }
         }
     }
 
     /// What was stopped before a source is asked is not the item that it gives.
     fn outlive_stop(&mut self) {
-        let (Some((_, tether)), Some((key, _))) = (&self.tether, &self.post) else {
+        let (Some((_, remote)), Some((index, _))) = (&self.member.remote, &self.held) else {
             return;
         };
-        if tether.stop.load(Ordering::Relaxed) {
+        // Looked at without the lock: a stop that comes after this stops the item.
+        if remote.is_stopped() {
             let mut state = self.shared.lock();
-            tether.stop.store(false, Ordering::Relaxed);
-            let watchers = state.posts[*key].take_watchers();
+            let effects = state.forget_stop(*index, &self.member);
             drop(state);
-            tell(&watchers, false);
+            effects.carry_out();
         }
     }
 
-    /// Nobody wants the item any more that has been pulled.
-    fn stop_item(&self) {
-        if let Some((_, tether)) = &self.tether {
-            tether.stop.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// The source of the item that is to be run goes to the back of the line, or aside while its
+    /// The source of the item that is to be run goes to the back of the queue, or aside while its
     /// reader is behind. If its turn comes again at once, because slots are free, the item is
     /// offered to all workers and this one asks for the next: so a source takes all free slots in
     /// one go, and not one slot each time the runtime comes round. Tells whether it is so.
-    fn put_back(&mut self, mut source: Box<Source>, rest: Rest) -> bool {
+    fn put_back(&mut self, source: Box<Source>, rest: Rest) -> bool {
         let mut state = self.shared.lock();
-        state.is_asked_no_more(&mut source);
-        let Some(results) = state.results(source.id()) else {
-            drop(state);
-            self.shared.discard(*source);
-            self.stop_item();
-            return false;
-        };
-        let source = match rest {
-            Rest::Wanted => Some(source),
-            Rest::Unwanted => results.park(source),
-            Rest::Exhausted => {
+        let turn = match state.put_back(source, rest) {
+            Ok(Some(turn)) => turn,
+            // Nobody can be admitted now: this worker begins the item.
+            Ok(None) => return false,
+            Err((source, end)) => {
                 drop(state);
-                wake(self.shared.retire(*source, End::Exhausted));
+                // The reader has gone while the iterator was asked. The item is an active job by
+                // now, and is stopped as the others were.
+                let is_unwanted = matches!(end, End::CutShort);
+                wake(self.shared.end_source(*source, end));
+                if is_unwanted {
+                    self.stop_item();
+                }
                 return false;
             }
         };
-        let Some(source) = source else { return false };
-        state.line_up(source);
-        // Whoever starts workers now starts one for the source, and whoever lies in wait takes it.
-        if state.starting || state.lying_in_wait > 0 {
-            return false;
-        }
-        let Some(admitted) = state.admit() else {
-            return false;
-        };
-        let again = admitted.waiter.crew() == self.crew;
-        let worker = if again {
-            let taken = state.new_post(admitted);
-            let item = mem::replace(&mut self.work, taken.work);
-            let left = self.post.replace((taken.key, taken.slot));
-            let worker = left.and_then(|(key, slot)| {
-                state.lay_down(key);
-                state.offer(key, slot, item, self.crew)
-            });
-            let worker_key = self.key();
-            state.take_up(taken.key, &mut self.work, worker_key);
-            (self.is_fresh, self.has_offered) = (true, true);
-            worker
+        // The turn may be that of another waiter, which came before: only these workers can take
+        // it.
+        let again = turn.waiter.workers() == self.member.workers;
+        let item = if again {
+            lay_down(&mut self.held, &mut self.step, Step::Done)
         } else {
-            state.open_post(admitted)
+            None
+        };
+        let (taken, wakeup) = match item {
+            Some(item) => {
+                let (taken, wakeup) = state.fan_out(turn, item, &self.member);
+                (Some(taken), wakeup)
+            }
+            None => (None, state.start(turn)),
         };
         drop(state);
-        if let Some(worker) = worker {
+        if let Some(taken) = taken {
+            self.take_up(taken);
+            self.has_offered = true;
+        }
+        // Under no lock, and after the turn was taken: what is started may be dropped inside this.
+        if let Some(wakeup) = wakeup {
             self.has_started = true;
-            self.shared.call(worker);
+            self.shared.wake_up(wakeup);
         }
         again
     }
 
+    /// Nobody wants the item any more that has been pulled.
+    fn stop_item(&self) {
+        if let Some((_, remote)) = &self.member.remote {
+            remote.set_stop(true);
+        }
+    }
+
     /// The last item of those that were offered is begun after the others, by whoever comes first.
     fn queue_up(&mut self) {
-        let Some((key, slot)) = self.post.take() else {
+        let Some(item) = lay_down(&mut self.held, &mut self.step, Step::Yield) else {
             return;
         };
-        let item = mem::replace(&mut self.work, Work::Linger);
         let mut state = self.shared.lock();
-        state.lay_down(key);
-        state.looks(self.crew);
-        // There are as many who are looking as there are open posts, this one included.
-        let nobody = state.offer(key, slot, item, self.crew);
-        debug_assert!(nobody.is_none());
+        state.offer_last(item, &self.member);
         // Those who were started for the items can be reached by the other threads of the runtime
         // only when this one yields.
         if mem::take(&mut self.has_started) {
             return;
         }
-        let taken = state.claim(self.crew, self.key());
+        let taken = state.take_open(&self.member);
         drop(state);
         if let Some(taken) = taken {
             self.take_up(taken);
         }
     }
 
-    fn take_up(&mut self, taken: Taken) {
-        self.post = Some((taken.key, taken.slot));
-        self.work = taken.work;
-        self.is_fresh = true;
-    }
-
-    /// Gives the slot back, and takes up whoever is next. The result of an item goes where it
-    /// belongs before that.
-    fn next(&mut self, mut ended: Ended, mut item: Option<Pin<Box<dyn Item>>>) {
-        let Some((key, slot)) = self.post.take() else {
+    /// Gives the slot back, and takes whoever is next if it may begin something in this poll. The
+    /// result of an item goes where it belongs before that: a reader that is woken finds it.
+    fn next(&mut self, mut ended: Ended, mut item: Option<Pin<Box<dyn Item>>>, may_begin: bool) {
+        let Some(held) = self.held.take() else {
             return;
         };
+        // One lock for the end of this job and the start of the next: nobody sees the slot free
+        // while somebody waits.
         let mut state = self.shared.lock_at_end();
-        state.executed += ended.begun;
         let unwanted = item.take_if(|item| !state.put(item.as_mut(), &mut ended));
-        state.admission.finish(slot);
-        let admitted = state.admit();
-        match admitted {
-            Some(admitted) if state.is_for(&admitted.waiter, self.crew) => {
-                let (taken, watchers) = state.keep_post(key, admitted);
-                if let Some((_, tether)) = &self.tether {
-                    tether.stop.store(false, Ordering::Relaxed);
-                }
-                drop(state);
-                self.take_up(taken);
-                wake(ended.waker);
-                if let Some(watchers) = watchers {
-                    tell(&watchers, ended.stopped);
-                }
-            }
-            admitted => {
-                let mut post = state.posts.remove(key);
-                state.looks(self.crew);
-                let worker = admitted.and_then(|admitted| state.open_post(admitted));
-                let taken = state.claim(self.crew, self.key());
-                if taken.is_none() {
-                    self.work = match state.rest(self.crew, self.key()) {
-                        Respite::Linger => Work::Linger,
-                        Respite::Sleep => Work::Sleep,
-                    };
-                }
-                let idle = state.idle();
-                drop(state);
-                if let Some(taken) = taken {
-                    self.take_up(taken);
-                }
-                if let Some(worker) = worker {
-                    self.shared.call(worker);
-                }
-                wake(ended.waker);
-                tell(&post.take_watchers(), ended.stopped);
-                wake(idle);
-            }
+        let (next, wakeup, effects) = state.finish(held, ended, &self.member, may_begin);
+        drop(state);
+        match next {
+            Ok(taken) => self.take_up(taken),
+            Err(Idle::Yield) => self.step = Step::Yield,
+            Err(Idle::YieldToAll) => self.step = Step::YieldToAll,
+            Err(Idle::Park) => self.step = Step::Park,
+            Err(Idle::Leave) => self.step = Step::Done,
         }
-        if let Work::Pull(_) = self.work {
+        // Another worker begins while this one wakes who waits.
+        if let Some(wakeup) = wakeup {
+            self.shared.wake_up(wakeup);
+        }
+        effects.carry_out();
+        // The next item takes the allocation of the one that has ended.
+        if let Step::Run(Work::Pull(_)) = self.step {
             self.spare = item;
         }
         if unwanted.is_some() {
             discard(unwanted);
         }
+    }
+
+    /// Drops what is run, or was to be begun, where it stands. An item that is given back has its
+    /// result.
+    fn give_up(&mut self) -> (Ended, Option<Pin<Box<dyn Item>>>) {
+        let ended = match mem::replace(&mut self.step, Step::Done) {
+            Step::Run(Work::Pull(source)) => {
+                Ended::without_a_job(self.shared.end_source(*source, End::CutShort))
+            }
+            Step::Run(Work::Job(job)) => job.give_up(),
+            Step::Run(Work::Item(mut item)) => return (item.as_mut().give_up(), Some(item)),
+            Step::Search | Step::Yield | Step::YieldToAll | Step::Park | Step::Done => {
+                Ended::without_a_job(None)
+            }
+        };
+        (ended, None)
     }
 }
 
@@ -362,46 +358,61 @@ impl Future for Worker {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let worker = self.get_mut();
+        // One job begins in a poll, as in that of a task. So everything that Tokio does after so many
+        // polls, and everybody who waits in its queue, comes as soon as beside tasks. A job that
+        // began in an earlier poll is polled on, and the next may begin in this one if it ends.
+        let mut may_begin = matches!(worker.step, Step::Run(_));
         loop {
+            // It yields before it begins something, never between: what has begun is polled on.
             if mem::take(&mut worker.is_fresh) {
                 ready!(worker.begin(cx));
             }
-            let mut ended = match &mut worker.work {
-                Work::Job(job) => ready!(job.poll(cx, is_stopped(worker.tether.as_ref()))),
-                Work::Item(item) => {
-                    ready!(item.as_mut().poll(cx, is_stopped(worker.tether.as_ref())))
+            let mut ended = match &mut worker.step {
+                Step::Run(Work::Job(job)) => ready!(job.poll(cx, worker.member.take_stop())),
+                Step::Run(Work::Item(item)) => {
+                    ready!(item.as_mut().poll(cx, worker.member.take_stop()))
                 }
-                Work::Pull(_) => {
-                    if let Work::Pull(source) = mem::replace(&mut worker.work, Work::Done) {
+                Step::Run(Work::Pull(_)) => {
+                    if let Step::Run(Work::Pull(source)) =
+                        mem::replace(&mut worker.step, Step::Done)
+                    {
                         worker.pull(source);
                     }
                     continue;
                 }
-                Work::Look => {
-                    worker.look(Some(cx.waker()));
+                Step::Search => {
+                    worker.search(Some(cx.waker()));
                     continue;
                 }
-                Work::Linger => {
-                    worker.work = Work::Look;
+                Step::Yield => {
+                    // Its own wake-up puts it behind all tasks that are ready now.
+                    worker.step = Step::Search;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Work::Sleep => {
-                    if worker.is_asleep() {
+                Step::YieldToAll => {
+                    worker.step = Step::Search;
+                    yield_to_all(cx);
+                    return Poll::Pending;
+                }
+                Step::Park => {
+                    // Tokio polls tasks that nobody has woken for this, too.
+                    if worker.member.is_parked() {
                         return Poll::Pending;
                     }
-                    worker.work = Work::Look;
+                    worker.step = Step::Search;
                     continue;
                 }
-                Work::Done => return Poll::Ready(()),
+                Step::Done => return Poll::Ready(()),
             };
             let mut ended_item = None;
-            match mem::replace(&mut worker.work, Work::Done) {
-                Work::Job(job) => ended.waker = job.settle(),
-                Work::Item(item) => ended_item = Some(item),
+            match mem::replace(&mut worker.step, Step::Done) {
+                // The result is in the cell: from here on the handle may take it.
+                Step::Run(Work::Job(job)) => ended.waker = job.settle(),
+                Step::Run(Work::Item(item)) => ended_item = Some(item),
                 _ => {}
             }
-            worker.next(ended, ended_item);
+            worker.next(ended, ended_item, mem::take(&mut may_begin));
         }
     }
 }
@@ -409,44 +420,41 @@ impl Future for Worker {
 /// A worker that is dropped before its end was dropped by its runtime, which shuts down.
 impl Drop for Worker {
     fn drop(&mut self) {
-        match self.work {
-            Work::Sleep => self.leave_sleeping(),
-            Work::Look | Work::Linger => self.look(None),
-            _ => {}
+        match self.step {
+            Step::Park => self.leave_parked(),
+            // It was counted on for an open entry. If there is one, its job ends here too: the
+            // others of this runtime are dropped as well, and may have been dropped already.
+            Step::Search | Step::Yield | Step::YieldToAll => self.search(None),
+            Step::Run(_) | Step::Done => {}
         }
-        let Some((key, slot)) = self.post.take() else {
-            return;
-        };
-        let (mut ended, mut item) = give_up(mem::replace(&mut self.work, Work::Done), &self.shared);
-        let mut state = self.shared.lock();
-        if let Some(item) = &mut item {
-            state.put(item.as_mut(), &mut ended);
+        while let Some(held) = self.held.take() {
+            // What the job drops is foreign: it goes before the lock is taken, and before the slot
+            // goes back.
+            let (mut ended, mut item) = self.give_up();
+            let mut state = self.shared.lock();
+            if let Some(item) = &mut item {
+                state.put(item.as_mut(), &mut ended);
+            }
+            let (next, effects) = state.finish_and_leave(held, ended, &self.member);
+            // Whoever is next may be of a runtime that goes on.
+            self.shared.advance(state);
+            effects.carry_out();
+            discard(item);
+            // More entries are open than workers are left: they are given up here, one after
+            // another.
+            if let Some(taken) = next {
+                self.take_up(taken);
+            }
         }
-        let mut post = state.posts.remove(key);
-        state.executed += ended.begun;
-        state.admission.finish(slot);
-        let left = state.leave(self.crew, false, self.key());
-        self.shared.advance(state);
-        drop(left);
-        wake(ended.waker);
-        tell(&post.take_watchers(), ended.stopped);
-        discard(item);
     }
 }
 
-/// Whether a job is to be stopped now; tells it once.
-fn is_stopped(tether: Option<&(usize, Arc<Tether>)>) -> bool {
-    tether.is_some_and(|(_, tether)| tether.is_pulled())
-}
-
-/// Drops what is run, or was to be begun, where it stands. An item that is given back has its
-/// result.
-fn give_up(work: Work, shared: &Shared) -> (Ended, Option<Pin<Box<dyn Item>>>) {
-    let ended = match work {
-        Work::Pull(source) => Ended::without_a_job(shared.retire(*source, End::CutShort)),
-        Work::Job(job) => job.give_up(),
-        Work::Item(mut item) => return (item.as_mut().give_up(), Some(item)),
-        Work::Look | Work::Linger | Work::Sleep | Work::Done => Ended::without_a_job(None),
-    };
-    (ended, None)
+/// Parts with what has been taken, to do `next` instead. Apart from the rest of the worker, whose
+/// pool is locked meanwhile.
+fn lay_down(held: &mut Option<(usize, Slot)>, step: &mut Step, next: Step) -> Option<Taken> {
+    let (index, slot) = held.take()?;
+    match mem::replace(step, next) {
+        Step::Run(work) => Some(Taken { index, slot, work }),
+        _ => unreachable!("who holds a slot runs something"),
+    }
 }

@@ -1,5 +1,5 @@
-//! A running map or stream: it stands in the line for its next item, pulls it when it gets a slot,
-//! and goes to the back of the line.
+//! A running map or stream: it stands in the queue for its next item, pulls it when it gets a slot,
+//! and goes to the back of the queue.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker, ready};
 use pin_project_lite::pin_project;
 
 use crate::error::JobError;
-use crate::job::Job;
-use crate::job::body::{Body, Caught, Course, Ended, Sealed};
+use crate::job::body::{Body, Caught, Ended, Progress};
+use crate::job::{Job, with_body};
 use crate::source::results::Results;
 use crate::source::{AnyResults, End, Item, Items, Place, Pulled, Reserved, Rest, SourceId};
 use crate::sys::unwind::{Payload, discard, guarded};
@@ -25,7 +25,7 @@ pin_project! {
     struct ItemJob<B: Body> {
         #[pin]
         body: B,
-        course: Course,
+        progress: Progress,
         source: SourceId,
         place: Place,
         result: Option<Result<B::Output, JobError>>,
@@ -52,6 +52,7 @@ impl<I: Iterator, F> Mapped<I, F> {
     ) -> Pulled {
         let place = reserved.place;
         let mut next = Some(body);
+        // The types differ where the function panics: what it was to make is another job then.
         let renewed = spare.and_then(|mut item| {
             item.as_mut().renew(&mut next, source, place);
             next.is_none().then_some(item)
@@ -59,13 +60,15 @@ impl<I: Iterator, F> Mapped<I, F> {
         let made = next.map(|body| -> Pin<Box<dyn Item>> {
             Box::pin(ItemJob {
                 body,
-                course: Course::default(),
+                progress: Progress::default(),
                 source,
                 place,
                 result: None,
             })
         });
-        let rest = if self.is_exhausted() {
+        // A source that is known to have ended takes no further turn, and no slot, to find that
+        // out.
+        let rest = if self.hint().1 == Some(0) {
             Rest::Exhausted
         } else if reserved.is_last {
             Rest::Unwanted
@@ -78,10 +81,10 @@ impl<I: Iterator, F> Mapped<I, F> {
         }
     }
 
-    fn is_exhausted(&self) -> bool {
-        guarded(|| self.items.size_hint().1 == Some(0)).unwrap_or_else(|payload| {
+    fn hint(&self) -> (usize, Option<usize>) {
+        guarded(|| self.items.size_hint()).unwrap_or_else(|payload| {
             discard(payload);
-            false
+            (0, None)
         })
     }
 }
@@ -98,16 +101,23 @@ where
             Ok(None) => return Pulled::Nothing(End::Exhausted),
             Err(payload) => return Pulled::Nothing(End::Panicked(payload)),
         };
-        match guarded(|| (self.function)(item).into_body(Sealed)) {
-            Ok(body) => self.item_job(body, id, at, spare),
-            // A panic of the function is the item's own.
-            Err(payload) => {
-                self.item_job(Caught::new(panicking::<J::Output>(payload)), id, at, None)
-            }
-        }
+        let pulled = guarded(|| {
+            with_body!(J, (self.function)(item), |body| {
+                self.item_job(body, id, at, spare)
+            })
+        });
+        // A panic of the function is the item's own.
+        pulled.unwrap_or_else(|payload| {
+            self.item_job(Caught::new(panicking::<J::Output>(payload)), id, at, None)
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.hint()
     }
 
     fn discard(self: Box<Self>) {
+        // One by one: two that panic when they are dropped together abort the process.
         let Self { items, function } = *self;
         discard(items);
         discard(function);
@@ -128,20 +138,20 @@ impl<B: Body> Item for ItemJob<B> {
         let mut this = self.project();
         if let Some(body) = next.downcast_mut::<Option<B>>().and_then(Option::take) {
             this.body.set(body);
-            *this.course = Course::default();
+            *this.progress = Progress::default();
             (*this.source, *this.place) = (source, place);
         }
     }
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         let this = self.project();
-        let outcome = ready!(this.course.poll(this.body, cx, stop));
+        let outcome = ready!(this.progress.poll(this.body, cx, stop));
         Poll::Ready(outcome.keep(this.result))
     }
 
     fn give_up(self: Pin<&mut Self>) -> Ended {
         let this = self.project();
-        this.course.give_up(this.body).keep(this.result)
+        this.progress.give_up(this.body).keep(this.result)
     }
 
     fn put(self: Pin<&mut Self>, results: &mut dyn AnyResults) -> Option<Waker> {

@@ -1,4 +1,5 @@
-//! What a running map or stream is to the line: the records, and what its items and results can do.
+//! What a running map or stream is to the queue: the records, and what its items and results can
+//! do.
 
 pub(crate) mod mapped;
 pub(crate) mod results;
@@ -10,22 +11,30 @@ use std::task::{Context, Poll, Waker};
 use crate::job::body::Ended;
 use crate::sys::unwind::Payload;
 
-/// What stands in the line for a map or a stream.
+/// What stands in the queue for a map or a stream.
 pub(crate) struct Source {
-    pub(crate) id: SourceId,
-    /// The key of its crew, which is there as long as the source.
-    pub(crate) crew: usize,
-    pub(crate) items: Box<dyn Items>,
+    id: SourceId,
+    /// The index of its workers, which is there as long as the source.
+    workers: usize,
+    items: Box<dyn Items>,
     /// The place for the item that it is asked for.
     pub(crate) reserved: Option<Reserved>,
     /// Whether a worker asks it now.
     pub(crate) is_asked: bool,
 }
 
+/// A source whose iterator and function have been dropped.
+pub(crate) struct DiscardedSource {
+    pub(crate) id: SourceId,
+    pub(crate) workers: usize,
+    pub(crate) had_reserved: bool,
+    pub(crate) was_asked: bool,
+}
+
 /// Names a source in its pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SourceId {
-    pub(crate) key: usize,
+    pub(crate) index: usize,
     /// No other source of the pool has the same.
     pub(crate) serial: u64,
 }
@@ -34,6 +43,9 @@ pub(crate) struct SourceId {
 pub(crate) trait Items: Send {
     /// The next item. It takes the allocation of `spare`, an item that has ended, if it fits.
     fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled;
+
+    /// How many items are left at least and at most, as the iterator says. It need not know.
+    fn size_hint(&self) -> (usize, Option<usize>);
 
     /// Drops the iterator and the function, which may both panic.
     fn discard(self: Box<Self>);
@@ -74,24 +86,47 @@ pub(crate) trait Item: Send {
 }
 
 impl Source {
+    pub(crate) fn new(id: SourceId, workers: usize, items: Box<dyn Items>) -> Self {
+        Self {
+            id,
+            workers,
+            items,
+            reserved: None,
+            is_asked: false,
+        }
+    }
+
     pub(crate) fn id(&self) -> SourceId {
         self.id
     }
 
-    pub(crate) fn crew(&self) -> usize {
-        self.crew
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
     }
 
     /// The next item, in the allocation of `spare` if it fits.
     pub(crate) fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
+        // It was abandoned before its turn came: nobody has a place for an item.
         let Some(reserved) = self.reserved else {
             return Pulled::Nothing(End::CutShort);
         };
         let pulled = self.items.pull(self.id, reserved, spare);
+        // Without an item the place is given back with the end.
         if let Pulled::Item(..) = pulled {
             self.reserved = None;
         }
         pulled
+    }
+
+    /// Drops the iterator and the function, under no lock.
+    pub(crate) fn discard(self) -> DiscardedSource {
+        self.items.discard();
+        DiscardedSource {
+            id: self.id,
+            workers: self.workers,
+            had_reserved: self.reserved.is_some(),
+            was_asked: self.is_asked,
+        }
     }
 }
 
@@ -133,7 +168,7 @@ pub(crate) trait AnyResults: Send {
     /// Whether there are items that have not ended, or not been pulled.
     fn is_unfinished(&self) -> bool;
 
-    /// For [`put`](Results::put), and for the reader.
+    /// For an item that [puts](Item::put) its result, and for the reader.
     fn as_any(&mut self) -> &mut dyn Any;
 
     /// Nobody will read them any more. Under no lock; what stands aside is given back.

@@ -70,6 +70,7 @@ impl<T> Results<T> {
     /// Stores the result of an item. The waker it gives is to be woken last.
     pub(crate) fn put(&mut self, place: Place, result: Result<T, JobError>) -> Option<Waker> {
         self.active -= 1;
+        // In the order of completion a slow item has no place that would hold the others up.
         if self.order == Order::Completion {
             self.places.push_back(Some(result));
         } else {
@@ -93,6 +94,7 @@ impl<T> Results<T> {
                 None => false,
             },
         };
+        // Woken for nothing, the reader of a large map would come once for each of its items.
         if readable { self.reader.take() } else { None }
     }
 }
@@ -119,6 +121,8 @@ impl<T: Send + 'static> AnyResults for Results<T> {
     }
 
     fn park(&mut self, source: Box<Source>) -> Option<Box<Source>> {
+        // The reader may have caught up since the place was reserved, and would not come again: it
+        // has nothing left to read.
         if self.unread < self.ahead {
             return Some(source);
         }
@@ -156,7 +160,8 @@ impl<T: Send + 'static> AnyResults for Results<T> {
         for result in places {
             discard(result);
         }
-        discard((end, reader));
+        discard(end);
+        discard(reader);
         parked
     }
 }
@@ -177,9 +182,11 @@ impl<T> Results<T> {
             self.unread -= 1;
             return Some(Read::Result(result, self.take_source()));
         }
+        // Items that are still active have results to come, whatever has become of the source.
         if self.unread > 0 || self.end.is_none() {
             return None;
         }
+        // A panic is told once; a stream that is polled on has ended.
         match self.end.replace(End::Exhausted) {
             Some(End::Panicked(payload)) => Some(Read::Panicked(payload)),
             _ => Some(Read::End),
@@ -189,6 +196,7 @@ impl<T> Results<T> {
     /// All results of a map, or what its iterator panicked with, or none yet.
     pub(crate) fn read_whole(&mut self) -> Option<Result<Whole<T>, Payload>> {
         match self.end.take()? {
+            // At once: the map stops its items then, and waits for these.
             End::Panicked(payload) => {
                 self.end = Some(End::Exhausted);
                 Some(Err(payload))
@@ -198,6 +206,11 @@ impl<T> Results<T> {
                 (self.active == 0).then(|| Ok(Whole(mem::take(&mut self.places))))
             }
         }
+    }
+
+    /// How many results are left to be read, if that is known.
+    pub(crate) fn left(&self) -> Option<usize> {
+        self.end.as_ref().map(|_| self.unread)
     }
 
     /// Whether no item is active.

@@ -1,134 +1,230 @@
-//! What each held slot is held for.
+//! What has left the queue and has not ended: an entry for each slot that is held, and one for each
+//! withdrawal.
 
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use aiopool_core::{Admitted, Slot, Ticket};
+use slab::Slab;
 
-use crate::job::cell::Owner;
+use crate::job::cell::Runnable;
 use crate::source::{Item, Source, SourceId};
-use crate::state::signal::Group;
+use crate::state::signal::{Countdown, Remote};
 
-/// What stands in the line.
+/// The entries of a pool. An index of one is an index of its slab.
+#[derive(Default)]
+pub(crate) struct ActiveTable {
+    slots: Slab<Active>,
+    /// For each withdrawal under way, whose jobs have left the queue and have not all been dropped,
+    /// those who wait for its end.
+    withdrawals: Slab<Vec<Arc<Countdown>>>,
+}
+
+/// What stands in the queue.
 pub(crate) enum Waiter {
-    Job(Owner),
+    Job(Runnable),
     /// A running map or stream, for its next item.
     Source(Box<Source>),
 }
 
 /// What a slot is held for.
-pub(crate) struct Post {
-    /// The place that the job, or its source, had in the line.
-    pub(crate) ticket: Ticket,
-    /// The source whose item it is.
-    pub(crate) source: Option<SourceId>,
-    /// The slot and the work, until a worker takes them up.
-    pub(crate) open: Option<(Slot, Work)>,
-    /// The key of the tether of the worker that has taken it up.
-    pub(crate) worker: Option<usize>,
-    /// Whether the job is to be stopped when a worker takes it up.
-    pub(crate) stop: bool,
-    /// Those who wait for the end of the job.
-    pub(crate) watchers: Vec<Arc<Group>>,
+pub(crate) enum Work {
+    Job(Runnable),
+    Item(Pin<Box<dyn Item>>),
+    /// A source is to be asked for its next item.
+    Pull(Box<Source>),
 }
 
-/// What a worker takes up.
+/// What a worker has taken, or is to take.
 pub(crate) struct Taken {
-    /// The key of the post.
-    pub(crate) key: usize,
+    /// The index of the entry.
+    pub(crate) index: usize,
     pub(crate) slot: Slot,
     pub(crate) work: Work,
 }
 
-/// What a worker does next.
-pub(crate) enum Work {
-    /// Take up an open post, or leave.
-    Look,
-    /// Ask a source for its next item.
-    Pull(Box<Source>),
-    Job(Owner),
-    Item(Pin<Box<dyn Item>>),
-    /// Nobody waits: let other tasks have their turn, one of which may hand something in, and look
-    /// once more. To end and to start again costs several times as much.
-    Linger,
-    /// The same, while there is a source that may give something at any time: sleep until called.
-    Sleep,
-    Done,
+/// The entry of a slot that is held.
+struct Active {
+    /// The place that the job, or its source, had in the queue.
+    ticket: Ticket,
+    /// The source whose item it is.
+    source: Option<SourceId>,
+    /// The slot and the work, while no worker has taken them.
+    open: Option<(Slot, Work)>,
+    /// The index of the remote of the worker that has taken it.
+    worker: Option<usize>,
+    /// Whether the job is to be stopped by the worker that takes it.
+    stop: bool,
+    /// Those who wait for the end of the job.
+    watchers: Vec<Arc<Countdown>>,
 }
 
-impl Waiter {
-    /// The key of its crew.
-    pub(crate) fn crew(&self) -> usize {
-        match self {
-            Self::Job(job) => job.crew(),
-            Self::Source(source) => source.crew(),
-        }
-    }
-}
-
-impl Taken {
-    /// What was admitted, with the post at `key`, which a job is to know as its own.
-    pub(crate) fn new(key: usize, admitted: Admitted<Waiter>) -> Self {
-        if let Waiter::Job(job) = &admitted.waiter {
-            job.posted_at(key);
-        }
-        Self {
-            key,
-            slot: admitted.slot,
-            work: admitted.waiter.into(),
-        }
-    }
-}
-
-impl Post {
-    pub(crate) fn new(admitted: &Admitted<Waiter>) -> Self {
-        Self {
+impl ActiveTable {
+    /// Adds the entry of what was admitted.
+    pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
+        let index = self.slots.insert(Active {
             ticket: admitted.ticket,
             source: admitted.waiter.source(),
             open: None,
             worker: None,
             stop: false,
             watchers: Vec::new(),
+        });
+        Taken::new(index, admitted)
+    }
+
+    /// The worker of an entry whose job has ended keeps it for what was admitted.
+    pub(crate) fn reuse(&mut self, index: usize, admitted: Admitted<Waiter>) -> Taken {
+        let entry = &mut self.slots[index];
+        // The worker stays, and so does the index, which nobody has to look up anew.
+        (entry.ticket, entry.source) = (admitted.ticket, admitted.waiter.source());
+        Taken::new(index, admitted)
+    }
+
+    /// A job has ended. Gives those who waited for that.
+    pub(crate) fn remove(&mut self, index: usize) -> Vec<Arc<Countdown>> {
+        self.slots.remove(index).watchers
+    }
+
+    /// Leaves the work of an entry to whichever worker comes first.
+    pub(crate) fn open(&mut self, taken: Taken) {
+        self.slots[taken.index].open = Some((taken.slot, taken.work));
+    }
+
+    /// Takes the work out of an open entry.
+    pub(crate) fn take(&mut self, index: usize) -> Option<Taken> {
+        let (slot, work) = self.slots[index].open.take()?;
+        Some(Taken { index, slot, work })
+    }
+
+    /// The worker with this remote is to run the entry. It hears that the job is to be stopped if
+    /// that was said before.
+    pub(crate) fn assign(&mut self, index: usize, worker: Option<&(usize, Arc<Remote>)>) {
+        let entry = &mut self.slots[index];
+        entry.worker = worker.map(|(index, _)| *index);
+        // Under the lock, so that a stop is either in the entry by now or finds the worker there.
+        if let Some((_, remote)) = worker {
+            remote.set_stop(mem::take(&mut entry.stop));
         }
     }
 
-    /// Whether it is held for the job that had `ticket` in the line.
-    pub(crate) fn has_job(&self, ticket: Ticket) -> bool {
-        self.ticket == ticket
+    /// The worker with this remote leaves the entry to another, and what it was told with it.
+    pub(crate) fn unassign(&mut self, index: usize, worker: Option<&(usize, Arc<Remote>)>) {
+        let entry = &mut self.slots[index];
+        entry.worker = None;
+        // A stop that the worker has not seen yet is for the one that comes.
+        entry.stop = worker.is_some_and(|(_, remote)| remote.take_stop());
     }
 
-    /// Whether it is held for an item of this source.
-    pub(crate) fn is_of_source(&self, source: SourceId) -> bool {
-        self.source == Some(source)
+    /// Whether the entry is that of the job that had `ticket` in the queue.
+    pub(crate) fn has_job(&self, index: usize, ticket: Ticket) -> bool {
+        // The index may be stale, and the entry that of another job: a ticket never comes again.
+        let entry = self.slots.get(index);
+        entry.is_some_and(|entry| entry.ticket == ticket)
     }
 
-    /// `watcher` is to be told of the end of the job.
-    pub(crate) fn watch(&mut self, watcher: Arc<Group>) {
-        self.watchers.push(watcher);
+    /// The job of an entry is to be stopped: by its worker, whose remote has this index, or by the
+    /// one that will take it.
+    pub(crate) fn stop(&mut self, index: usize) -> Option<usize> {
+        self.slots[index].stop()
     }
 
-    /// Those who wait for the end of the job.
-    pub(crate) fn take_watchers(&mut self) -> Vec<Arc<Group>> {
-        mem::take(&mut self.watchers)
+    /// As [`stop`](Self::stop), for the items of this source.
+    pub(crate) fn stop_items(&mut self, source: SourceId) -> impl Iterator<Item = usize> {
+        let entries = self.slots.iter_mut().map(|(_, entry)| entry);
+        let items = entries.filter(move |entry| entry.source == Some(source));
+        items.filter_map(Active::stop)
+    }
+
+    /// As [`stop`](Self::stop), for all entries.
+    pub(crate) fn stop_all(&mut self) -> impl Iterator<Item = usize> {
+        let entries = self.slots.iter_mut();
+        entries.filter_map(|(_, entry)| entry.stop())
+    }
+
+    /// Jobs have left the queue, and are going to be dropped.
+    pub(crate) fn begin_withdrawal(&mut self) -> usize {
+        self.withdrawals.insert(Vec::new())
+    }
+
+    /// They have been dropped. Gives those who waited for that.
+    pub(crate) fn end_withdrawal(&mut self, index: usize) -> Vec<Arc<Countdown>> {
+        self.withdrawals.remove(index)
+    }
+
+    pub(crate) fn has_withdrawals(&self) -> bool {
+        !self.withdrawals.is_empty()
+    }
+
+    /// Somebody waits for the ends of all that is here now.
+    pub(crate) fn watch_all(&mut self) -> Arc<Countdown> {
+        let countdown = Countdown::from(self.slots.len() + self.withdrawals.len());
+        for (_, entry) in &mut self.slots {
+            entry.watchers.push(countdown.clone());
+        }
+        for (_, watchers) in &mut self.withdrawals {
+            watchers.push(countdown.clone());
+        }
+        countdown
+    }
+
+    /// Those who wait for the end of the job of an entry.
+    pub(crate) fn watchers(&mut self, index: usize) -> &mut Vec<Arc<Countdown>> {
+        &mut self.slots[index].watchers
+    }
+
+    /// Gives memory back when nothing is held: a slab is walked through with all places that a peak
+    /// has left.
+    pub(crate) fn shrink_if_empty(&mut self) {
+        if self.slots.is_empty() {
+            self.slots.shrink_to_fit();
+        }
+    }
+}
+
+impl Active {
+    fn stop(&mut self) -> Option<usize> {
+        // Nobody can be told yet: the entry is open.
+        if self.worker.is_none() {
+            self.stop = true;
+        }
+        self.worker
+    }
+}
+
+impl Taken {
+    /// What was admitted, with the entry at `index`, which a job is to know as its own.
+    fn new(index: usize, admitted: Admitted<Waiter>) -> Self {
+        let work = match admitted.waiter {
+            Waiter::Job(job) => {
+                job.is_held_at(index);
+                Work::Job(job)
+            }
+            Waiter::Source(source) => Work::Pull(source),
+        };
+        Self {
+            index,
+            slot: admitted.slot,
+            work,
+        }
     }
 }
 
 impl Waiter {
+    /// The index of the workers that are to run it.
+    pub(crate) fn workers(&self) -> usize {
+        match self {
+            Self::Job(job) => job.workers(),
+            Self::Source(source) => source.workers(),
+        }
+    }
+
     /// The id of the source, if it is one.
-    pub(crate) fn source(&self) -> Option<SourceId> {
+    fn source(&self) -> Option<SourceId> {
         match self {
             Self::Job(_) => None,
             Self::Source(source) => Some(source.id()),
-        }
-    }
-}
-
-impl From<Waiter> for Work {
-    fn from(waiter: Waiter) -> Self {
-        match waiter {
-            Waiter::Job(job) => Self::Job(job),
-            Waiter::Source(source) => Self::Pull(source),
         }
     }
 }

@@ -1,10 +1,14 @@
-//! What a pool knows under its one lock: the core with all who wait, and the workers.
+//! What a pool knows under its one lock: the core with all who wait, and a table in each file here.
+//! A table is changed in its own file only. A step that takes several of them stands here; what is
+//! to be done when the lock is open again, the step gives back.
 
 pub(crate) mod active;
+pub(crate) mod effects;
 pub(crate) mod signal;
+pub(crate) mod sources;
 pub(crate) mod workers;
 
-use std::collections::VecDeque;
+use std::iter;
 use std::mem;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
@@ -12,24 +16,18 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use aiopool_core::{Admission, Admitted, Slot, Ticket};
-use slab::Slab;
 
 use crate::job::body::Ended;
+use crate::job::cell::Runnable;
 use crate::source::results::Results;
-use crate::source::{AnyResults, Item, Source, SourceId};
-use crate::state::active::{Post, Taken, Waiter, Work};
-use crate::state::signal::{Group, Tether};
-use crate::state::workers::{Crew, Respite, Summons};
+use crate::source::{AnyResults, DiscardedSource, End, Item, Items, Rest, Source, SourceId};
+use crate::state::active::{ActiveTable, Taken, Waiter, Work};
+use crate::state::effects::Effects;
+use crate::state::signal::{Countdown, Remote};
+use crate::state::sources::SourceTable;
+use crate::state::workers::{Idle, Member, Wakeup, WorkersTable};
 use crate::sys::runtime::Handle;
-use crate::sys::sync::{Mutex, MutexGuard, Ordering, Patience};
-
-/// A source that has not been abandoned.
-pub(crate) struct Seat {
-    pub(crate) serial: u64,
-    /// Its place while it stands in the line.
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) results: Box<dyn AnyResults>,
-}
+use crate::sys::sync::{Backoff, Mutex, MutexGuard};
 
 /// The inside of a pool.
 pub(crate) struct Shared {
@@ -39,40 +37,49 @@ pub(crate) struct Shared {
 
 /// The state of a pool. Nothing foreign is called, cloned or dropped under its lock.
 pub(crate) struct State {
-    pub(crate) admission: Admission<Waiter, Waker>,
-    /// One for each slot that is held.
-    pub(crate) posts: Slab<Post>,
-    /// For each withdrawal under way, whose jobs have left the line and have not all been dropped,
-    /// those who wait for its end.
-    pub(crate) withdrawals: Slab<Vec<Arc<Group>>>,
-    /// The workers, one crew for each runtime.
-    pub(crate) crews: Slab<Crew>,
-    /// What the workers can be stopped by.
-    pub(crate) tethers: Slab<Arc<Tether>>,
-    /// The sources of maps and streams. A source that is not here has been abandoned.
-    pub(crate) sources: Slab<Seat>,
-    pub(crate) next_source: u64,
-    /// How many sources workers ask for an item just now.
-    pub(crate) asked: usize,
+    admission: Admission<Waiter, Waker>,
+    active: ActiveTable,
+    workers: WorkersTable,
+    sources: SourceTable,
     /// How many workers keep the slot of a job that has ended until a source has been asked.
-    pub(crate) lying_in_wait: usize,
+    spinning: usize,
     /// Whether somebody starts those who are admitted.
-    pub(crate) starting: bool,
-    pub(crate) executed: u64,
+    starting: bool,
+    executed: u64,
+}
+
+/// What a worker that searches comes to.
+pub(crate) enum Found {
+    /// Another worker is to be called in its place, perhaps.
+    Work(Taken, Option<Wakeup>),
+    Park,
+    /// There is nothing, and it has left. The handle of its runtime is to be dropped under no lock.
+    Nothing(Option<Handle>),
+}
+
+/// Jobs that have left the queue and are to be dropped under no lock. Until that has been said,
+/// the pool is not idle, and who cancels all of its jobs waits.
+#[must_use = "its end is waited for"]
+pub(crate) struct Withdrawal<J> {
+    pub(crate) index: usize,
+    pub(crate) jobs: J,
+}
+
+/// What is left of a source that has been abandoned, to be discarded under no lock.
+pub(crate) struct Abandoned {
+    pub(crate) results: Box<dyn AnyResults>,
+    /// The source, if it stood in the queue.
+    pub(crate) source: Option<Waiter>,
 }
 
 impl Shared {
     pub(crate) fn new(size: NonZeroUsize) -> Arc<Self> {
         let state = State {
             admission: Admission::new(size),
-            posts: Slab::new(),
-            withdrawals: Slab::new(),
-            crews: Slab::new(),
-            tethers: Slab::new(),
-            sources: Slab::new(),
-            next_source: 0,
-            asked: 0,
-            lying_in_wait: 0,
+            active: ActiveTable::default(),
+            workers: WorkersTable::default(),
+            sources: SourceTable::default(),
+            spinning: 0,
             starting: false,
             executed: 0,
         };
@@ -88,389 +95,461 @@ impl Shared {
     }
 
     /// The lock for a worker whose job has ended. While nobody waits, but another thread asks a
-    /// source for an item, it waits a moment for the source to come back to the line: otherwise it
+    /// source for an item, it waits a moment for the source to come back to the queue: otherwise it
     /// would give its slot back, and the other thread would have to see to it that it is taken.
     pub(crate) fn lock_at_end(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
-        let mut patience = Patience::with_others();
-        while state.asked > 0 && state.admission.waiting() == 0 && patience.is_left() {
-            state.lying_in_wait += 1;
+        let mut backoff = Backoff::with_others();
+        while state.sources.are_asked() && state.admission.waiting() == 0 && backoff.is_left() {
+            state.spinning += 1;
             drop(state);
-            patience.wait();
+            backoff.wait();
             state = self.lock();
-            state.lying_in_wait -= 1;
+            state.spinning -= 1;
         }
         state
     }
-
-    /// Whether the waiter with this ticket has not been started or withdrawn yet.
-    pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
-        self.lock().admission.get(ticket).is_some()
-    }
 }
 
+/// What is read.
 impl State {
-    /// Opens a post for a waiter that has been admitted. A worker that is given back is to be
-    /// started, under no lock.
-    pub(crate) fn open_post(&mut self, admitted: Admitted<Waiter>) -> Option<Summons> {
-        let crew = admitted.waiter.crew();
-        let Taken { key, slot, work } = self.new_post(admitted);
-        self.offer(key, slot, work, crew)
+    pub(crate) fn admission(&self) -> &Admission<Waiter, Waker> {
+        &self.admission
     }
 
-    /// Opens a post to all workers of a crew, and employs one more if too few are looking.
-    pub(crate) fn offer(
-        &mut self,
-        key: usize,
-        slot: Slot,
-        work: Work,
-        crew: usize,
-    ) -> Option<Summons> {
-        self.posts[key].open = Some((slot, work));
-        let Crew { looking, open, .. } = &mut self.crews[crew];
-        open.push_back(key);
-        if open.len() <= *looking {
-            return None;
-        }
-        if let Some(sleeper) = self.summon(crew) {
-            return Some(Summons::Sleeper(sleeper));
-        }
-        let Crew {
-            home,
-            workers,
-            looking,
-            ..
-        } = &mut self.crews[crew];
-        *workers += 1;
-        *looking += 1;
-        // A handle of Tokio is a count: what is cloned here runs nothing, unlike its last drop.
-        let home = home.clone();
-        Some(Summons::Recruit { crew, home })
+    pub(crate) fn executed(&self) -> u64 {
+        self.executed
     }
 
     /// Whether nobody waits and nothing is active, nor being dropped.
     pub(crate) fn is_idle(&self) -> bool {
-        self.admission.is_empty() && self.withdrawals.is_empty()
+        self.admission.is_empty() && !self.active.has_withdrawals()
     }
 
-    /// Those who wait for an idle pool, if it is idle.
-    pub(crate) fn idle(&mut self) -> Vec<Waker> {
-        if !self.is_idle() {
-            return Vec::new();
-        }
-        std::iter::from_fn(|| self.admission.poll_idle()).collect()
+    /// Whether the waiter with this ticket has not been started or withdrawn yet.
+    pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.admission.get(ticket).is_some()
+    }
+
+    /// On how many runtimes there are workers, or somebody waits for them.
+    #[cfg(test)]
+    pub(crate) fn runtimes(&self) -> usize {
+        self.workers.runtimes()
+    }
+
+    #[cfg(all(test, aiopool_models))]
+    pub(crate) fn has_sources(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    /// The results of a source for its reader.
+    pub(crate) fn results_of<T: 'static>(&mut self, id: SourceId) -> &mut Results<T> {
+        self.sources.results_of(id)
     }
 }
 
+/// Coming into the queue.
 impl State {
-    /// The key of the crew on `home`, for somebody who takes a place in the line under the same
-    /// lock; and the handle if it is not needed, to be dropped under no lock.
-    pub(crate) fn crew_on(&mut self, home: Handle) -> (usize, Option<Handle>) {
-        let id = home.id();
-        let mut crews = self.crews.iter();
-        if let Some((key, _)) = crews.find(|(_, crew)| crew.home.id() == id) {
-            return (key, Some(home));
-        }
-        let key = self.crews.insert(Crew {
-            home,
-            waiting: 0,
-            workers: 0,
-            looking: 0,
-            open: VecDeque::new(),
-            sources: 0,
-            sleeping: Vec::new(),
-        });
-        (key, None)
+    /// A job that is to run on `runtime` takes the last place in the queue. A handle that is given
+    /// back is to be dropped under no lock.
+    pub(crate) fn submit(&mut self, job: Runnable, runtime: Handle) -> (Ticket, Option<Handle>) {
+        let (workers, spare) = self.workers.on(runtime);
+        // Before it can be admitted: the worker that ends a job asks for this.
+        job.waits_for(workers);
+        (self.enqueue(Waiter::Job(job), workers), spare)
     }
 
-    /// `waiter` takes the last place in the line, to be run by the crew at this key.
+    /// An id for a source that is to come.
+    pub(crate) fn announce_source(&mut self, results: Box<dyn AnyResults>) -> SourceId {
+        self.sources.announce(results)
+    }
+
+    /// A source takes its first place in the queue, to be asked on `runtime`. A handle that is
+    /// given back is to be dropped under no lock.
+    pub(crate) fn begin_source(
+        &mut self,
+        id: SourceId,
+        items: Box<dyn Items>,
+        runtime: Handle,
+    ) -> Option<Handle> {
+        let (workers, spare) = self.workers.on(runtime);
+        self.workers.add_source(workers);
+        // A source keeps the entry of its workers, also while it stands aside.
+        self.enqueue_source(Box::new(Source::new(id, workers, items)));
+        spare
+    }
+
+    /// A source that has not been abandoned takes the last place in the queue.
+    pub(crate) fn enqueue_source(&mut self, source: Box<Source>) {
+        let (id, workers) = (source.id(), source.workers());
+        let ticket = self.enqueue(Waiter::Source(source), workers);
+        self.sources.set_ticket(id, ticket);
+    }
+
     #[inline]
-    pub(crate) fn submit(&mut self, waiter: Waiter, crew: usize) -> Ticket {
-        if let Waiter::Job(job) = &waiter {
-            job.waits_for(crew);
-        }
-        self.crews[crew].waiting += 1;
+    fn enqueue(&mut self, waiter: Waiter, workers: usize) -> Ticket {
+        self.workers.expect(workers);
         match self.admission.submit(waiter) {
             Ok(ticket) => ticket,
             Err(_) => unreachable!("this face never closes its core"),
         }
     }
+}
 
-    /// Who is next in the line, if a slot is free. Its crew is to be given the work under the same
-    /// lock.
+/// Starting.
+impl State {
+    /// Whether the caller is the one that starts those who are admitted, until it
+    /// [says](Self::end_advance) that there are none.
+    pub(crate) fn begin_advance(&mut self) -> bool {
+        !mem::replace(&mut self.starting, true)
+    }
+
+    /// Nobody is admitted any more. Gives those who wait for an idle pool, if it is idle.
+    pub(crate) fn end_advance(&mut self) -> Effects {
+        self.starting = false;
+        let mut effects = Effects::default();
+        effects.wake_joiners(self.ready_joiners());
+        effects
+    }
+
+    /// Who is next in the queue, if a slot is free. It is to be started under the same lock.
     #[inline]
     pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
         let admitted = self.admission.poll_admit()?;
-        self.crews[admitted.waiter.crew()].waiting -= 1;
+        self.workers.expect_no_more(admitted.waiter.workers());
         Some(admitted)
     }
 
-    /// Takes a waiter out of the line. Afterwards its crew is perhaps to be
-    /// [dismissed](Self::dismiss).
-    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Waiter> {
-        let waiter = self.admission.withdraw(ticket)?;
-        self.crews[waiter.crew()].waiting -= 1;
-        Some(waiter)
+    /// A waiter that has been admitted becomes active: its work is left to the workers of its
+    /// runtime.
+    pub(crate) fn start(&mut self, admitted: Admitted<Waiter>) -> Option<Wakeup> {
+        let workers = admitted.waiter.workers();
+        let taken = self.active.insert(admitted);
+        self.offer(taken, workers)
     }
 
-    /// Forgets the crews without a worker for whom nobody waits. Their handles are to be dropped
-    /// under no lock.
-    pub(crate) fn dismiss(&mut self) -> Vec<Handle> {
-        let crews = self.crews.iter().filter(|(_, crew)| crew.is_idle());
-        let keys: Vec<_> = crews.map(|(key, _)| key).collect();
-        keys.into_iter()
-            .map(|key| self.crews.remove(key).home)
+    fn offer(&mut self, taken: Taken, workers: usize) -> Option<Wakeup> {
+        let index = taken.index;
+        self.active.open(taken);
+        self.workers.offer(workers, index)
+    }
+}
+
+/// What a worker does.
+impl State {
+    /// A worker that is polled for the first time can be reached from now on.
+    pub(crate) fn connect(&mut self, waker: Waker) -> (usize, Arc<Remote>) {
+        self.workers.connect(waker)
+    }
+
+    /// A worker that was searching takes the first open entry, or leaves. One that is alive calls
+    /// another for the next entry if nobody else does, and may park.
+    pub(crate) fn search(&mut self, worker: &Member, is_alive: bool) -> Found {
+        if let Some(taken) = self.take_open(worker) {
+            let wakeup = is_alive.then(|| self.workers.call(worker.workers));
+            return Found::Work(taken, wakeup.flatten());
+        }
+        if is_alive && self.workers.idle(worker) == Idle::Park {
+            return Found::Park;
+        }
+        Found::Nothing(self.leave(worker, true))
+    }
+
+    /// A worker that was searching, or one that was not, is not there any more.
+    /// The handle of its runtime is to be dropped under no lock.
+    pub(crate) fn leave(&mut self, worker: &Member, was_searching: bool) -> Option<Handle> {
+        let runtime = self.workers.leave(worker, was_searching);
+        self.active.shrink_if_empty();
+        runtime
+    }
+
+    /// A worker leaves what it has taken to whichever comes first after the other tasks have had
+    /// their turn, and searches then.
+    pub(crate) fn give_back(&mut self, mut taken: Taken, worker: &Member) {
+        let index = taken.index;
+        self.active.unassign(index, worker.remote.as_ref());
+        if let Work::Pull(source) = &mut taken.work {
+            self.sources.ask_no_more(source);
+        }
+        self.active.open(taken);
+        self.workers.offer_first(worker.workers, index);
+    }
+
+    /// The item of an ended job goes to its source. Tells whether somebody wants it, or it is still
+    /// there, to be discarded under no lock.
+    pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
+        self.sources.put(item, ended)
+    }
+
+    /// The job of a worker has ended: its slot goes back, and the worker gets what is next if it
+    /// `may_begin` that now, or hears what to do while there is nothing for it.
+    #[inline]
+    pub(crate) fn finish(
+        &mut self,
+        (index, slot): (usize, Slot),
+        ended: Ended,
+        worker: &Member,
+        may_begin: bool,
+    ) -> (Result<Taken, Idle>, Option<Wakeup>, Effects) {
+        self.executed += u64::from(ended.begun);
+        self.admission.finish(slot);
+        let mut effects = Effects::waking(ended.waker);
+        match self.admit() {
+            // The usual case under load. The worker keeps the entry, and nobody has to search.
+            Some(admitted) if may_begin && self.is_for(&admitted.waiter, worker) => {
+                effects.tell(self.active.watchers(index), ended.stopped);
+                let mut taken = self.active.reuse(index, admitted);
+                self.ask(&mut taken.work);
+                // What the job before was told is not meant for this one.
+                worker.forget_stop();
+                (Ok(taken), None, effects)
+            }
+            // Open entries go first, and others' waiters go to their own workers.
+            admitted => {
+                effects.tell(&mut self.active.remove(index), ended.stopped);
+                // Before the start: what is started for these workers needs no other one then.
+                self.workers.search(worker.workers);
+                let mut wakeup = admitted.and_then(|admitted| self.start(admitted));
+                let next = if may_begin {
+                    let taken = self.take_open(worker);
+                    // The job has suspended: others like it need a worker each, and soon.
+                    wakeup = wakeup.or_else(|| self.workers.call_for_each(worker.workers));
+                    taken.ok_or_else(|| self.workers.idle(worker))
+                } else {
+                    Err(self.workers.pause(worker))
+                };
+                if let Err(Idle::Leave) = next {
+                    effects.drop_runtimes(self.leave(worker, true).into_iter().collect());
+                }
+                effects.wake_joiners(self.ready_joiners());
+                (next, wakeup, effects)
+            }
+        }
+    }
+
+    /// A worker is dropped, and its job with it. Whoever is next is to be started. The worker stays
+    /// for an open entry that nobody else would take.
+    pub(crate) fn finish_and_leave(
+        &mut self,
+        (index, slot): (usize, Slot),
+        ended: Ended,
+        worker: &Member,
+    ) -> (Option<Taken>, Effects) {
+        self.executed += u64::from(ended.begun);
+        self.admission.finish(slot);
+        let mut effects = Effects::waking(ended.waker);
+        effects.tell(&mut self.active.remove(index), ended.stopped);
+        if self.workers.are_too_few(worker.workers) {
+            self.workers.search(worker.workers);
+            return (self.take_open(worker), effects);
+        }
+        effects.drop_runtimes(self.leave(worker, false).into_iter().collect());
+        (None, effects)
+    }
+
+    /// Whether a worker that is free now may run `waiter` before all open entries.
+    fn is_for(&self, waiter: &Waiter, worker: &Member) -> bool {
+        waiter.workers() == worker.workers && !self.workers.has_open(worker.workers)
+    }
+
+    /// A worker that was searching takes the first open entry, if there is one.
+    pub(crate) fn take_open(&mut self, worker: &Member) -> Option<Taken> {
+        let index = self.workers.take(worker.workers)?;
+        let mut taken = self.active.take(index)?;
+        self.assign(&mut taken, worker);
+        Some(taken)
+    }
+
+    fn assign(&mut self, taken: &mut Taken, worker: &Member) {
+        self.ask(&mut taken.work);
+        self.active.assign(taken.index, worker.remote.as_ref());
+    }
+
+    fn ask(&mut self, work: &mut Work) {
+        if let Work::Pull(source) = work {
+            self.sources.ask(source);
+        }
+    }
+}
+
+/// What becomes of a source.
+impl State {
+    /// The source of an item that is to be run goes to the back of the queue, or aside while its
+    /// reader is behind. Gives who is admitted at once, because slots are free; or the source, if
+    /// it has come to its end.
+    pub(crate) fn put_back(
+        &mut self,
+        mut source: Box<Source>,
+        rest: Rest,
+    ) -> Result<Option<Admitted<Waiter>>, (Box<Source>, End)> {
+        self.sources.ask_no_more(&mut source);
+        let Some(results) = self.sources.results(source.id()) else {
+            return Err((source, End::CutShort));
+        };
+        let source = match rest {
+            Rest::Wanted => Some(source),
+            Rest::Unwanted => results.park(source),
+            Rest::Exhausted => return Err((source, End::Exhausted)),
+        };
+        let Some(source) = source else {
+            return Ok(None);
+        };
+        self.enqueue_source(source);
+        // Who starts workers now starts one for the source, and a worker that spins takes it.
+        if self.starting || self.spinning > 0 {
+            return Ok(None);
+        }
+        Ok(self.admit())
+    }
+
+    /// The turn of a source has come again at once: the worker that has pulled `item` leaves that
+    /// to others, and takes the turn.
+    pub(crate) fn fan_out(
+        &mut self,
+        turn: Admitted<Waiter>,
+        item: Taken,
+        worker: &Member,
+    ) -> (Taken, Option<Wakeup>) {
+        // The item keeps its entry and its slot. The turn comes with a slot of its own.
+        let mut taken = self.active.insert(turn);
+        self.active.unassign(item.index, worker.remote.as_ref());
+        let wakeup = self.offer(item, worker.workers);
+        self.assign(&mut taken, worker);
+        (taken, wakeup)
+    }
+
+    /// The worker that has fanned a source out leaves its last item to whichever comes first, and
+    /// is one of those that search.
+    pub(crate) fn offer_last(&mut self, item: Taken, worker: &Member) {
+        self.active.unassign(item.index, worker.remote.as_ref());
+        self.workers.search(worker.workers);
+        let wakeup = self.offer(item, worker.workers);
+        debug_assert!(
+            wakeup.is_none(),
+            "as many search as entries are open, this worker included"
+        );
+    }
+
+    /// What was stopped before a source is asked is not the item that it gives. Who waited for
+    /// its end is told.
+    pub(crate) fn forget_stop(&mut self, index: usize, worker: &Member) -> Effects {
+        worker.forget_stop();
+        let mut effects = Effects::default();
+        effects.tell(self.active.watchers(index), false);
+        effects
+    }
+
+    /// A source whose items have been dropped is not there any more. Gives the waker of its
+    /// reader, or what nobody wants to know, to be discarded under no lock.
+    pub(crate) fn end_source(
+        &mut self,
+        source: &DiscardedSource,
+        end: End,
+    ) -> (Result<Option<Waker>, End>, Effects) {
+        let ended = self.sources.end(source, end);
+        let mut effects = Effects::default();
+        effects.wake_workers(self.workers.remove_source(source.workers));
+        effects.drop_runtimes(self.workers.forget_unused());
+        (ended, effects)
+    }
+}
+
+/// Cancelling.
+impl State {
+    /// Takes a job out of the queue, if it is still there.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Withdrawal<Option<Waiter>>> {
+        let job = self.take_out(ticket)?;
+        Some(self.withdrawal(Some(job)))
+    }
+
+    /// The jobs of a withdrawal have been dropped.
+    pub(crate) fn end_withdrawal(&mut self, index: usize) -> Effects {
+        let mut effects = Effects::default();
+        effects.tell(&mut self.active.end_withdrawal(index), false);
+        effects.drop_runtimes(self.workers.forget_unused());
+        effects
+    }
+
+    /// The job that had `ticket` in the queue is to be stopped, if it is still active in the entry
+    /// at this index. Its worker is to be woken under no lock.
+    pub(crate) fn stop(&mut self, ticket: Ticket, index: usize) -> Option<Arc<Remote>> {
+        if !self.active.has_job(index, ticket) {
+            return None;
+        }
+        let worker = self.active.stop(index)?;
+        self.workers.stop(worker)
+    }
+
+    /// All jobs that exist are to be stopped: those that waited, and who waits for the ends of
+    /// those that are active.
+    pub(crate) fn stop_all(&mut self) -> (Withdrawal<Vec<Waiter>>, Arc<Countdown>, Effects) {
+        let waiting = self.admission.waiters();
+        // The items that a source has not been asked for do not exist yet.
+        let jobs = waiting.filter(|(_, waiter)| !matches!(waiter, Waiter::Source(_)));
+        let tickets: Vec<_> = jobs.map(|(ticket, _)| ticket).collect();
+        let jobs: Vec<_> = tickets
+            .into_iter()
+            .filter_map(|ticket| self.take_out(ticket))
+            .collect();
+        // Before the withdrawal, which is the caller's own, and whose end it knows.
+        let countdown = self.active.watch_all();
+        let mut effects = Effects::default();
+        let workers = self.active.stop_all();
+        let told = workers.filter_map(|worker| self.workers.stop(worker));
+        effects.wake_workers(told.collect());
+        (self.withdrawal(jobs), countdown, effects)
+    }
+
+    /// The items of a source are to be stopped. Their workers are to be woken under no lock.
+    pub(crate) fn stop_items(&mut self, source: SourceId) -> Vec<Arc<Remote>> {
+        let workers = self.active.stop_items(source);
+        workers
+            .filter_map(|worker| self.workers.stop(worker))
             .collect()
     }
 
-    /// A post for what was admitted, to be opened or taken up at once.
-    pub(crate) fn new_post(&mut self, admitted: Admitted<Waiter>) -> Taken {
-        let key = self.posts.insert(Post::new(&admitted));
-        Taken::new(key, admitted)
-    }
-
-    /// Whether a worker of this crew that is free now may take up `waiter` before all open posts.
-    pub(crate) fn is_for(&self, waiter: &Waiter, crew: usize) -> bool {
-        waiter.crew() == crew && self.crews[crew].open.is_empty()
-    }
-
-    /// A worker whose job has ended keeps its post for what was admitted. Gives those who waited for
-    /// the end.
-    pub(crate) fn keep_post(
-        &mut self,
-        key: usize,
-        admitted: Admitted<Waiter>,
-    ) -> (Taken, Option<Vec<Arc<Group>>>) {
-        let post = &mut self.posts[key];
-        (post.ticket, post.source) = (admitted.ticket, admitted.waiter.source());
-        let watchers = (!post.watchers.is_empty()).then(|| post.take_watchers());
-        let mut taken = Taken::new(key, admitted);
-        self.ask(&mut taken.work);
-        (taken, watchers)
-    }
-
-    /// A worker of this crew is about to look for an open post.
-    pub(crate) fn looks(&mut self, crew: usize) {
-        self.crews[crew].looking += 1;
-    }
-
-    /// A worker that was looking takes up the first open post, if there is one.
-    pub(crate) fn claim(&mut self, crew: usize, worker: Option<usize>) -> Option<Taken> {
-        let crew = &mut self.crews[crew];
-        let key = crew.open.pop_front()?;
-        crew.looking -= 1;
-        let (slot, mut work) = self.posts[key].open.take()?;
-        self.take_up(key, &mut work, worker);
-        Some(Taken { key, slot, work })
-    }
-
-    /// A worker takes up a post, and with it the news that its job is to be stopped.
-    pub(crate) fn take_up(&mut self, key: usize, work: &mut Work, worker: Option<usize>) {
-        self.ask(work);
-        let post = &mut self.posts[key];
-        post.worker = worker;
-        if let Some(tether) = worker.and_then(|worker| self.tethers.get(worker)) {
-            tether
-                .stop
-                .store(mem::take(&mut post.stop), Ordering::Relaxed);
+    /// Nobody reads the results of a source any more: it leaves the queue, and its items are to be
+    /// stopped.
+    pub(crate) fn abandon(&mut self, id: SourceId) -> Option<(Abandoned, Effects)> {
+        let entry = self.sources.remove(id)?;
+        let source = entry.ticket.and_then(|ticket| self.take_out(ticket));
+        let mut effects = Effects::default();
+        if entry.results.is_unfinished() {
+            effects.wake_workers(self.stop_items(id));
         }
+        effects.drop_runtimes(self.workers.forget_unused());
+        let results = entry.results;
+        Some((Abandoned { results, source }, effects))
     }
 
-    /// A source is asked by this crew from now on.
-    pub(crate) fn source_begins(&mut self, crew: usize) {
-        self.crews[crew].sources += 1;
+    fn take_out(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let waiter = self.admission.withdraw(ticket)?;
+        self.workers.expect_no_more(waiter.workers());
+        Some(waiter)
     }
 
-    /// A source has ended: who is to look whether there is still something to do, and crews that
-    /// are no longer needed, whose handles are to be dropped under no lock.
-    pub(crate) fn source_ends(&mut self, crew: usize) -> (Vec<Arc<Tether>>, Vec<Handle>) {
-        self.crews[crew].sources -= 1;
-        let mut woken = Vec::new();
-        if self.crews[crew].sources == 0 {
-            woken.extend(std::iter::from_fn(|| self.summon(crew)));
-        }
-        (woken, self.dismiss())
-    }
-
-    /// A sleeper, who is looking from now on.
-    pub(crate) fn summon(&mut self, crew: usize) -> Option<Arc<Tether>> {
-        let crew = &mut self.crews[crew];
-        while let Some(key) = crew.sleeping.pop() {
-            let tether = self.tethers.get(key);
-            if let Some(tether) = tether.filter(|tether| tether.wakes()) {
-                crew.looking += 1;
-                return Some(tether.clone());
-            }
-        }
-        None
-    }
-
-    /// A worker that was looking has found nothing, and looks again later.
-    pub(crate) fn rest(&mut self, crew: usize, worker: Option<usize>) -> Respite {
-        let crew = &mut self.crews[crew];
-        let key_and_tether = worker.and_then(|key| Some((key, self.tethers.get(key)?)));
-        match key_and_tether {
-            Some((key, tether)) if crew.sources > 0 => {
-                tether.sleeps();
-                crew.looking -= 1;
-                crew.sleeping.push(key);
-                Respite::Sleep
-            }
-            _ => Respite::Linger,
-        }
-    }
-
-    /// The worker of a post leaves it to another.
-    pub(crate) fn lay_down(&mut self, key: usize) {
-        let post = &mut self.posts[key];
-        let tether = post
-            .worker
-            .take()
-            .and_then(|worker| self.tethers.get(worker));
-        post.stop = tether.is_some_and(|tether| tether.is_pulled());
-    }
-
-    /// A worker lays its post down and looks for one, this or another, when the other tasks have
-    /// had their turn.
-    pub(crate) fn postpone(&mut self, key: usize, slot: Slot, mut work: Work, crew: usize) {
-        self.lay_down(key);
-        if let Work::Pull(source) = &mut work {
-            self.is_asked_no_more(source);
-        }
-        self.posts[key].open = Some((slot, work));
-        let crew = &mut self.crews[crew];
-        crew.open.push_front(key);
-        crew.looking += 1;
-    }
-
-    /// A worker that was looking leaves its crew, or one that was not. What it gives is to be
-    /// dropped under no lock.
-    pub(crate) fn leave(
-        &mut self,
-        key: usize,
-        was_looking: bool,
-        worker: Option<usize>,
-    ) -> (Option<Arc<Tether>>, Option<Handle>) {
-        let crew = &mut self.crews[key];
-        crew.workers -= 1;
-        crew.looking -= usize::from(was_looking);
-        let home = crew.is_idle().then(|| self.crews.remove(key).home);
-        let tether = worker.map(|worker| self.tethers.remove(worker));
-        // What is cancelled or counted is looked for among the places too that a peak has left.
-        if self.posts.is_empty() {
-            self.posts.shrink_to_fit();
-        }
-        (tether, home)
-    }
-
-    /// The job of a post is to be stopped: by its worker, whose tether is to be pulled under no
-    /// lock, or by the one that takes it up.
-    pub(crate) fn stop(&mut self, key: usize) -> Option<Arc<Tether>> {
-        let post = self.posts.get_mut(key)?;
-        let Some(tether) = post.worker.and_then(|worker| self.tethers.get(worker)) else {
-            post.stop = true;
-            return None;
-        };
-        tether.stop.store(true, Ordering::Relaxed);
-        Some(tether.clone())
+    fn withdrawal<J>(&mut self, jobs: J) -> Withdrawal<J> {
+        let index = self.active.begin_withdrawal();
+        Withdrawal { index, jobs }
     }
 }
 
+/// Waiting for an idle pool.
 impl State {
-    /// A source that has not been abandoned takes the last place in the line.
-    pub(crate) fn line_up(&mut self, source: Box<Source>) {
-        let (key, crew) = (source.id.key, source.crew);
-        let ticket = self.submit(Waiter::Source(source), crew);
-        self.sources[key].ticket = Some(ticket);
+    pub(crate) fn join(&mut self, waker: Waker) -> Ticket {
+        self.admission.join(waker)
     }
 
-    /// Forgets the source with this id: what is known of it, and itself if it stands in the line.
-    pub(crate) fn forget_source(&mut self, id: SourceId) -> Option<(Seat, Option<Waiter>)> {
-        self.seat(id)?;
-        let seat = self.sources.remove(id.key);
-        let source = seat.ticket.and_then(|ticket| self.withdraw(ticket));
-        Some((seat, source))
+    /// Somebody waits no more. The waker is to be dropped under no lock; there is none if it has
+    /// been woken.
+    pub(crate) fn leave_joiners(&mut self, ticket: Ticket) -> Option<Waker> {
+        self.admission.leave(ticket)
     }
 
-    /// The results of a source that has not been abandoned.
-    pub(crate) fn results(&mut self, id: SourceId) -> Option<&mut dyn AnyResults> {
-        Some(&mut *self.seat(id)?.results)
+    fn ready_joiners(&mut self) -> Vec<Waker> {
+        if !self.is_idle() {
+            return Vec::new();
+        }
+        iter::from_fn(|| self.admission.poll_idle()).collect()
     }
-
-    /// The results of a source for its reader.
-    pub(crate) fn results_of<T: 'static>(&mut self, id: SourceId) -> &mut Results<T> {
-        let results = self
-            .results(id)
-            .and_then(|results| results.as_any().downcast_mut());
-        results.expect("a source has the results of its reader as long as that is there")
-    }
-
-    /// An item has ended: its result goes to its source. Tells whether somebody wants it, or it is
-    /// still there, to be discarded under no lock.
-    pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
-        let Some(results) = self.results(item.source()) else {
-            return false;
-        };
-        ended.waker = item.put(results);
-        true
-    }
-
-    /// A worker is about to ask the source, if it has been given the turn of one: there has to be a
-    /// place for the item, unless nobody wants it any more.
-    pub(crate) fn ask(&mut self, work: &mut Work) {
-        let Work::Pull(source) = work else { return };
-        (source.reserved, source.is_asked) = match (self.results(source.id), source.reserved) {
-            (Some(results), None) => (Some(results.reserve()), true),
-            (Some(_), reserved) => (reserved, true),
-            (None, _) => (None, true),
-        };
-        self.asked += 1;
-    }
-
-    /// Nobody asks the source now.
-    pub(crate) fn is_asked_no_more(&mut self, source: &mut Source) {
-        self.asked -= usize::from(mem::take(&mut source.is_asked));
-    }
-
-    pub(crate) fn seat(&mut self, id: SourceId) -> Option<&mut Seat> {
-        let seat = self.sources.get_mut(id.key)?;
-        (seat.serial == id.serial).then_some(seat)
-    }
-}
-
-impl State {
-    /// Jobs have left the line: until they have been dropped the pool is not idle, and who cancels
-    /// all of its jobs waits.
-    pub(crate) fn begin_withdrawal(&mut self) -> usize {
-        self.withdrawals.insert(Vec::new())
-    }
-
-    /// Stops the jobs of these posts: what is to be pulled under no lock.
-    pub(crate) fn stop_where(&mut self, condition: impl Fn(&Post) -> bool) -> Vec<Arc<Tether>> {
-        let posts = self.posts.iter().filter(|(_, post)| condition(post));
-        let keys: Vec<_> = posts.map(|(key, _)| key).collect();
-        keys.into_iter().filter_map(|key| self.stop(key)).collect()
-    }
-}
-
-#[cfg(all(test, not(aiopool_models)))]
-mod tests {
-    use std::future::Ready;
-
-    use super::*;
-    use crate::job::body::Caught;
-    use crate::job::cell::{Cell, Heir};
-
-    #[test]
-    fn a_waiting_job_costs_at_most_a_hundred_bytes_beyond_its_future() {
-        let allocation = size_of::<Cell<Caught<Ready<u64>>>>() + HEAD_OF_AN_ALLOCATION;
-        let place = size_of::<Option<Waiter>>() + LINK_OF_A_PLACE;
-        let all = allocation + place + size_of::<(Heir<u64>, Arc<Shared>, Ticket)>();
-        assert!(all - size_of::<Ready<u64>>() <= 100, "{all}");
-    }
-
-    /// What the allocator of glibc keeps.
-    const HEAD_OF_AN_ALLOCATION: usize = 8;
-    /// As the core has a test for.
-    const LINK_OF_A_PLACE: usize = 8;
 }

@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::sys::sync::{AtomicBool, Mutex, Ordering, poll_locked};
-use crate::sys::unwind::wake;
+use crate::sys::unwind::{discard, guarded, wake};
 
-/// What a worker can be stopped by.
-pub(crate) struct Tether {
-    pub(crate) stop: AtomicBool,
-    /// Whether the worker has nothing to do until it is woken. Changed under the lock of the pool.
-    asleep: AtomicBool,
-    pub(crate) waker: Waker,
+/// What a worker can be stopped or woken by. It is changed under the lock of the pool, and read by
+/// its worker without: whoever changes it wakes the worker, which sees it at its next poll.
+pub(crate) struct Remote {
+    stop: AtomicBool,
+    /// Whether the worker has nothing to do until it is woken.
+    parked: AtomicBool,
+    waker: Waker,
 }
 
 /// The active jobs whose end one caller waits for; those that another has withdrawn are among them.
 #[derive(Debug)]
-pub(crate) struct Group(Mutex<Left>);
+pub(crate) struct Countdown(Mutex<Left>);
 
 #[derive(Debug)]
 struct Left {
@@ -25,53 +26,58 @@ struct Left {
     waker: Option<Waker>,
 }
 
-impl Tether {
+impl Remote {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
             stop: AtomicBool::new(false),
-            asleep: AtomicBool::new(false),
+            parked: AtomicBool::new(false),
             waker,
         }
     }
 
-    pub(crate) fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::Relaxed)
+    /// Says whether the job that the worker runs is to be stopped.
+    pub(crate) fn set_stop(&self, stop: bool) {
+        self.stop.store(stop, Ordering::Relaxed);
     }
 
-    pub(crate) fn sleeps(&self) {
-        self.asleep.store(true, Ordering::Relaxed);
-    }
-
-    /// Tells whether it was asleep, and is not any more.
-    pub(crate) fn wakes(&self) -> bool {
-        self.asleep.swap(false, Ordering::Relaxed)
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Whether the job is to be stopped now; tells it once.
-    pub(crate) fn is_pulled(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) && self.stop.swap(false, Ordering::Relaxed)
+    pub(crate) fn take_stop(&self) -> bool {
+        // A load costs less than an exchange, and is all that most polls need.
+        self.is_stopped() && self.stop.swap(false, Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn park(&self) {
+        self.parked.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether it was parked, and is not any more.
+    pub(crate) fn unpark(&self) -> bool {
+        self.parked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Wakes the worker, under no lock. Its waker is Tokio's.
+    pub(crate) fn wake(&self) {
+        if let Err(payload) = guarded(|| self.waker.wake_by_ref()) {
+            discard(payload);
+        }
     }
 }
 
-impl Group {
-    pub(crate) fn of(active: usize) -> Arc<Self> {
+impl Countdown {
+    pub(crate) fn from(active: usize) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Left {
             active,
             stopped: 0,
             waker: None,
         })))
-    }
-
-    /// An active job has ended. The waker it gives is to be woken.
-    pub(crate) fn tell(&self, stopped: bool) -> Option<Waker> {
-        let mut left = self.0.lock();
-        left.active -= 1;
-        left.stopped += usize::from(stopped);
-        if left.active == 0 {
-            left.waker.take()
-        } else {
-            None
-        }
     }
 
     /// How many were stopped, when all have ended.
@@ -81,16 +87,30 @@ impl Group {
             _ => Err(&mut left.waker),
         })
     }
+
+    /// An active job has ended. The waker it gives is to be woken.
+    fn tell(&self, stopped: bool) -> Option<Waker> {
+        let mut left = self.0.lock();
+        // The last one wakes. The caller may not have left its waker yet: it looks first, and
+        // finds that all have ended.
+        left.active -= 1;
+        left.stopped += usize::from(stopped);
+        if left.active == 0 {
+            left.waker.take()
+        } else {
+            None
+        }
+    }
 }
 
 /// Tells those who wait for the end of a job, under no lock.
-pub(crate) fn tell(watchers: &[Arc<Group>], stopped: bool) {
+pub(crate) fn tell(watchers: &[Arc<Countdown>], stopped: bool) {
     wake(watchers.iter().filter_map(|watcher| watcher.tell(stopped)));
 }
 
-/// Wakes workers, under no lock. Their wakers are Tokio's.
-pub(crate) fn pull(tethers: impl IntoIterator<Item = Arc<Tether>>) {
-    for tether in tethers {
-        tether.waker.wake_by_ref();
+/// Wakes workers, under no lock.
+pub(crate) fn wake_workers(remotes: impl IntoIterator<Item = Arc<Remote>>) {
+    for remote in remotes {
+        remote.wake();
     }
 }

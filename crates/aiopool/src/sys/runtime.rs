@@ -1,9 +1,12 @@
 //! What the pool needs of Tokio: a runtime to run workers on, and the budget of a task.
 
 use std::panic::Location;
+#[cfg(not(aiopool_models))]
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 
 #[cfg(aiopool_models)]
-pub(crate) use explored::{Handle, poll_proceed};
+pub(crate) use explored::{Handle, poll_proceed, threads, yield_to_all};
 #[cfg(not(aiopool_models))]
 pub(crate) use tokio::{runtime::Handle, task::coop::poll_proceed};
 
@@ -23,6 +26,32 @@ pub(crate) fn current_for(caller: &Location<'_>) -> Handle {
         Ok(handle) => handle,
         Err(error) => panic!("{error} (awaited: a call of aiopool at {caller})"),
     }
+}
+
+/// How many tasks run at the same time.
+#[cfg(not(aiopool_models))]
+pub(crate) fn threads(runtime: &Handle) -> usize {
+    runtime.metrics().num_workers()
+}
+
+/// The task is woken when all that can run has run, and the runtime has looked at its timers and
+/// sockets. A task that wakes itself comes before that.
+#[cfg(not(aiopool_models))]
+pub(crate) fn yield_to_all(cx: &mut Context<'_>) {
+    let _pending = pin!(tokio::task::yield_now()).poll(cx);
+}
+
+/// Polls within the budget of the task, of which it takes one when it is ready: a task that awaits
+/// again and again what is ready at once has to let others have their turn now and then.
+#[inline]
+pub(crate) fn poll_in_budget<R>(
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+) -> Poll<R> {
+    let budget = ready!(poll_proceed(cx));
+    let polled = ready!(poll(cx));
+    budget.made_progress();
+    Poll::Ready(polled)
 }
 
 /// Runtimes made of the threads of an explorer, one for each task.
@@ -57,7 +86,7 @@ mod explored {
     #[derive(PartialEq, Eq)]
     pub(crate) struct RuntimeId(usize);
 
-    pub(crate) struct Progress;
+    pub(crate) struct Budget;
 
     explorer::thread_local! {
         static ENTERED: RefCell<Handle> = RefCell::default();
@@ -142,12 +171,12 @@ mod explored {
         }
     }
 
-    impl Progress {
+    impl Budget {
         #[expect(clippy::unused_self, reason = "with Tokio it is the budget of a task")]
         pub(crate) fn made_progress(&self) {}
     }
 
-    pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Progress> {
+    pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<Budget> {
         let stingy = ENTERED.with(|entered| {
             let runtime = &entered.borrow().0;
             runtime.as_ref().is_some_and(|runtime| runtime.stingy)
@@ -157,6 +186,14 @@ mod explored {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Progress)
+        Poll::Ready(Budget)
+    }
+
+    pub(crate) fn threads(_: &Handle) -> usize {
+        1
+    }
+
+    pub(crate) fn yield_to_all(cx: &mut Context<'_>) {
+        cx.waker().wake_by_ref();
     }
 }

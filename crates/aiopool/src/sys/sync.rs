@@ -1,7 +1,10 @@
-//! The locks and cells at which threads meet: those of std, or in the models those of their explorer.
+//! The locks and cells at which threads meet: those of std, or in the models those of their
+//! explorer.
 
 use std::sync::{PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
+
+use crate::sys::unwind::discard;
 
 #[cfg(aiopool_models)]
 use crate::sys::explorer::sync as imp;
@@ -9,7 +12,7 @@ use crate::sys::explorer::sync as imp;
 use std::sync as imp;
 
 pub(crate) use imp::MutexGuard;
-pub(crate) use imp::atomic::{AtomicBool, AtomicPtr, Ordering};
+pub(crate) use imp::atomic::{AtomicBool, AtomicPtr, AtomicU16, Ordering};
 
 #[cfg(all(aiopool_models, not(aiopool_shuttle)))]
 pub(crate) use loom::cell::UnsafeCell;
@@ -31,14 +34,14 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Whoever finds it locked looks again a few times, later and later: what is done under a lock
-    /// here takes less time than to put a thread to sleep, and who has the memory of the state in
-    /// its cache does its next steps at a fraction of their cost meanwhile.
+    /// Whoever finds it locked looks again a few times, later and later: what is done under a
+    /// lock here takes less time than to put a thread to sleep, and who has the memory of the state
+    /// in its cache does its next steps at a fraction of their cost meanwhile.
     #[cold]
     fn lock_later(&self) -> MutexGuard<'_, T> {
-        let mut patience = Patience::with_us();
-        while patience.is_left() {
-            patience.wait();
+        let mut backoff = Backoff::with_us();
+        while backoff.is_left() {
+            backoff.wait();
             if let Some(guard) = self.try_lock() {
                 return guard;
             }
@@ -66,12 +69,12 @@ impl<T> Mutex<T> {
 
 /// How long a thread looks, again and again, for what another one has for a moment: in
 /// instructions `pause`, of which one takes 10 to 45 ns, the first time and the last.
-pub(crate) struct Patience {
+pub(crate) struct Backoff {
     pauses: u32,
     most: u32,
 }
 
-impl Patience {
+impl Backoff {
     /// For what is there again after a few of our own instructions.
     fn with_us() -> Self {
         Self {
@@ -130,13 +133,22 @@ pub(crate) fn poll_locked<T, R>(
     loop {
         let mut guard = mutex.lock();
         match look(&mut guard) {
-            Ok(found) => return Poll::Ready(found),
-            Err(Some(waker)) if waker.will_wake(cx.waker()) => return Poll::Pending,
+            Ok(found) => {
+                drop(guard);
+                // What was found may be foreign too: two drops that panic at once abort the process.
+                discard(spare);
+                return Poll::Ready(found);
+            }
+            Err(Some(waker)) if waker.will_wake(cx.waker()) => {
+                drop(guard);
+                discard(spare);
+                return Poll::Pending;
+            }
             Err(place) => {
                 if let Some(waker) = spare.take() {
                     let replaced = place.replace(waker);
                     drop(guard);
-                    drop(replaced);
+                    discard(replaced);
                     return Poll::Pending;
                 }
             }

@@ -5,7 +5,9 @@ use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
-use aiopool::{Builder, Itermap, Job, JobError, JobHandle, JobId, Panic, Pool, WithCallback};
+use aiopool::{
+    AbortHandle, Builder, Itermap, Job, JobError, JobHandle, JobId, Panic, Pool, WithCallback,
+};
 
 /// What is made by `$make`, which is never called, has these traits.
 macro_rules! is {
@@ -91,6 +93,15 @@ fn a_handle_goes_everywhere_whatever_its_result() {
     is!(a::<JobHandle<std::marker::PhantomPinned>>, Unpin);
     is_not!(a::<JobHandle<u8>>, Clone);
     is!(
+        a::<AbortHandle>,
+        Send,
+        Sync,
+        Unpin,
+        UnwindSafe,
+        RefUnwindSafe,
+        Clone
+    );
+    is!(
         a::<JobId>,
         Send,
         Sync,
@@ -110,11 +121,17 @@ fn an_error_goes_everywhere_as_error_reporters_ask() {
 
 #[test]
 fn a_stream_goes_from_thread_to_thread_and_need_not_be_pinned() {
-    is!(a::<Itermap<u8>>, Send, Unpin);
-    is!(a::<Itermap<Cell<u8>>>, Send, Unpin);
+    is!(
+        a::<Itermap<u8>>,
+        Send,
+        Sync,
+        Unpin,
+        UnwindSafe,
+        RefUnwindSafe
+    );
+    is!(a::<Itermap<Cell<u8>>>, Send, Sync, Unpin);
     is!(a::<Itermap<std::marker::PhantomPinned>>, Unpin);
-    // It holds the iterator until it is polled.
-    is_not!(a::<Itermap<u8>>, Sync, UnwindSafe, RefUnwindSafe, Clone);
+    is_not!(a::<Itermap<u8>>, Clone);
 }
 
 #[test]
@@ -133,27 +150,15 @@ fn a_job_with_a_callback_is_what_its_parts_are() {
 }
 
 #[test]
-fn the_futures_of_spawn_and_exec_are_send_and_are_sync_if_the_job_is() {
+fn the_futures_of_spawn_and_exec_go_everywhere_whatever_their_job() {
     fn spawn() -> impl Future {
-        Pool::new(1).spawn(sync())
-    }
-    fn spawn_not_sync() -> impl Future {
         Pool::new(1).spawn(not_sync())
     }
     fn exec() -> impl Future {
-        Pool::new(1).exec(sync())
-    }
-    fn exec_not_sync() -> impl Future {
         Pool::new(1).exec(not_sync())
     }
-    is!(spawn, Send, Sync);
-    is!(exec, Send, Sync);
-    is!(spawn_not_sync, Send);
-    is!(exec_not_sync, Send);
-    is_not!(spawn_not_sync, Sync);
-    is_not!(exec_not_sync, Sync);
-    is_not!(spawn, Unpin);
-    is_not!(exec, Unpin);
+    is!(spawn, Send, Sync, Unpin);
+    is!(exec, Send, Sync, Unpin);
 }
 
 #[test]

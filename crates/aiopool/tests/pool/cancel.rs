@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use aiopool::{Job, JobHandle, Pool};
+use aiopool::{Job, JobError, JobHandle, Pool};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio_test::{assert_pending, assert_ready, task};
@@ -149,6 +149,39 @@ fn a_handle_that_has_given_its_result_is_ignored() {
         (&mut handle).await.unwrap();
         assert!(!handle.cancel());
         assert_eq!(pool.cancel([&mut handle]).await.0, 0);
+    });
+}
+
+#[test]
+fn the_handles_of_the_jobs_that_it_has_stopped_say_that_they_were_cancelled() {
+    on_both(async || {
+        let (pool, gate, begun) = (Pool::new(2), Gate::new(), Count::new());
+        let mut handles = pool.map_n(0..3, |n| {
+            let (passed, begun) = (gate.passed(), begun.clone());
+            let job = async move {
+                begun.add();
+                if n > 0 {
+                    passed.await;
+                }
+                n
+            };
+            // What a callback gives is for the one who cancels.
+            job.with_callback(|result| async { result.unwrap_or(7) })
+        });
+        until(|| pool.executed() == 1 && begun.get() == 3).await;
+        let (stopped, results) = pool.cancel(&mut handles).await;
+        assert_eq!(stopped, 2);
+        assert!(matches!(results[..], [Ok(7), Ok(7)]));
+        assert_eq!(pool.cancel(&mut handles).await.0, 0);
+        let mut results = Vec::new();
+        for handle in handles {
+            assert!(handle.is_finished() && !handle.cancel());
+            results.push(handle.await);
+        }
+        assert!(matches!(results[0], Ok(0)));
+        let cancelled = |result: &Result<_, JobError>| result.as_ref().unwrap_err().is_cancelled();
+        assert!(results[1..].iter().all(cancelled));
+        assert_whole(&pool).await;
     });
 }
 

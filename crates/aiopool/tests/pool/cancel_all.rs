@@ -40,7 +40,7 @@ fn called_twice_it_does_not_stop_the_same_jobs_twice() {
         let handles = pool.map_n(0..4, |_| std::future::pending::<()>());
         let (first, second) =
             futures_util::future::join(pool.cancel_all(), pool.cancel_all()).await;
-        // Both have stopped those that were active, and one has taken the others out of the line.
+        // Both have stopped those that were active, and one has taken the others out of the queue.
         assert_eq!(first, 4);
         assert!(second <= 2);
         assert!(handles.iter().all(JobHandle::is_finished));

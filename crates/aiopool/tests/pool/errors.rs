@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::num::NonZeroUsize;
+use std::io;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Once;
 
-use aiopool::{JobError, Panic, Pool};
+use aiopool::{Job, JobError, Panic, Pool};
 use futures_util::StreamExt;
 
 use crate::common::{on_both, poll_once, raise};
@@ -65,7 +65,13 @@ fn a_pool_of_no_slots_panics_where_it_is_made_and_says_what_to_do() {
     let line = line!() + 1;
     let told = panic_of(|| Pool::builder(0));
     assert_here(&told, line);
-    assert_eq!(Pool::new(NonZeroUsize::MIN).size(), 1);
+}
+
+#[test]
+fn a_size_may_be_parsed_where_it_is_given() -> Result<(), Box<dyn Error>> {
+    assert_eq!(Pool::new("7".parse()?).size(), 7);
+    assert_eq!(Pool::builder("7".parse()?).build().size(), 7);
+    Ok(())
 }
 
 #[test]
@@ -111,6 +117,19 @@ fn outside_a_runtime_what_hands_in_when_it_is_polled_names_the_line_of_its_call(
     let mut results = results.ahead(2);
     says(&panic_of(|| poll_once(pin!(results.next()))), line);
     assert!(pool.is_empty());
+}
+
+#[test]
+fn what_was_polled_outside_a_runtime_may_be_polled_again_inside_one() {
+    let (pool, runtime) = (Pool::new(1), crate::common::current_thread());
+    let mut spawn = pin!(pool.spawn(async { 6 * 7 }));
+    let told = panic_of(|| poll_once(spawn.as_mut()));
+    assert!(told.message.contains("Tokio"), "{told:?}");
+    assert_eq!(runtime.block_on(async { spawn.await.await }).unwrap(), 42);
+    let mut exec = pin!(pool.exec(async { 6 * 7 }));
+    let told = panic_of(|| poll_once(exec.as_mut()));
+    assert!(told.message.contains("Tokio"), "{told:?}");
+    assert_eq!(runtime.block_on(exec).unwrap(), 42);
 }
 
 #[test]
@@ -208,6 +227,21 @@ fn an_error_goes_through_the_question_mark_and_can_be_found_again() {
         assert!(error.source().is_none());
         assert!(error.downcast::<JobError>().unwrap().is_cancelled());
         let error = any().await.unwrap_err();
+        assert!(error.downcast::<JobError>().unwrap().is_cancelled());
+    });
+}
+
+#[test]
+fn an_error_becomes_one_of_io_which_keeps_it() {
+    async fn io(job: impl Job<Output = ()>) -> io::Result<()> {
+        Ok(Pool::new(1).exec(job).await?)
+    }
+    on_both(async || {
+        let error = io(async { raise("no such page") }).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Other);
+        assert_eq!(error.to_string(), "the job panicked: no such page");
+        assert!(error.downcast::<JobError>().unwrap().is_panic());
+        let error = io::Error::from(cancelled().await);
         assert!(error.downcast::<JobError>().unwrap().is_cancelled());
     });
 }

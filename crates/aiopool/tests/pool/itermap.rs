@@ -1,13 +1,17 @@
 //! `Pool::itermap`, and what both streams have in common.
 
+use std::future::ready;
+use std::ops::Range;
 use std::pin::pin;
 
 use aiopool::{Itermap, Job, JobError, Pool};
-use futures_util::StreamExt;
-use futures_util::stream::select_all;
+use futures_util::stream::{FusedStream, select_all};
+use futures_util::{Stream, StreamExt};
 use tokio_test::{assert_pending, assert_ready, task};
 
-use crate::common::{Count, Gate, Log, Wakes, assert_whole, let_others_run, on_both, raise, until};
+use crate::common::{
+    Count, Gate, Log, Wakes, assert_whole, for_both, let_others_run, on_both, raise, until,
+};
 
 /// Both streams over the same items and jobs, for what holds for both.
 fn both<J: Job>(
@@ -67,15 +71,78 @@ fn all_results_come_and_then_the_end_again_and_again() {
         for mut results in both(&pool, 0..100, |n| async move { n }) {
             let mut read = Vec::new();
             while let Some(result) = results.next().await {
+                assert!(!results.is_terminated());
                 read.push(result.unwrap());
             }
             read.sort_unstable();
             assert_eq!(read, (0..100).collect::<Vec<_>>());
+            assert!(results.is_terminated());
             assert!(results.next().await.is_none());
-            assert!(results.next().await.is_none());
+            assert!(results.is_terminated());
         }
         assert_whole(&pool).await;
     });
+}
+
+#[test]
+fn it_may_be_polled_after_its_end_wherever_one_is() {
+    for_both(|runtime| {
+        for mut results in both(&Pool::new(1), 0..1, |n| async move { n }) {
+            assert_eq!(runtime.block_on(results.next()).unwrap().unwrap(), 0);
+            assert!(runtime.block_on(results.next()).is_none());
+            assert!(assert_ready!(task::spawn(results).poll_next()).is_none());
+        }
+    });
+}
+
+#[test]
+fn it_tells_how_many_results_are_left_as_far_as_its_iterator_knows() {
+    on_both(async || {
+        let pool = Pool::new(2);
+        for mut results in both(&pool, 0..3, |n| async move { n }) {
+            for left in [3, 2, 1] {
+                assert_eq!(results.size_hint(), (left, Some(left)));
+                results.next().await.unwrap().unwrap();
+            }
+            assert_eq!(results.size_hint(), (0, Some(0)));
+            assert!(results.next().await.is_none());
+            assert_eq!(results.size_hint(), (0, Some(0)));
+        }
+        // One that does not know is right as soon as it has come to its end.
+        for results in both(&pool, (0..9).filter(|n| n % 3 == 0), ready) {
+            let mut results = results.ahead(9);
+            assert_eq!(results.size_hint(), (0, Some(9)));
+            results.next().await.unwrap().unwrap();
+            until(|| results.size_hint() == (2, Some(2))).await;
+            while results.next().await.is_some() {}
+            assert_eq!(results.size_hint(), (0, Some(0)));
+        }
+        // One that says something else is believed as little as an iterator has to be.
+        for mut results in both(&pool, Wrong(0), ready) {
+            assert_eq!(results.size_hint(), (1, Some(1)));
+            results.next().await.unwrap().unwrap();
+            assert_eq!(results.size_hint().0, 0);
+            while results.next().await.is_some() {}
+        }
+        assert_whole(&pool).await;
+    });
+}
+
+/// Gives three items and says that there is one.
+#[derive(Clone)]
+struct Wrong(usize);
+
+impl Iterator for Wrong {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.0 += 1;
+        (self.0 <= 3).then_some(self.0)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (1, Some(1))
+    }
 }
 
 #[test]
@@ -85,8 +152,69 @@ fn no_items_give_no_results() {
         for mut results in both(&pool, 0..0, |n| async move { n }) {
             assert!(results.next().await.is_none());
         }
+        for mut results in both(&pool, (0..9).filter(|_| false), |n| async move { n }) {
+            assert!(results.next().await.is_none());
+        }
         assert_whole(&pool).await;
     });
+}
+
+#[test]
+fn of_no_items_it_needs_no_slot_and_frees_its_iterator_and_function() {
+    on_both(async || {
+        let (pool, gate, drops) = (Pool::new(1), Gate::new(), Count::new());
+        drop(pool.spawn_n(gate.passed()));
+        for ordered in [false, true] {
+            let (in_items, in_jobs) = (drops.drops(), drops.drops());
+            let items = std::iter::empty().inspect(move |_| {
+                let _held = &in_items;
+            });
+            let jobs = move |n: usize| {
+                let _held = &in_jobs;
+                ready(n)
+            };
+            let mut results = task::spawn(stream(ordered, &pool, items, jobs));
+            assert!(assert_ready!(results.poll_next()).is_none());
+            assert!(results.is_terminated());
+            assert_eq!(drops.get(), 2 * (1 + usize::from(ordered)));
+        }
+        assert_eq!((pool.active(), pool.waiting()), (1, 0));
+        gate.open();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn what_its_iterator_says_of_its_length_with_a_panic_is_not_known() {
+    on_both(async || {
+        let pool = Pool::new(1);
+        for mut results in both(&pool, Mute(0..3), ready) {
+            assert_eq!(results.size_hint(), (0, None));
+            let mut read = 0;
+            while let Some(result) = results.next().await {
+                assert_eq!(result.unwrap(), read);
+                read += 1;
+            }
+            assert_eq!(read, 3);
+        }
+        assert_whole(&pool).await;
+    });
+}
+
+/// Panics when it is asked how many items are left.
+#[derive(Clone)]
+struct Mute(Range<usize>);
+
+impl Iterator for Mute {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        raise("how many?")
+    }
 }
 
 #[test]

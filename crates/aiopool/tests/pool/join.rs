@@ -212,7 +212,7 @@ impl Drop for LooksInDrop {
 }
 
 #[test]
-fn it_waits_for_the_drop_of_those_who_are_taken_out_of_the_line() {
+fn it_waits_for_the_drop_of_those_who_are_taken_out_of_the_queue() {
     in_time("multi_thread", || {
         multi_thread().block_on(async {
             let joined = Log::new();

@@ -8,7 +8,9 @@
 
 mod common;
 
+mod abort_handle;
 mod auto_traits;
+mod budget;
 mod callbacks;
 mod cancel;
 mod cancel_all;
@@ -22,11 +24,12 @@ mod handle;
 mod itermap;
 mod itermap_ordered;
 mod join;
-mod line;
+mod large;
 mod map;
 mod map_n;
 mod panics;
 mod polls;
+mod queue;
 mod shutdown;
 mod slots;
 mod spawn;

@@ -29,6 +29,35 @@ fn no_items_give_no_results() {
         let pool = Pool::new(1);
         let results = pool.map(Vec::<u8>::new(), |_| async {}).await;
         assert!(results.is_empty());
+        let unknown = (0..9).filter(|_| false);
+        assert!(pool.map(unknown, |_| async {}).await.is_empty());
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn of_no_items_it_needs_no_slot() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        drop(pool.spawn_n(gate.passed()));
+        let mut map = task::spawn(pool.map(Vec::<u8>::new(), |_| async {}));
+        assert!(assert_ready!(map.poll()).is_empty());
+        assert_eq!((pool.active(), pool.waiting()), (1, 0));
+        gate.open();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn the_leaves_of_a_recursion_need_no_slots() {
+    on_both(async || {
+        let pool = Pool::new(2);
+        let in_jobs = pool.clone();
+        let leaves = pool.map(0..2, move |_| {
+            let no_children = in_jobs.map(Vec::<u8>::new(), |_| async {});
+            async { no_children.await.len() }
+        });
+        assert!(matches!(leaves.await[..], [Ok(0), Ok(0)]));
         assert_whole(&pool).await;
     });
 }

@@ -111,7 +111,7 @@ fn in_the_drop_of_a_future_that_was_cancelled() {
 }
 
 #[test]
-fn in_the_drop_of_a_future_that_was_cancelled_in_the_line() {
+fn in_the_drop_of_a_future_that_was_cancelled_in_the_queue() {
     harms_nobody(async |pool| {
         let gate = Gate::new();
         drop(pool.spawn_n(gate.passed()));
@@ -125,7 +125,18 @@ fn in_the_drop_of_a_future_that_was_cancelled_in_the_line() {
 }
 
 #[test]
-fn in_the_drops_of_many_futures_that_cancel_all_takes_out_of_the_line() {
+fn in_the_drop_of_a_future_whose_call_was_never_polled() {
+    harms_nobody(async |pool| {
+        drop(pool.spawn(bomb(false)));
+        drop(pool.exec(bomb(false)));
+        let captured = Bomb("the drop of the callback");
+        let callback = move |_| async move { drop(captured) };
+        drop(pool.exec(bomb(false).with_callback(callback)));
+    });
+}
+
+#[test]
+fn in_the_drops_of_many_futures_that_cancel_all_takes_out_of_the_queue() {
     on_both(async || {
         let pool = Pool::new(2);
         let handles = pool.map_n(0..10, |_| bomb(false));
@@ -388,7 +399,7 @@ fn in_the_drop_of_an_iterator() {
 #[test]
 fn in_the_drop_of_an_iterator_whose_reader_has_gone() {
     harms_nobody(async |pool| {
-        // Active, in the line, and held back by the reader.
+        // Active, in the queue, and held back by the reader.
         let mut active = Box::pin(pool.map(endless(Bomb("active")), |_| pending::<()>()));
         assert!(poll_once(active.as_mut()).is_pending());
         until(|| (pool.active(), pool.waiting()) == (2, 1)).await;
@@ -495,6 +506,96 @@ fn in_the_wake_of_those_who_join_or_cancel_all() {
             join.await;
         }
         assert_eq!(cancel.await, 1);
+        assert_whole(&pool).await;
+    });
+}
+
+/// A waker that panics when it is dropped, unless it has been woken.
+struct ExplosiveWaker(#[expect(dead_code, reason = "it is there to be dropped")] Bomb);
+
+impl Wake for ExplosiveWaker {
+    fn wake(self: Arc<Self>) {
+        std::mem::forget(self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {}
+}
+
+/// Polls once with a waker whose last copy is the one that is left there.
+fn leave_a_bomb<R>(poll: impl FnOnce(&mut Context<'_>) -> Poll<R>) {
+    let waker = Waker::from(Arc::new(ExplosiveWaker(Bomb("the waker"))));
+    assert!(poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+#[test]
+fn in_the_drops_of_the_wakers_of_those_who_wait_no_longer() {
+    harms_nobody(async |pool| {
+        let gate = Gate::new();
+        let mut handle = pool.spawn_n(gate.passed());
+        let mut spawn = Box::pin(pool.spawn(async {}));
+        let mut exec = Box::pin(pool.exec(async {}));
+        let mut map = Box::pin(pool.map(0..3, |_| async {}));
+        let mut results = pool.itermap(0..3, |_| async {});
+        let mut join = Box::pin(pool.join());
+        // Replaced by another, then dropped with who waits.
+        for _ in 0..2 {
+            leave_a_bomb(|cx| handle.poll_unpin(cx));
+            leave_a_bomb(|cx| spawn.poll_unpin(cx));
+            leave_a_bomb(|cx| exec.poll_unpin(cx));
+            leave_a_bomb(|cx| map.poll_unpin(cx));
+            leave_a_bomb(|cx| results.poll_next_unpin(cx));
+            leave_a_bomb(|cx| join.poll_unpin(cx));
+        }
+        drop((handle, spawn, exec, map, results, join));
+        gate.open();
+        until(|| pool.waiting() == 0).await;
+    });
+}
+
+#[test]
+fn of_the_caller_while_it_waits() {
+    harms_nobody(async |pool| {
+        let gate = Gate::new();
+        let mut handle = pool.spawn_n(gate.passed());
+        let mut exec = Box::pin(pool.exec(bomb(false)));
+        let mut results = pool.itermap(0..3, |_| bomb(false));
+        let mut join = Box::pin(pool.join());
+        let caller = std::panic::catch_unwind(AssertUnwindSafe(move || {
+            leave_a_bomb(|cx| handle.poll_unpin(cx));
+            leave_a_bomb(|cx| exec.poll_unpin(cx));
+            leave_a_bomb(|cx| results.poll_next_unpin(cx));
+            leave_a_bomb(|cx| join.poll_unpin(cx));
+            let _waiting = (handle, exec, results, join);
+            raise("the caller");
+        }));
+        assert_eq!(payload(caller), Some("the caller"));
+        gate.open();
+        until(|| pool.waiting() == 0).await;
+    });
+}
+
+#[test]
+fn in_the_drops_of_all_that_a_stream_has_left() {
+    on_both(async || {
+        let pool = Pool::new(2);
+        let mut items = 0;
+        let iterator = std::iter::from_fn(move || {
+            items += 1;
+            (items == 1)
+                .then_some(())
+                .or_else(|| resume_unwind(Box::new(Bomb("the payload of the iterator"))))
+        });
+        let (function, begun) = (Bomb("the function"), Count::new());
+        let beginning = begun.clone();
+        let mut results = pool.itermap(iterator, move |()| {
+            let _captured = &function;
+            beginning.add();
+            bomb(false)
+        });
+        leave_a_bomb(|cx| results.poll_next_unpin(cx));
+        until(|| begun.get() == 1 && pool.len() == 1).await;
+        let_others_run().await;
+        drop(results);
         assert_whole(&pool).await;
     });
 }

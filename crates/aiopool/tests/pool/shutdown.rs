@@ -71,6 +71,20 @@ fn waiting_jobs_are_dropped_though_nothing_has_been_polled_on_the_runtime() {
 }
 
 #[test]
+fn jobs_that_hold_their_slots_are_dropped_though_fewer_workers_have_been_started() {
+    on_small_stacks(|runtime| {
+        let (pool, drops) = (Pool::new(MANY / 10), Count::new());
+        let guard = runtime.enter();
+        let mut handles = pool.map_n(0..MANY / 10, |_| drops.pending());
+        drop(guard);
+        assert_eq!(pool.active(), MANY / 10);
+        drop(runtime);
+        assert_eq!((drops.get(), pool.len()), (MANY / 10, 0));
+        assert!(handles.iter_mut().all(is_cancelled));
+    });
+}
+
+#[test]
 fn jobs_handed_in_to_a_runtime_that_is_gone_are_cancelled() {
     for_both(|runtime| {
         let (pool, drops) = (Pool::new(1), Count::new());

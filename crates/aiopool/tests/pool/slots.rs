@@ -100,7 +100,7 @@ fn every_slot_is_taken_while_anybody_waits() {
     on_both(async || {
         let (pool, gate, seen) = (Pool::new(3), Gate::new(), Count::new());
         drop(pool.map_n(0..3, |_| gate.passed()));
-        // The line is full before the first of them runs: what follows are only ends and starts.
+        // The queue is full before the first of them runs: what follows are only ends and starts.
         let handles = pool.map_n(0..1000, |n| {
             let (pool, seen) = (pool.clone(), seen.clone());
             async move {

@@ -39,7 +39,7 @@ fn with_a_free_slot_it_does_not_suspend() {
 }
 
 #[test]
-fn without_a_free_slot_it_waits_in_the_line() {
+fn without_a_free_slot_it_waits_in_the_queue() {
     on_both(async || {
         let (pool, gate) = (Pool::new(2), Gate::new());
         for _ in 0..2 {

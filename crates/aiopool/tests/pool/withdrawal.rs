@@ -1,4 +1,4 @@
-//! Jobs that another thread has taken out of the line, and has not dropped yet.
+//! Jobs that another thread has taken out of the queue, and has not dropped yet.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;

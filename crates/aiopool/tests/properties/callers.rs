@@ -45,11 +45,11 @@ impl Model {
     pub(crate) fn enter(&mut self, id: CallerId, mut caller: Caller) {
         match &mut caller {
             Caller::Spawn(job) | Caller::Exec(job) => self.hand_in(*job),
-            Caller::Map(source) => self.line_up(*source),
+            Caller::Map(source) => self.enqueue(*source),
             Caller::Join { told } => *told = self.is_empty(),
             Caller::Cancel { left, .. } => left.retain(|job| self.cancel(*job)),
             Caller::CancelAll { stopped, active } => {
-                let waiting: Vec<_> = self.line.iter().copied().collect();
+                let waiting: Vec<_> = self.queue.iter().copied().collect();
                 for waiter in waiting {
                     if let Waiter::Job(job) = waiter {
                         self.withdraw(job);

@@ -52,7 +52,7 @@ impl World {
         let Inside { model, pool, .. } = &mut *inside;
         if let Some(pool) = pool {
             let found = (pool.active(), pool.waiting(), pool.executed());
-            let expected = (model.active.len(), model.line.len(), model.executed);
+            let expected = (model.active.len(), model.queue.len(), model.executed);
             model.expect(found == expected, || {
                 format!("(active, waiting, executed) are {found:?}, not {expected:?}")
             });

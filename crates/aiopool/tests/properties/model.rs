@@ -1,4 +1,4 @@
-//! A pool as one would describe it on a napkin: a line, those who hold a slot, and what has become
+//! A pool as one would describe it on a napkin: a queue, those who hold a slot, and what has become
 //! of each job.
 //!
 //! The model is told what the user does, before it is done, and what the user's own code sees: a
@@ -32,7 +32,7 @@ pub(crate) enum Told {
     Cancelled,
 }
 
-/// Who stands in the line, or holds a slot.
+/// Who stands in the queue, or holds a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Waiter {
     Job(JobId),
@@ -41,7 +41,7 @@ pub(crate) enum Waiter {
 
 pub(crate) struct Model {
     pub(crate) size: usize,
-    pub(crate) line: VecDeque<Waiter>,
+    pub(crate) queue: VecDeque<Waiter>,
     pub(crate) active: BTreeSet<Waiter>,
     pub(crate) jobs: Vec<Job>,
     pub(crate) sources: Vec<Source>,
@@ -53,6 +53,10 @@ pub(crate) struct Model {
     pub(crate) violations: Vec<String>,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that a naive reader looks up"
+)]
 pub(crate) struct Job {
     pub(crate) plan: Plan,
     /// The map or stream that made it, and its place among the items.
@@ -62,8 +66,8 @@ pub(crate) struct Job {
     pub(crate) stop: bool,
     /// A cancellation has reached it.
     pub(crate) stopped: bool,
-    /// How many of its futures have been polled.
-    pub(crate) begun: u64,
+    /// One of its futures has been polled.
+    pub(crate) begun: bool,
     /// Somebody may still ask for its result.
     pub(crate) wanted: bool,
 }
@@ -73,7 +77,7 @@ pub(crate) enum State {
     /// Nobody has handed it in.
     Made,
     Waiting,
-    /// Taken out of the line, to be dropped before the call returns.
+    /// Taken out of the queue, to be dropped before the call returns.
     Withdrawn,
     /// Holds a slot: which future, and how far it has come.
     Active(Part, Phase),
@@ -97,7 +101,7 @@ impl Model {
     pub(crate) fn new(size: usize) -> Self {
         Self {
             size,
-            line: VecDeque::new(),
+            queue: VecDeque::new(),
             active: BTreeSet::new(),
             jobs: Vec::new(),
             sources: Vec::new(),
@@ -115,7 +119,7 @@ impl Model {
             state: State::Made,
             stop: false,
             stopped: false,
-            begun: 0,
+            begun: false,
             wanted: true,
         });
         self.jobs.len() - 1
@@ -123,7 +127,7 @@ impl Model {
 
     pub(crate) fn hand_in(&mut self, job: JobId) {
         self.jobs[job].state = State::Waiting;
-        self.line.push_back(Waiter::Job(job));
+        self.queue.push_back(Waiter::Job(job));
         self.admit();
     }
 
@@ -158,7 +162,7 @@ impl Model {
     }
 
     pub(crate) fn withdraw(&mut self, job: JobId) {
-        self.line.retain(|waiter| *waiter != Waiter::Job(job));
+        self.queue.retain(|waiter| *waiter != Waiter::Job(job));
         self.jobs[job].state = State::Withdrawn;
     }
 }
@@ -178,7 +182,7 @@ impl Model {
         };
         // A callback is polled in the same step in which its job ended.
         let is_late = job.stop && !(is_first && part == Part::Callback);
-        job.begun += u64::from(is_first);
+        job.begun = true;
         job.state = State::Active(part, Phase::Polled);
         self.expect(!is_late, || {
             format!("{name:?} is polled, but was cancelled")
@@ -263,7 +267,7 @@ impl Model {
     /// Free slots go to those who stand first.
     pub(crate) fn admit(&mut self) {
         while self.active.len() < self.size {
-            let Some(waiter) = self.line.pop_front() else {
+            let Some(waiter) = self.queue.pop_front() else {
                 break;
             };
             self.active.insert(waiter);
@@ -288,7 +292,7 @@ impl Model {
         job.state = State::Settled(told.clone());
         job.stop = false;
         let stopped = job.stopped;
-        self.executed += job.begun;
+        self.executed += u64::from(job.begun);
         if let Some((source, place)) = job.source {
             self.sources[source].put(place, told);
         }
@@ -306,7 +310,7 @@ impl Model {
 /// What is told.
 impl Model {
     pub(crate) fn len(&self) -> usize {
-        self.line.len() + self.active.len()
+        self.queue.len() + self.active.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -137,16 +137,16 @@ impl Model {
         self.sources.len() - 1
     }
 
-    pub(crate) fn line_up(&mut self, id: SourceId) {
+    pub(crate) fn enqueue(&mut self, id: SourceId) {
         self.sources[id].stage = Stage::InLine;
-        self.line.push_back(Waiter::Source(id));
+        self.queue.push_back(Waiter::Source(id));
         self.admit();
     }
 
     /// The reader of a stream polls it.
     pub(crate) fn read(&mut self, id: SourceId) -> Poll<Read> {
         if self.sources[id].stage == Stage::Made {
-            self.line_up(id);
+            self.enqueue(id);
         }
         let source = &mut self.sources[id];
         if let Some(told) = source.results.front_mut().and_then(Option::take) {
@@ -154,7 +154,7 @@ impl Model {
             source.first += 1;
             source.unread -= 1;
             if source.stage == Stage::Parked && source.unread < source.ahead {
-                self.line_up(id);
+                self.enqueue(id);
             }
             return Poll::Ready(Read::Result(told));
         }
@@ -193,7 +193,7 @@ impl Model {
         source.results.clear();
         match source.stage {
             Stage::InLine => {
-                self.line.retain(|waiter| *waiter != Waiter::Source(id));
+                self.queue.retain(|waiter| *waiter != Waiter::Source(id));
                 self.retire(id, End::CutShort, false);
             }
             Stage::Made | Stage::Parked => self.retire(id, End::CutShort, false),
@@ -259,14 +259,14 @@ impl Model {
         if source.abandoned {
             self.retire(id, End::CutShort, false);
         } else if source.unread < source.ahead {
-            self.line_up(id);
+            self.enqueue(id);
         } else {
             source.stage = Stage::Parked;
         }
         if let Some(message) = panic {
             // The job that panics in its place is ours to see; the user sees nothing of it.
             self.jobs[job].stopped = stop;
-            self.jobs[job].begun = u64::from(!stop);
+            self.jobs[job].begun = !stop;
             let told = if stop {
                 Told::Cancelled
             } else {

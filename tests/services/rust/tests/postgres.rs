@@ -1,5 +1,5 @@
-//! The `PostgreSQL` of `services/servers.py`, which admits 17 connections, through a pool of 10: sqlx
-//! does not wait for the server to let go of a connection that it closes.
+//! The `PostgreSQL` of `tests/services/servers.py`, which admits 17 connections, through a pool of
+//! 10: sqlx does not wait for the server to let go of a connection that it closes.
 
 use std::env;
 

@@ -1,4 +1,4 @@
-//! The line: first come, first served, whichever verb handed a job in.
+//! The queue: first come, first served, whichever verb handed a job in.
 
 use std::pin::pin;
 
@@ -85,7 +85,7 @@ fn two_maps_take_turns() {
 }
 
 #[test]
-fn a_stream_that_was_held_back_goes_to_the_back_of_the_line() {
+fn a_stream_that_was_held_back_goes_to_the_back_of_the_queue() {
     on_both(async || {
         let (pool, gate, log) = (Pool::new(1), Gate::new(), Log::new());
         let pulled = log.clone();
@@ -95,7 +95,7 @@ fn a_stream_that_was_held_back_goes_to_the_back_of_the_line() {
         });
         stream.next().await.unwrap().unwrap();
         pool.join().await;
-        // It is one ahead, as far as it may go, and does not stand in the line.
+        // It is one ahead, as far as it may go, and does not stand in the queue.
         drop(pool.spawn_n(gate.passed()));
         for n in 10..12 {
             let log = log.clone();

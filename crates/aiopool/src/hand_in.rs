@@ -1,0 +1,145 @@
+//! How a job that has its cell takes its place in the queue: in the call, or when the future of
+//! `spawn` or `exec` is first polled.
+
+use std::mem;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::error::JobError;
+use crate::handle::JobHandle;
+use crate::job::cell::{Receiver, Runnable};
+use crate::state::Shared;
+use crate::sys::runtime::{Handle, current_for, poll_in_budget};
+
+/// Waits for the start of a job. Dropped meanwhile, it takes the job back.
+pub(crate) struct Spawn<T>(Call<T>);
+
+/// Waits for the end of a job. Dropped meanwhile, it cancels the job.
+pub(crate) struct Exec<T>(Call<T>);
+
+/// How far such a call has come. The job lies in its cell all the time, so this is a few words.
+enum Call<T> {
+    Unqueued {
+        /// Dropped with the call, it drops the job.
+        runnable: Runnable,
+        receiver: Receiver<T>,
+        shared: Arc<Shared>,
+        caller: &'static Location<'static>,
+    },
+    Queued(JobHandle<T>),
+    /// The caller has got what it waited for.
+    Done,
+}
+
+/// A job takes its place in the queue, to be run on `runtime`.
+pub(crate) fn queue<T>(
+    (runnable, receiver): (Runnable, Receiver<T>),
+    shared: Arc<Shared>,
+    runtime: Handle,
+) -> JobHandle<T> {
+    let ticket = shared.submit(runnable, runtime);
+    JobHandle::new(receiver, shared, ticket)
+}
+
+impl<T> Spawn<T> {
+    /// The job is one whose caller is blocked.
+    pub(crate) fn new(
+        job: (Runnable, Receiver<T>),
+        shared: Arc<Shared>,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self(Call::new(job, shared, caller))
+    }
+}
+
+impl<T> Exec<T> {
+    pub(crate) fn new(
+        job: (Runnable, Receiver<T>),
+        shared: Arc<Shared>,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self(Call::new(job, shared, caller))
+    }
+}
+
+impl<T> Future for Spawn<T> {
+    type Output = JobHandle<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<JobHandle<T>> {
+        if let Call::Unqueued { .. } = self.0 {
+            // A loop of these would go on for ever while slots are free. Before all else: what is
+            // given up for want of budget has not been handed in.
+            ready!(poll_in_budget(cx, |_| Poll::Ready(())));
+        }
+        ready!(self.0.handle().poll_started(cx));
+        match mem::replace(&mut self.0, Call::Done) {
+            Call::Queued(handle) => Poll::Ready(handle),
+            Call::Unqueued { .. } | Call::Done => unreachable!("the job has been queued"),
+        }
+    }
+}
+
+impl<T> Future for Exec<T> {
+    type Output = Result<T, JobError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = ready!(Pin::new(self.0.handle()).poll(cx));
+        self.0 = Call::Done;
+        Poll::Ready(result)
+    }
+}
+
+impl<T> Call<T> {
+    fn new(
+        (runnable, receiver): (Runnable, Receiver<T>),
+        shared: Arc<Shared>,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self::Unqueued {
+            runnable,
+            receiver,
+            shared,
+            caller,
+        }
+    }
+
+    /// The handle of the job, which is queued now if it has not been.
+    fn handle(&mut self) -> &mut JobHandle<T> {
+        if let Self::Unqueued { caller, .. } = self {
+            // Before anything changes: outside a runtime this panics.
+            let runtime = current_for(caller);
+            if let Self::Unqueued {
+                runnable,
+                receiver,
+                shared,
+                ..
+            } = mem::replace(self, Self::Done)
+            {
+                *self = Self::Queued(queue((runnable, receiver), shared, runtime));
+            }
+        }
+        match self {
+            Self::Queued(handle) => handle,
+            _ => panic!("the future of a verb must not be polled after its end"),
+        }
+    }
+}
+
+/// A job that has been started meanwhile runs on.
+impl<T> Drop for Spawn<T> {
+    fn drop(&mut self) {
+        if let Call::Queued(handle) = &self.0 {
+            handle.withdraw();
+        }
+    }
+}
+
+impl<T> Drop for Exec<T> {
+    fn drop(&mut self) {
+        if let Call::Queued(handle) = &self.0 {
+            handle.cancel();
+        }
+    }
+}

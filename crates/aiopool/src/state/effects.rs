@@ -1,0 +1,97 @@
+//! What a step leaves to be done once the lock is open.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::state::signal::{Countdown, Remote, tell, wake_workers};
+use crate::sys::runtime::Handle;
+use crate::sys::unwind::{discard, wake};
+
+/// What is to be woken, told and dropped when the lock is open: all of it may run foreign code, or
+/// come to the lock itself. To start a worker is not among it: the state does not know that task.
+#[must_use = "none of it has been done"]
+#[derive(Default)]
+pub(crate) struct Effects {
+    waker: Option<Waker>,
+    /// Apart, so that the end of a job under load, which has none of it, moves and looks at nothing
+    /// but its waker.
+    others: Option<Box<Others>>,
+}
+
+#[derive(Default)]
+struct Others {
+    runtimes: Vec<Handle>,
+    workers: Vec<Arc<Remote>>,
+    watchers: Vec<Arc<Countdown>>,
+    was_stopped: bool,
+    joiners: Vec<Waker>,
+}
+
+impl Effects {
+    /// Wakes who waits for a job that has ended, or for the next result of its source.
+    pub(crate) fn waking(waker: Option<Waker>) -> Self {
+        Self {
+            waker,
+            others: None,
+        }
+    }
+
+    /// Drops handles, of which the last may end its runtime.
+    pub(crate) fn drop_runtimes(&mut self, runtimes: Vec<Handle>) {
+        if !runtimes.is_empty() {
+            self.others().runtimes = runtimes;
+        }
+    }
+
+    /// Wakes workers whose job is to be stopped, or which are to search.
+    pub(crate) fn wake_workers(&mut self, workers: Vec<Arc<Remote>>) {
+        if !workers.is_empty() {
+            self.others().workers = workers;
+        }
+    }
+
+    /// Tells those who wait until all jobs of theirs have ended that one has, and whether a
+    /// cancellation had reached it.
+    #[inline]
+    pub(crate) fn tell(&mut self, watchers: &mut Vec<Arc<Countdown>>, was_stopped: bool) {
+        if !watchers.is_empty() {
+            let others = self.others();
+            (others.watchers, others.was_stopped) = (mem::take(watchers), was_stopped);
+        }
+    }
+
+    /// Wakes those who wait for an idle pool.
+    pub(crate) fn wake_joiners(&mut self, joiners: Vec<Waker>) {
+        if !joiners.is_empty() {
+            self.others().joiners = joiners;
+        }
+    }
+
+    /// Does it all, under no lock.
+    #[inline]
+    pub(crate) fn carry_out(self) {
+        match self.others {
+            Some(others) => others.carry_out(self.waker),
+            None => wake(self.waker),
+        }
+    }
+
+    #[cold]
+    fn others(&mut self) -> &mut Others {
+        self.others.get_or_insert_default()
+    }
+}
+
+impl Others {
+    /// Who waits is woken last, and so finds the pool as it is then.
+    #[cold]
+    fn carry_out(self, waker: Option<Waker>) {
+        // The last handle of a runtime drops what its hooks have captured.
+        self.runtimes.into_iter().for_each(discard);
+        wake_workers(self.workers);
+        wake(waker);
+        tell(&self.watchers, self.was_stopped);
+        wake(self.joiners);
+    }
+}

@@ -1,0 +1,130 @@
+//! The sources of running maps and streams, with their results.
+
+use std::pin::Pin;
+use std::task::Waker;
+
+use aiopool_core::Ticket;
+use slab::Slab;
+
+use crate::job::body::Ended;
+use crate::source::results::Results;
+use crate::source::{AnyResults, DiscardedSource, End, Item, Source, SourceId};
+
+/// The sources of a pool. A source that is not here has been abandoned: nobody reads its results,
+/// and whoever has it drops it.
+#[derive(Default)]
+pub(crate) struct SourceTable {
+    entries: Slab<SourceEntry>,
+    next_serial: u64,
+    /// How many sources workers ask for an item just now.
+    asked: usize,
+}
+
+/// A source that has not been abandoned.
+pub(crate) struct SourceEntry {
+    serial: u64,
+    /// Its last place in the queue.
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) results: Box<dyn AnyResults>,
+}
+
+impl SourceTable {
+    /// An id for a source that is to come.
+    pub(crate) fn announce(&mut self, results: Box<dyn AnyResults>) -> SourceId {
+        // An index comes again when a source has been abandoned, a serial never does.
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let index = self.entries.insert(SourceEntry {
+            serial,
+            ticket: None,
+            results,
+        });
+        SourceId { index, serial }
+    }
+
+    /// A source that has not been abandoned has taken a place in the queue.
+    pub(crate) fn set_ticket(&mut self, id: SourceId, ticket: Ticket) {
+        self.entries[id.index].ticket = Some(ticket);
+    }
+
+    /// Abandons the source.
+    pub(crate) fn remove(&mut self, id: SourceId) -> Option<SourceEntry> {
+        self.entry(id)?;
+        Some(self.entries.remove(id.index))
+    }
+
+    /// The results of a source that has not been abandoned.
+    pub(crate) fn results(&mut self, id: SourceId) -> Option<&mut dyn AnyResults> {
+        Some(&mut *self.entry(id)?.results)
+    }
+
+    /// The results of a source for its reader.
+    pub(crate) fn results_of<T: 'static>(&mut self, id: SourceId) -> &mut Results<T> {
+        let results = self
+            .results(id)
+            .and_then(|results| results.as_any().downcast_mut());
+        results.expect("a source has the results of its reader as long as that is there")
+    }
+
+    /// An item has ended: its result goes to its source. Tells whether somebody wants it, or it is
+    /// still there, to be discarded under no lock.
+    pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
+        let Some(results) = self.results(item.source()) else {
+            // The result is foreign, and so is its drop: not here, under the lock.
+            return false;
+        };
+        ended.waker = item.put(results);
+        true
+    }
+
+    /// A worker is about to ask the source: there has to be a place for the item, unless nobody
+    /// wants it any more.
+    pub(crate) fn ask(&mut self, source: &mut Source) {
+        source.reserved = match (self.results(source.id()), source.reserved) {
+            (Some(results), None) => Some(results.reserve()),
+            // It was reserved for a worker that had to yield before it could ask.
+            (Some(_), reserved) => reserved,
+            (None, _) => None,
+        };
+        source.is_asked = true;
+        self.asked += 1;
+    }
+
+    /// Nobody asks the source now.
+    pub(crate) fn ask_no_more(&mut self, source: &mut Source) {
+        // The mark says whether it was counted: the end of a source comes after this, or without
+        // it.
+        self.asked -= usize::from(source.is_asked);
+        source.is_asked = false;
+    }
+
+    /// Whether a worker asks a source for an item just now.
+    pub(crate) fn are_asked(&self) -> bool {
+        self.asked > 0
+    }
+
+    /// There are no more items of the source. Gives the waker of its reader, or what nobody wants
+    /// to know, to be discarded under no lock.
+    pub(crate) fn end(&mut self, source: &DiscardedSource, end: End) -> Result<Option<Waker>, End> {
+        self.asked -= usize::from(source.was_asked);
+        let Some(results) = self.results(source.id) else {
+            return Err(end);
+        };
+        // The place was for an item that does not come.
+        if source.had_reserved {
+            results.unreserve();
+        }
+        Ok(results.end(end))
+    }
+
+    #[cfg(all(test, aiopool_models))]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn entry(&mut self, id: SourceId) -> Option<&mut SourceEntry> {
+        // The index may be that of another source by now.
+        let entry = self.entries.get_mut(id.index)?;
+        (entry.serial == id.serial).then_some(entry)
+    }
+}
