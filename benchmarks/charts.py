@@ -28,7 +28,7 @@ LINES = (
 mpl.use("svg")
 mpl.rcParams.update(
     {
-        "svg.hashsalt": "asyncio-pool-rs",
+        "svg.hashsalt": "aiopool-rs",
         "svg.fonttype": "none",
         "font.family": "sans-serif",
         "font.size": 10,
@@ -111,7 +111,7 @@ def _bars(cases: list[Result], title: str, unit: str, measure: Measure, path: Pa
     names = [subject for subject, _ in spreads]
     figure = Figure(figsize=(8, 0.9 + 0.27 * len(names)))
     axes = figure.add_subplot()
-    colors = [OURS if name.startswith(("asyncio-pool-rs", "aiopool")) else THEIRS for name in names]
+    colors = [OURS if name.startswith("aiopool") else THEIRS for name in names]
     axes.barh(names, medians, color=colors, xerr=errors, error_kw={"ecolor": TEXT, "capsize": 2})
     axes.set_xlabel(f"{unit} (median; the line goes from the least to the most)")
     axes.set_title(title, loc="left")
@@ -133,7 +133,7 @@ def _lines(cases: list[Result], title: str, path: Path) -> None:
     for index, (subject, of) in enumerate(sorted(by_subject.items())):
         points = [(case.jobs, spread.median) for case in of if (spread := case.spread(cpu))]
         jobs, costs = zip(*points, strict=True)
-        style = "-" if subject.startswith("asyncio-pool-rs") else "--"
+        style = "-" if subject.startswith("aiopool") else "--"
         micros = [1e6 * cost for cost in costs]
         axes.plot(jobs, micros, style, marker="o", label=subject, color=LINES[index % len(LINES)])
     axes.set_xscale("log")

@@ -21,6 +21,7 @@ ON_UVLOOP = {"first_result", "http"}
 #: The most jobs of a workload in the quick benchmark; what is not here is left out of it.
 QUICK_PYTHON_JOBS = {
     "yield_once": 5_000,
+    "latency": 10_000,
     "waiting": 50_000,
     "first_result": 50_000,
     "cancel": 11_000,
@@ -29,6 +30,7 @@ QUICK_PYTHON_JOBS = {
 QUICK_RUST_JOBS = {
     "yield_once": 50_000,
     "yield_compute": 20_000,
+    "latency": 50_000,
     "waiting": 100_000,
     "cancel": 50_000,
 }
@@ -46,21 +48,21 @@ def plan(environments: dict[str, Path], *, rust: bool, quick: bool, everything: 
     newest = list(environments)[-1:]
     found: list[Case] = []
     for version, python in environments.items():
-        program = (str(python), PYTHON_PROGRAM)
-        for case in _listed(f"CPython {version}", program):
+        for case in _listed(f"CPython {version}", f"{python} {PYTHON_PROGRAM}"):
             main = [version] == newest and case.flavor == "asyncio"
             if quick:
                 found += _in_quick(case, QUICK_PYTHON_JOBS) if main else []
             elif everything or main or _is_wide(case, newest=[version] == newest):
                 found.append(case)
     if rust:
-        for case in _listed("Rust", (RUST_PROGRAM,)):
+        for case in _listed("Rust", RUST_PROGRAM):
             found += _in_quick(case, QUICK_RUST_JOBS) if quick else [case]
     return sorted(dict.fromkeys(found), key=_group)
 
 
-def _listed(face: str, program: tuple[str, ...]) -> Iterator[Case]:
-    lines = subprocess.run([*program, "list"], capture_output=True, text=True, check=True).stdout
+def _listed(face: str, program: str) -> Iterator[Case]:
+    command = [*program.split(), "list"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for line in lines.splitlines():
         yield Case(face=face, program=program, **json.loads(line))
 

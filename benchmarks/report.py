@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import charts
+import raw
 from case import LIMIT, LONG
 from results import ASYNCIO, TOKIO, Results
 from tables import target_table, workload_tables
@@ -16,17 +18,17 @@ from targets import python_targets, rust_targets
 
 def write(path: Path) -> None:
     """Writes them beside the raw results."""
-    results = Results.read(path)
+    results = raw.read(path)
     drawn = charts.draw(results, path.parent / "charts")
     text = "\n".join(_report(results, drawn, path.name))
     path.with_name("RESULTS.md").write_text(text + "\n")
 
 
-def _report(results: Results, drawn: list[str], raw: str) -> Iterator[str]:
+def _report(results: Results, drawn: list[str], name: str) -> Iterator[str]:
     yield "# Results of the benchmark\n"
     quick = any(about["quick"] for about in results.about.values())
     command = "make bench-quick" if quick else "make bench"
-    yield f"Written by `{command}`; the raw figures are in [{raw}]({raw}).\n"
+    yield f"Written by `{command}`; the raw figures are in [{name}]({name}).\n"
     if quick:
         yield "**This is the quick benchmark**: fewer jobs than the targets are about, on one"
         yield "Python and one loop. Only the full one says whether a target is met.\n"
@@ -69,8 +71,10 @@ are taken pair by pair within a round. Each run is a process of its own; subject
 a round. Wall and CPU time (user and system, of all threads) are those of the measured part;
 memory is its peak of resident memory above what the process had before. A case that took longer
 than {LONG} s has one run only, and its row says so; one that took longer than {LIMIT} s was
-stopped. The tables are sorted by CPU time, so whoever wins stands first. Whoever pulls items
-lazily has no job in line, so its memory there is not measured."""
+stopped. A delay is how much longer a sleep beside the jobs took than it should have; the jobs that
+ran meanwhile are counted because a busy machine adds nothing to them. The tables are sorted by CPU
+time, so the cheapest subject stands first. A subject that pulls items lazily has no job in the
+queue, so its memory there is not measured."""
 
 
 def _tables(results: Results) -> Iterator[str]:
@@ -84,15 +88,14 @@ def _tables(results: Results) -> Iterator[str]:
 
 def _commands(results: Results) -> Iterator[str]:
     """Those that differ only in the subject stand together."""
-    by_rest: dict[tuple[str, str], list[str]] = {}
+    by_command: dict[str, list[str]] = {}
     for case in results.cases:
-        before, after = case.command.split(f" {case.subject} ")
-        by_rest.setdefault((before, after), []).append(case.subject)
+        by_command.setdefault(replace(case, subject="$subject").command, []).append(case.subject)
     yield "\n## Commands\n"
     yield "<details><summary>Each was run once a round, from the root of the checkout</summary>\n"
     yield "```sh"
-    for (before, after), subjects in by_rest.items():
-        yield f"for subject in {' '.join(subjects)}; do {before} $subject {after}; done"
+    for command, subjects in by_command.items():
+        yield f"for subject in {' '.join(subjects)}; do {command}; done"
     yield "```\n\n</details>"
 
 

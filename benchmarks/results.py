@@ -1,13 +1,13 @@
-"""The raw results, and the figures that are taken from them."""
+"""What was measured, and the figures that are taken from it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
+
+from case import Case
 
 #: The faces, each of which is measured by itself.
 ASYNCIO, TOKIO = "asyncio", "Tokio"
@@ -32,17 +32,11 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Case):
     """A case and its runs."""
 
-    face: str
-    flavor: str
-    subject: str
-    workload: str
-    jobs: int
-    slots: int
-    command: str
-    runs: list[dict[str, float]]
+    #: What each run has cost, with the number of its round.
+    runs: list[dict[str, float]] = field(default_factory=list)
     problem: str = ""
     long: bool = False
 
@@ -62,17 +56,15 @@ class Result:
 class Results:
     """All of a benchmark: what was measured of each face, perhaps at different times."""
 
-    #: By face: when, on what and with which versions it was measured.
+    #: By face: when, on what, with which programs and versions it was measured.
     about: dict[str, dict[str, Any]]
     cases: list[Result] = field(default_factory=list)
 
-    @classmethod
-    def read(cls, path: Path) -> Results:
-        """Those of the runner."""
-        parts = json.loads(path.read_text())
-        about = {face: part["about"] for face, part in parts.items()}
-        cases = [Result(**case) for part in parts.values() for case in part["cases"]]
-        return cls(about, cases)
+    def replaced(self, face: str, about: dict[str, Any], cases: list[Result]) -> Results:
+        """With these results of a face in the place of those that are there."""
+        old = self.about.get(face, {"programs": {}})["programs"]
+        kept = [case for case in self.cases if case.face not in old]
+        return Results(self.about | {face: about}, kept + cases)
 
     def pick(self, **wanted: str | int) -> list[Result]:
         """The cases that have these attributes."""
@@ -120,3 +112,18 @@ def over_ideal(run: dict[str, float]) -> float:
 def first_result(run: dict[str, float]) -> float:
     """Seconds until the first result."""
     return run["first_result"]
+
+
+def delay_median(run: dict[str, float]) -> float:
+    """Seconds by which a sleep beside the jobs came late, in the middle of all."""
+    return run["delay_median"]
+
+
+def delay_most(run: dict[str, float]) -> float:
+    """Seconds by which the latest came."""
+    return run["delay_most"]
+
+
+def jobs_most(run: dict[str, float]) -> float:
+    """The most jobs that ran during one sleep."""
+    return run["jobs_most"]

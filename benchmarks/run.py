@@ -12,18 +12,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import raw
 import report
-from case import LONG, Case
+from case import LIMIT, LONG, Case
 from machine import crates, describe, packages
 from plan import plan
-from results import ASYNCIO, TOKIO
+from results import ASYNCIO, TOKIO, Result
 
 ROOT = Path(__file__).parent.parent
-FULL = Path("benchmarks/results.json")
-QUICK = Path("target/bench-quick/results.json")
+FULL = Path("benchmarks/results.jsonl")
+QUICK = Path("target/bench-quick/results.jsonl")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -43,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     faces.add_argument("--rust-only", action="store_true", help=other)
     parser.add_argument("--list", action="store_true", help="print the labels and run nothing")
     parser.add_argument(
-        "--json", type=Path, metavar="PATH", help="raw results; RESULTS.md goes beside them"
+        "--raw", type=Path, metavar="PATH", help="raw results; RESULTS.md goes beside them"
     )
     args = parser.parse_args()
     if args.rounds < 1:
@@ -69,39 +71,53 @@ def build_rust() -> bool:
     return True
 
 
-def run(cases: list[Case], rounds: int) -> Iterator[list[dict[str, Any]]]:
+def run(cases: list[Case], rounds: int) -> Iterator[list[Result]]:
     """The results so far, after each round; what is too slow or fails is not repeated."""
-    results: list[dict[str, Any]] = [case.as_dict() | {"runs": []} for case in cases]
+    results = [Result(**vars(case)) for case in cases]
     for number in range(rounds):
         # Each round begins elsewhere, so that nobody always runs after the same neighbour.
         first = number * len(cases) // rounds
         order = [*range(first, len(cases)), *range(first)]
         for count, index in enumerate(order, start=1):
             result = results[index]
-            if "problem" in result or "long" in result:
+            if result.problem or result.long:
                 continue
-            progress = f"round {number + 1}/{rounds}, {count}/{len(cases)}"
-            print(f"{progress}: {cases[index].label}", flush=True)
+            print(f"round {number + 1}/{rounds}, {count}/{len(cases)}: {result.label}", flush=True)
             began = time.monotonic()
-            cost = cases[index].run()
+            cost = run_once(result)
             if "problem" in cost:
-                result |= cost
+                results[index] = replace(result, problem=cost["problem"])
                 print(f"  {cost['problem']}", flush=True)
                 continue
-            result["runs"].append({"round": number} | cost)
+            result.runs.append({"round": number} | cost)
             if time.monotonic() - began > LONG:
-                result["long"] = True
+                results[index] = replace(result, long=True)
         yield results
+
+
+def run_once(case: Case) -> dict[str, Any]:
+    """What the case has cost. What is in the way, if anything, is under `problem`."""
+    command = case.command.split()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    except subprocess.TimeoutExpired:
+        return {"problem": f"stopped after {LIMIT} s"}
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [""])[-1]
+        return {"problem": f"failed with exit code {done.returncode}: {last}"}
+    cost: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    if "unavailable" in cost:
+        return {"problem": f"left out: {cost['unavailable']}"}
+    return cost
 
 
 def measure(face: str, cases: list[Case], about: dict[str, Any], path: Path) -> None:
     """Runs the cases of a face, whose results take the place of those that are there."""
     began = time.time()
+    about["programs"] = {case.face: case.program for case in cases}
     for results in run(cases, about["rounds"]):
         about["minutes"] = round((time.time() - began) / 60, 1)
-        parts = json.loads(path.read_text()) if path.exists() else {}
-        parts[face] = {"about": about, "cases": results}
-        path.write_text(json.dumps(dict(sorted(parts.items())), indent=1) + "\n")
+        raw.write(raw.read(path).replaced(face, about, results), path)
 
 
 def main() -> None:
@@ -119,7 +135,7 @@ def main() -> None:
         return
     if not cases:
         sys.exit("no such case, or no environment: `make bench` sets them up")
-    path = args.json or (QUICK if args.quick else FULL)
+    path = args.raw or (QUICK if args.quick else FULL)
     path.parent.mkdir(parents=True, exist_ok=True)
     of_rust = [case for case in cases if case.face == "Rust"]
     of_python = [case for case in cases if case.face != "Rust"]

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from results import Result, Results, Spread, cpu, first_result, memory, over_ideal, wall
+from results import (
+    Measure,
+    Result,
+    Results,
+    Spread,
+    cpu,
+    delay_median,
+    delay_most,
+    first_result,
+    jobs_most,
+    memory,
+    over_ideal,
+    wall,
+)
 from targets import Target
 
 #: What the ratios of a workload are taken to; of these the first that was measured.
 REFERENCES = {
-    "waiting": ("asyncio-pool-rs.spawn_n", "aiopool.spawn_n"),
-    "cancel": ("asyncio-pool-rs.spawn_n", "aiopool.spawn_n"),
-    "first_result": ("asyncio-pool-rs.itermap",),
+    "waiting": ("aiopool-rs.spawn_n", "aiopool.spawn_n"),
+    "cancel": ("aiopool-rs.spawn_n", "aiopool.spawn_n"),
+    "first_result": ("aiopool-rs.itermap",),
 }
-REFERENCE = ("asyncio-pool-rs.map", "aiopool.map")
+REFERENCE = ("aiopool-rs.map", "aiopool.map")
+
+#: What only some workloads measure: the head of the column, the figure, and the unit's factor.
+LATE: list[tuple[str, Measure, float]] = [
+    ("median delay, ms", delay_median, 1e3),
+    ("worst delay, ms", delay_most, 1e3),
+    ("most jobs during a sleep", jobs_most, 1),
+]
+EXTRAS: dict[str, list[tuple[str, Measure, float]]] = {
+    "latency": LATE,
+    "latency_yield_once": LATE,
+    "load_test": [("over the ideal, %", over_ideal, 1)],
+    "first_result": [("first result, ms", first_result, 1e3)],
+}
 
 WORKLOADS = {
     "ready": "Jobs that never suspend",
@@ -21,9 +47,11 @@ WORKLOADS = {
     "growth": "Growth: jobs that yield once",
     "yield_compute": "Jobs that yield once and use 5 us of CPU",
     "woken": "Jobs that another task wakes",
+    "latency": "A sleep of 1 ms beside jobs that use 10 us of CPU and never suspend",
+    "latency_yield_once": "A sleep of 1 ms beside jobs that yield once and use 10 us of CPU",
     "items": "Items of an iterator",
     "load_test": "The load test of asyncio-pool: sleeps of 0.2 s",
-    "waiting": "Jobs in line while all slots are held",
+    "waiting": "Jobs in the queue while all slots are held",
     "first_result": "The first result of a stream",
     "cancel": "Cancelling jobs that wait, and those in the slots",
     "http": "Requests with aiohttp to a local server",
@@ -57,12 +85,12 @@ def workload_tables(results: Results, face: str, flavor: str) -> Iterator[str]:
 
 def _table(group: list[Result], workload: str) -> Iterator[str]:
     reference = _reference(group, workload)
-    extra = {"load_test": "over the ideal, %", "first_result": "first result, ms"}.get(workload)
+    extras = EXTRAS.get(workload, [])
     name = reference.subject if reference else "-"
     unit, factor = ("ns", 1e9) if group[0].face == "Rust" else ("us", 1e6)
     heads = ["subject", f"wall, {unit} a job", f"CPU, {unit} a job"]
     heads += [f"wall / `{name}`", f"CPU / `{name}`"]
-    heads += ["peak memory, B a job", *([extra] if extra else [])]
+    heads += ["peak memory, B a job", *(head for head, _, _ in extras)]
     yield "| " + " | ".join(heads) + " |"
     yield "| --- |" + " ---: |" * (len(heads) - 1)
     for case in sorted(group, key=_by_cpu):
@@ -74,10 +102,7 @@ def _table(group: list[Result], workload: str) -> Iterator[str]:
         for measure in (wall, cpu):
             cells.append(_spread(case.over(reference, measure)) if reference else "-")
         cells.append(_spread(case.spread(memory)))
-        if workload == "load_test":
-            cells.append(_spread(case.spread(over_ideal)))
-        elif workload == "first_result":
-            cells.append(_spread(case.spread(first_result), 1e3))
+        cells += [_spread(case.spread(measure), scale) for _, measure, scale in extras]
         yield "| " + " | ".join(cells) + " |"
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from results import Measure, Result, Results, Spread, cpu, memory, over_ideal, wall
+from results import Measure, Result, Results, Spread, cpu, jobs_most, memory, over_ideal, wall
 
-OURS = "asyncio-pool-rs"
-REUSING = "asyncio-pool-rs.reuse_tasks"
+OURS = "aiopool-rs"
+REUSING = "aiopool-rs.reuse_tasks"
 ORIGINAL = "asyncio-pool"
 PYTHON_VERBS = ("spawn", "spawn_n", "map", "map_n", "itermap")
 UNLIMITED_OR_FLOOR = {"gather.unlimited", "workers.shared_iterator"}
 
+TASK_GROUPS = ("TaskGroup.semaphore_before", "TaskGroup.semaphore_inside")
+
 RUST_VERBS = ("aiopool.spawn", "aiopool.spawn_n", "aiopool.map", "aiopool.itermap")
+JOIN_SETS = ("join_set.permit_before", "join_set.permit_inside")
 TASK_PER_JOB = (
-    "join_set.permit_before",
-    "join_set.permit_inside",
+    *JOIN_SETS,
     "bounded_join_set",
     "tokio-task-pool",
 )
@@ -82,6 +84,18 @@ def python_targets(results: Results) -> Iterator[Target]:
     for family in (OURS, REUSING):
         figure = _pair(results, f"{ORIGINAL}.spawn_n", f"{family}.spawn_n", "cancel", wall)
         yield Target(f"`{family}` quicker to cancel than 0.6.0", "x", [figure], least=10)
+    for family in (OURS, REUSING):
+        verbs = [f"{family}.{verb}" for verb in PYTHON_VERBS]
+        for peer in TASK_GROUPS:
+            figures = [
+                figure
+                for workload in ("latency", "latency_yield_once")
+                for figure in _jobs_of_sleep(
+                    results, verbs, peer, results.newest, "asyncio", workload
+                )
+            ]
+            text = f"jobs of `{family}` that run during a sleep of 1 ms, to those of `{peer}`"
+            yield Target(text, "x", figures, most=1)
 
 
 def rust_targets(results: Results) -> Iterator[Target]:
@@ -121,6 +135,14 @@ def rust_targets(results: Results) -> Iterator[Target]:
         for ours in RUST_VERBS
     ]
     yield Target("a job at 100,000 slots against one at 10", "x", figures, most=2)
+    for peer in JOIN_SETS:
+        figures = [
+            figure
+            for flavor in ("multi_thread", "current_thread")
+            for figure in _jobs_of_sleep(results, RUST_VERBS, peer, "Rust", flavor, "latency")
+        ]
+        text = f"jobs that run during a sleep of 1 ms, to those of `{peer}`"
+        yield Target(text, "x", figures, most=1)
 
 
 def _pythons(results: Results) -> list[str]:
@@ -147,6 +169,37 @@ def _worst_pair(results: Results, family: str, face: str) -> Figure:
         if (value := _ratio(case, _yielding(results, ours, face)))
     ]
     return _least(pairs) or Figure(face, None)
+
+
+def _jobs_of_sleep(
+    results: Results, verbs: Iterable[str], peer: str, face: str, flavor: str, workload: str
+) -> list[Figure]:
+    """For each number of slots, the verb beside which a sleep is held up the longest.
+
+    In jobs, because a busy machine adds to the delays, and to some more than to others.
+    """
+
+    def case(subject: str, slots: int) -> Result | None:
+        wanted = {"face": face, "flavor": flavor, "workload": workload}
+        return results.one(subject=subject, slots=slots, **wanted)
+
+    found = []
+    for slots in (10, 100, 1_000):
+        where = f"{workload}, {flavor}, {slots:,} slots"
+        pairs = [
+            Figure(f"{where}: {verb}", value)
+            for verb in verbs
+            if (value := _ratio(case(verb, slots), case(peer, slots), jobs_most))
+        ]
+        found.append(_greatest(pairs) or Figure(where, None))
+    return found
+
+
+def _greatest(figures: Iterable[Figure]) -> Figure | None:
+    def by_median(figure: Figure) -> float:
+        return figure.value.median if figure.value else 0
+
+    return max(figures, key=by_median, default=None)
 
 
 def _least(figures: Iterable[Figure]) -> Figure | None:

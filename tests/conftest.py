@@ -9,29 +9,51 @@ from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import find, settings
+from hypothesis.strategies import none
 
 from asyncio_pool import AioPool
 from helpers import SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING, turns
+from loops import LOOPS, NewLoop
 
 
-@pytest.fixture(params=["asyncio", "asyncio-debug", "uvloop"])
-def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--loops",
+        default=",".join(LOOPS),
+        help="the kinds of loops to run the tests on (default: %(default)s)",
+    )
+
+
+@pytest.fixture
+def runner(new_loop: NewLoop) -> Iterator[asyncio.Runner]:
     """A runner for each kind of loop; every ``async def test_...`` is run by it."""
-    factory = asyncio.SelectorEventLoop
-    if request.param == "uvloop":
-        uvloop = pytest.importorskip("uvloop", reason="uvloop is not to be had on this platform")
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(debug=request.param == "asyncio-debug", loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         yield runner
 
 
 def pytest_collection_finish() -> None:
     """Takes what is there before the first test out of the many collections that tests make."""
+    # At its first use hypothesis looks for who holds its random generator, and warns if it finds
+    # nobody. From 3.14 on nobody who is frozen is found.
+    find(none(), lambda _: True, settings=settings(database=None))
     gc.collect()
     gc.freeze()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    loops = metafunc.config.getoption("loops").split(",")
+    # No fixture, but a parameter: examples of hypothesis have no fixtures of their own.
+    if "new_loop" in metafunc.fixturenames:
+        metafunc.parametrize("new_loop", [LOOPS[loop] for loop in loops], ids=loops)
+    # Programs of their own are in asyncio's debug mode, if they are in asyncio's loop.
+    if "program_loop" in metafunc.fixturenames:
+        metafunc.parametrize("program_loop", [loop for loop in loops if loop != "asyncio-debug"])
+    # A loop that keeps its timers when it is closed by hand tells nobody that it is closed.
+    if "closed_loop" in metafunc.fixturenames:
+        told = [loop for loop in loops if loop not in ("asyncio-debug", "narrow")]
+        metafunc.parametrize("closed_loop", told)
+
     modes = {"task_per_job": False, "reuse_tasks": True}
     only = {mode for mode in modes if metafunc.definition.get_closest_marker(mode)} or modes
     chosen = {mode: reuses for mode, reuses in modes.items() if mode in only}

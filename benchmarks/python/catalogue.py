@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 VERBS = ("spawn", "spawn_n", "map", "map_n", "itermap")
-POOLS = ("asyncio-pool-rs", "asyncio-pool-rs.reuse_tasks", "asyncio-pool")
+OURS = ("aiopool-rs", "aiopool-rs.reuse_tasks")
+POOLS = (*OURS, "asyncio-pool")
+TASK_GROUPS = ("TaskGroup.semaphore_before", "TaskGroup.semaphore_inside")
 LIMITED_PEERS = (
     "aiometer.run_on_each",
     "aiometer.amap",
@@ -38,6 +40,10 @@ def cases() -> Iterator[Case]:
     for workload, jobs in (("ready", 10_000), ("yield_once", 100_000)):
         for subject in (*of_pools(*VERBS), *LIMITED_PEERS, "gather.unlimited", FLOOR):
             yield Case(subject, workload, jobs)
+    for workload in ("latency", "latency_yield_once"):
+        for slots in (10, 100, 1_000):
+            for subject in (*of_ours("spawn", "spawn_n", "map", "itermap"), *TASK_GROUPS):
+                yield Case(subject, workload, 20_000, slots)
     for jobs in GROWTH:
         for subject in (*of_pools("map", "itermap"), "aiometer.amap", "tuskpool.map", FLOOR):
             yield Case(subject, "growth", jobs)
@@ -60,8 +66,11 @@ def cases() -> Iterator[Case]:
         yield Case(subject, "http", 20_000, slots=100)
 
 
-def of_pools(*verbs: str) -> Iterator[str]:
+def of_pools(*verbs: str) -> list[str]:
     """These verbs of this package, in both its ways, and of asyncio-pool 0.6.0."""
-    for verb in verbs:
-        for pool in POOLS:
-            yield f"{pool}.{verb}"
+    return [f"{pool}.{verb}" for verb in verbs for pool in POOLS]
+
+
+def of_ours(*verbs: str) -> list[str]:
+    """Those of this package alone."""
+    return [f"{pool}.{verb}" for verb in verbs for pool in OURS]

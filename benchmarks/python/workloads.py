@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
 from meter import Meter
+from sleeper import Sleeper
 from subjects.subject import Job, Subject
 
 Cost = dict[str, float]
@@ -45,6 +47,23 @@ async def yield_once(subject: Subject, items: range, slots: int) -> Cost:
     cost = await _run(subject, job, items, slots)
     _check(done, sum(items))
     return cost
+
+
+async def latency(subject: Subject, items: range, slots: int) -> Cost:
+    """A sleep of 1 ms, again and again, beside jobs that use 10 us of CPU and never suspend."""
+    jobs = _Computing()
+    return await _beside_sleeper(subject, jobs, jobs.job, items, slots)
+
+
+async def latency_yield_once(subject: Subject, items: range, slots: int) -> Cost:
+    """The same beside jobs that let the loop turn once."""
+    jobs = _Computing()
+
+    async def job(item: int) -> int:
+        await asyncio.sleep(0)
+        return await jobs.job(item)
+
+    return await _beside_sleeper(subject, jobs, job, items, slots)
 
 
 async def load_test(subject: Subject, items: range, slots: int) -> Cost:
@@ -130,7 +149,17 @@ async def http(subject: Subject, items: range, slots: int) -> Cost:
 
 WORKLOADS: dict[str, Workload] = {
     function.__name__: function
-    for function in (ready, yield_once, load_test, waiting, first_result, cancel, http)
+    for function in (
+        ready,
+        yield_once,
+        latency,
+        latency_yield_once,
+        load_test,
+        waiting,
+        first_result,
+        cancel,
+        http,
+    )
 }
 WORKLOADS["growth"] = yield_once  # The same, compared by the number of jobs.
 
@@ -151,7 +180,7 @@ class _Blocked:
         return item
 
     async def settle(self, slots: int) -> None:
-        """Returns when all slots are taken and whoever has to take its place in line has."""
+        """Returns when all slots are taken and whoever has to take its place in the queue has."""
         turns = 0
         while turns < TURNS:
             await asyncio.sleep(0)
@@ -160,6 +189,33 @@ class _Blocked:
 
 # More than any subject takes from the first step of its last task to the line.
 TURNS = 20
+
+
+class _Computing:
+    """Jobs that use CPU time."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    async def job(self, item: int) -> int:
+        # The clock of the thread stands still while another process has the core.
+        end = time.thread_time() + COMPUTED
+        while time.thread_time() < end:
+            pass
+        self.done += 1
+        return item
+
+
+COMPUTED = 10e-6  # seconds
+
+
+async def _beside_sleeper(
+    subject: Subject, jobs: _Computing, job: Job, items: range, slots: int
+) -> Cost:
+    sleeper = Sleeper(lambda: jobs.done)
+    cost = await _run(subject, job, items, slots)
+    _check(jobs.done, len(items))
+    return cost | await sleeper.stop()
 
 
 async def _run(subject: Subject, job: Job, items: range, slots: int) -> Cost:

@@ -7,7 +7,7 @@ from time import perf_counter
 
 import aiohttp
 
-from asyncio_pool import AioPool
+from aiopool import AioPool
 from page import Page, find_hrefs, resolve
 from report import progress
 from store import Store

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from tqdm import tqdm
 
-from asyncio_pool import AioPool
+from aiopool import AioPool
 from tally import Counts, Tally
 
 

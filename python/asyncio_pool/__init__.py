@@ -1,16 +1,5 @@
-"""A pool of asyncio jobs with a familiar interface.
+"""asyncio-pool 0.6.0, under its own names: what stands here is `aiopool.compat`."""
 
-    async with AioPool(size=20) as pool:
-        results = await pool.map(fetch, urls)
+from aiopool.compat import AioPool, BaseAioPool, MxAsyncGenPool, getres, iterwait
 
-`AioPool` keeps no more and no less than `size` jobs active while any are waiting. `getres` says
-what the results of many jobs look like, `iterwait` iterates over futures as they settle.
-"""
-
-from asyncio_pool._results import getres
-from asyncio_pool._stream import iterwait
-from asyncio_pool.pool import AioPool
-
-BaseAioPool = AioPool
-
-__all__ = ["AioPool", "BaseAioPool", "getres", "iterwait"]
+__all__ = ["AioPool", "BaseAioPool", "MxAsyncGenPool", "getres", "iterwait"]

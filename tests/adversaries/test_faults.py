@@ -29,14 +29,9 @@ from helpers import (
     is_closed,
     turns,
 )
-from test_properties import (
-    NewLoop,
-    Program,
-    examples,
-    hasty_programs,
-    holds_what_is_promised,
-    on_every_loop,
-)
+from loops import NewLoop
+from play import holds_what_is_promised
+from programs import Program, examples, hasty_programs
 
 Disturbance = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -103,7 +98,6 @@ def traced_by(trace: Any) -> Iterator[None]:
         sys.settrace(before)
 
 
-@on_every_loop
 @pytest.mark.parametrize(
     "disturbance",
     [
@@ -125,7 +119,6 @@ def test_any_program_finds_what_is_promised_under(
 # The loop.
 
 
-@on_every_loop
 def test_callbacks_that_stop_their_loop_and_try_to_close_it_lose_nothing(new_loop: NewLoop) -> None:
     async def stop(result: int) -> int:
         loop.stop()

@@ -192,3 +192,30 @@ async def test_cleaning_up_in_a_job_that_is_cancelled(use: User) -> None:
     await turns()
     await use.pool.cancel()
     await use.assert_unharmed()
+
+
+async def test_the_destructor_of_an_iterator_may_end_its_map() -> None:
+    class Items:
+        def __iter__(self) -> Iterator[int]:
+            return Once()
+
+    class Once:
+        taken = False
+
+        def __iter__(self) -> Once:
+            return self
+
+        def __next__(self) -> int:
+            if self.taken:
+                raise StopIteration
+            self.taken = True
+            return 1
+
+        def __del__(self) -> None:
+            mapping.close()
+
+    pool = AioPool(1)
+    mapping = pool.map(ready, Items())
+    mapping.send(None)
+    await pool.join()
+    await assert_usable(pool)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, create_autospec
 
 import pytest
 
@@ -81,6 +82,25 @@ async def wrapped(*args: Any) -> Any:
     return await one(*args)
 
 
+def gives_all(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    return wrapper
+
+
+def gives_a_first(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As a decorator does that hands in a connection, say."""
+
+    @functools.wraps(function)
+    async def wrapper(res: Any) -> Any:
+        _, *rest = await function("first", res)
+        return tuple(rest)
+
+    return wrapper
+
+
 class Methods:
     async def bound(self, res: Any, err: Any) -> Any:
         return res, err
@@ -96,8 +116,32 @@ class Methods:
     async def static(res: Any, err: Any) -> Any:
         return res, err
 
+    @gives_all
+    async def decorated(self, res: Any, err: Any) -> Any:
+        return res, err
+
+    @functools.singledispatchmethod
+    async def dispatched(self, res: Any, err: Any) -> Any:
+        return res, err
+
+    @functools.singledispatchmethod
+    @classmethod
+    async def dispatched_of_class(cls, res: Any, err: Any) -> Any:
+        return res, err
+
+    @functools.singledispatchmethod
+    @staticmethod
+    async def dispatched_static(res: Any, err: Any) -> Any:
+        return res, err
+
 
 class Callable2:
+    async def __call__(self, res: Any, err: Any) -> Any:
+        return res, err
+
+
+class DecoratedCallable:
+    @gives_all
     async def __call__(self, res: Any, err: Any) -> Any:
         return res, err
 
@@ -129,6 +173,15 @@ class Falsy(Callable2):
         pytest.param(lambda res: one(res), ONE, id="lambda"),
         pytest.param(plain_function, TWO, id="a function that gives a coroutine"),
         pytest.param(wrapped, ONE, id="functools.wraps"),
+        pytest.param(gives_all(two), TWO, id="decorated"),
+        pytest.param(gives_all(gives_all(two)), TWO, id="decorated twice"),
+        pytest.param(gives_a_first(two), (1,), id="decorated by what takes less"),
+        pytest.param(gives_all(gives_a_first(two)), (1,), id="and by what takes all"),
+        pytest.param(functools.singledispatch(two), TWO, id="singledispatch"),
+        pytest.param(Methods().decorated, TWO, id="decorated method"),
+        pytest.param(Methods().dispatched, TWO, id="singledispatchmethod"),
+        pytest.param(Methods().dispatched_of_class, TWO, id="singledispatchmethod of a class"),
+        pytest.param(Methods().dispatched_static, TWO, id="static singledispatchmethod"),
         pytest.param(Methods().bound, TWO, id="bound method"),
         pytest.param(Methods().bound_var_args, THREE, id="bound method with *args"),
         pytest.param(Methods.of_class, TWO, id="class method"),
@@ -138,9 +191,14 @@ class Falsy(Callable2):
         pytest.param(functools.partial(two), TWO, id="partial"),
         pytest.param(functools.partial(three, ctx="ctx"), THREE, id="partial with a keyword"),
         pytest.param(functools.partial(two, 1), (1, 1), id="partial with a positional"),
+        pytest.param(functools.partial(two, err=None), (1, None), id="partial with a last keyword"),
+        pytest.param(functools.partial(positional_only), TWO, id="partial of positional-only"),
         pytest.param(functools.partial(Methods().bound), TWO, id="partial of a method"),
         pytest.param(functools.partial(var_args), THREE, id="partial of *args"),
+        pytest.param(functools.partial(gives_all(two), 1), (1, 1), id="partial of a decorated one"),
+        pytest.param(functools.partial(Methods().decorated), TWO, id="partial of that as a method"),
         pytest.param(Callable2(), TWO, id="callable object"),
+        pytest.param(DecoratedCallable(), TWO, id="decorated callable object"),
         pytest.param(CallableVarArgs(), THREE, id="callable object with *args"),
         pytest.param(functools.partial(Callable2()), TWO, id="partial of a callable object"),
         pytest.param(Falsy(), TWO, id="callable object that is false"),
@@ -159,6 +217,60 @@ async def test_a_mock_can_be_a_callback() -> None:
     pool, callback = AioPool(1), AsyncMock(return_value=5)
     assert await pool.exec(ready(1), callback, "ctx") == 5
     callback.assert_awaited_once_with(1, None, "ctx")
+    await pool.join()
+
+
+@pytest.mark.parametrize(
+    ("original", "arguments"),
+    [
+        pytest.param(one, (1,), id="of a function"),
+        pytest.param(Methods().bound, TWO, id="of a method"),
+    ],
+)
+async def test_an_autospec_gets_as_many_arguments_as_what_it_stands_for(
+    original: Any, arguments: tuple[Any, ...]
+) -> None:
+    pool, callback = AioPool(1), create_autospec(original, return_value=5)
+    assert await pool.exec(ready(1), callback, "ctx") == 5
+    callback.assert_called_once_with(*arguments)
+    await pool.join()
+
+
+async def test_the_method_of_an_autospec_gets_as_many_arguments_as_it_stands_for() -> None:
+    pool, methods = AioPool(1), create_autospec(Methods())
+    methods.bound.return_value = 5
+    assert await pool.exec(ready(1), methods.bound, "ctx") == 5
+    methods.bound.assert_called_once_with(*TWO)
+    await pool.join()
+
+
+# As without `from __future__ import annotations` from 3.14 on.
+ANNOTATED = """
+class Stored:
+    async def __call__(self, res: Missing) -> Missing:
+        return (res,)
+
+async def after_one(_: object, res: Missing = None) -> Missing:
+    return (res,)
+
+async def of_builtins(res: Missing, err: 1 / 0) -> Missing:
+    return res, err
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="before 3.14 they are evaluated at once")
+@pytest.mark.parametrize("kind", ["object", "partial", "function"])
+async def test_the_annotations_of_a_callback_are_never_evaluated(kind: str) -> None:
+    defined: dict[str, Any] = {}
+    code = compile(ANNOTATED, "annotated", "exec", dont_inherit=True)
+    exec(code, defined)
+    callback, arguments = {
+        "object": (defined["Stored"](), ONE),
+        "partial": (functools.partial(defined["after_one"], 0), ONE),
+        "function": (functools.partial(defined["of_builtins"]), TWO),
+    }[kind]
+    pool = AioPool(1)
+    assert await pool.exec(ready(1), callback, "ctx") == arguments
     await pool.join()
 
 
@@ -333,6 +445,94 @@ async def test_the_traceback_text_shows_the_cause_too() -> None:
     await pool.join()
 
 
+async def test_the_text_of_an_error_that_many_jobs_raise_shows_the_frames_of_each() -> None:
+    async def raise_it(number: int) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    async def callback(res: object, err: Any) -> Any:
+        return err[1]
+
+    pool, error = AioPool(10), ConnectionResetError("the peer is gone")
+    texts = await pool.map(raise_it, range(500), callback)
+    assert all("in raise_it" in text.splitlines()[1] for text in texts)
+    assert all(text.endswith("ConnectionResetError: the peer is gone\n") for text in texts)
+    assert len(texts[-1]) == len(texts[-2]), "it grows no more"
+
+
+def deep(depth: int) -> None:
+    if depth:
+        deep(depth - 1)
+    raise LookupError("at the bottom")
+
+
+def with_contexts(count: int) -> None:
+    try:
+        if count:
+            with_contexts(count - 1)
+    finally:
+        raise LookupError(f"number {count}")
+
+
+def group_of(width: int, depth: int) -> Exception:
+    if not depth:
+        return LookupError("at the bottom")
+    return ExceptionGroup("a group", [group_of(width, depth - 1) for _ in range(width)])
+
+
+def has_been_noted(times: int) -> Exception:
+    error = LookupError("at the bottom")
+    for _ in range(times):
+        error.add_note("noted " * 100)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("fail", "told"),
+    [
+        pytest.param(lambda: deep(500), ["in deep", "LookupError: at the bottom"], id="deep"),
+        pytest.param(lambda: with_contexts(300), ["LookupError: number 300"], id="contexts"),
+        pytest.param(lambda: deep(-1), ["RecursionError: max"], id="endless recursion"),
+    ],
+)
+async def test_the_text_of_an_error_that_has_been_far_is_bounded(
+    fail: Callable[[], None], told: list[str]
+) -> None:
+    async def the_job_that_fails() -> None:
+        fail()
+
+    async def callback(res: object, err: Any) -> Any:
+        return err[1]
+
+    pool = AioPool(1)
+    text = await pool.exec(the_job_that_fails(), callback)
+    await pool.join()
+    assert len(text) < 20_000
+    for part in ("Traceback (most recent call last):", "in the_job_that_fails", *told):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        pytest.param(LookupError("long " * 100_000), ["LookupError: long"], id="message"),
+        pytest.param(has_been_noted(1_000), ["at the bottom", "noted"], id="notes"),
+        pytest.param(group_of(40, 1), ["a group (40 sub-exceptions)", "at the b"], id="group"),
+        pytest.param(group_of(8, 4), ["a group (8 sub-exceptions)"], id="group of groups"),
+    ],
+)
+async def test_the_text_of_an_error_that_is_big_is_bounded(
+    error: Exception, told: list[str]
+) -> None:
+    pool = AioPool(1)
+    _, (_, text) = await pool.exec(fails(error), two)
+    await pool.join()
+    assert len(text) < 20_000
+    assert text.startswith("Traceback (most recent call last):")
+    for part in told:
+        assert part in text
+
+
 async def test_the_traceback_text_is_built_only_for_callbacks_that_take_it() -> None:
     class PrintedError(Exception):
         def __str__(self) -> str:
@@ -472,4 +672,44 @@ async def test_the_callback_of_a_job_that_cancelled_its_own_task_is_not_cancelle
     future = pool.spawn_n(job(), callback)
     await pool.join()
     assert future.result() == "callback"
+    await assert_usable(pool)
+
+
+class RefusesItsTraceback(Exception):
+    @property
+    def __traceback__(self) -> Any:  # type: ignore[override]
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SyntaxError("message", ("file", 1, "no offset", "text")), RefusesItsTraceback()],
+    ids=["a place that is none", "no traceback"],
+)
+async def test_a_callback_is_called_with_an_error_that_cannot_be_formatted(
+    error: Exception,
+) -> None:
+    async def callback(res: object, err: tuple[BaseException, str]) -> Any:
+        return err
+
+    pool = AioPool(1)
+    [given, text] = await pool.exec(fails(error), callback)
+    assert given is error
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert "fails" in text
+    await pool.join()
+
+
+async def test_a_cancellation_that_comes_between_job_and_callback_reaches_the_callback() -> None:
+    async def job() -> int:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return 1
+
+    pool, gate = AioPool(1), Gate()
+    future = pool.spawn_n(job(), gate.job)
+    await asyncio.sleep(0)
+    assert (await pool.cancel(future))[0] == 1
+    assert future.cancelled()
     await assert_usable(pool)

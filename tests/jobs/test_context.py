@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine, Iterator
-from contextvars import ContextVar
+from contextlib import closing
+from contextvars import Context, ContextVar
 from typing import Any
 
+import pytest
+
 from asyncio_pool import AioPool
-from helpers import Gate, HandIn, every_verb, ready, turns
+from helpers import Gate, HandIn, every_verb, ready, run, turns
 
 var: ContextVar[str] = ContextVar("var", default="unset")
 
@@ -179,3 +183,67 @@ async def test_the_context_of_the_pool_and_its_joiners_stays_clean() -> None:
         pool.spawn_n(job())
         await (await pool.spawn(ready(1)))
     assert var.get() == "caller"
+
+
+class SharingLoop(asyncio.SelectorEventLoop):
+    """A loop like that of Qt, whose tasks make no copy of the context that they are made in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = Context()
+
+    def create_task(self, coro: Any, *, name: Any = None, context: Any = None) -> Any:
+        context = self.shared if context is None else context
+        return asyncio.Task(coro, loop=self, name=name, context=context)
+
+
+class OldLoop(asyncio.SelectorEventLoop):
+    """A loop from before tasks were given a context."""
+
+    def create_task(self, coro: Any, *, name: Any = None) -> Any:  # type: ignore[override]
+        return asyncio.Task(coro, loop=self, name=name)
+
+
+class EagerLoop(asyncio.SelectorEventLoop):
+    """A loop whose tasks make their first step at once."""
+
+    def create_task(self, coro: Any, **kwargs: Any) -> Any:
+        return asyncio.Task(coro, loop=self, eager_start=True, **kwargs)  # type: ignore[call-arg]
+
+
+def patched_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.SelectorEventLoop()
+    create_task = loop.create_task
+    loop.create_task = lambda *args, **kwargs: create_task(*args, **kwargs)  # type: ignore[method-assign]
+    return loop
+
+
+@every_verb
+@pytest.mark.parametrize("make_loop", [SharingLoop, OldLoop, EagerLoop, patched_loop])
+def test_jobs_share_no_variables_on_loops_that_make_tasks_their_own_way(
+    hand_in: HandIn, make_loop: Any
+) -> None:
+    if make_loop is EagerLoop and sys.version_info < (3, 12):
+        pytest.skip("eager tasks came with Python 3.12")
+
+    async def job() -> str:
+        seen = var.get()
+        var.set("job")
+        await asyncio.sleep(0)
+        assert var.get() == "job"
+        return seen
+
+    async def callback(seen: str) -> tuple[str, str]:
+        return seen, var.get()
+
+    async def main() -> None:
+        var.set("caller")
+        pool = AioPool(1)
+        for _ in range(3):
+            assert await hand_in(pool, job) == "caller"
+            assert await hand_in(pool, job, callback) == ("caller", "job")
+        assert var.get() == "caller"
+        await pool.join()
+
+    with closing(make_loop()) as loop:
+        run(loop, main())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from asyncio_pool import AioPool, getres
-from helpers import Gate, HandIn, assert_usable, every_verb, fails, ready, run, until
+from helpers import Gate, HandIn, assert_usable, every_verb, fails, ready, run, turns, until
 
 every_exit = pytest.mark.parametrize("exit_", [KeyboardInterrupt, SystemExit])
 
@@ -159,6 +162,65 @@ async def test_a_generator_exit_is_stored_like_any_other_error() -> None:
     await assert_usable(pool)
 
 
+async def error_of(awaitable: Awaitable[Any]) -> BaseException | None:
+    """What it raises, which would not be caught here but close this very coroutine."""
+    task = asyncio.ensure_future(awaitable)
+    await asyncio.wait([task])
+    return task.exception()
+
+
+async def awaits(future: asyncio.Future[Any]) -> None:
+    await future
+
+
+async def ignores(future: asyncio.Future[Any]) -> None:
+    with suppress(GeneratorExit):
+        await future
+    await asyncio.sleep(0)
+
+
+@every_verb
+@pytest.mark.parametrize("is_job", [False, True], ids=["coroutine", "future"])
+async def test_a_generator_exit_of_what_a_job_awaits_is_stored_alone(
+    hand_in: HandIn, is_job: bool
+) -> None:
+    async def callback(res: object) -> None:
+        raise AssertionError("never called")
+
+    pool, awaited = AioPool(1), asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.001, awaited.set_exception, GeneratorExit())
+    job = awaited if is_job else awaits(awaited)
+    assert isinstance(await error_of(hand_in(pool, lambda: job, callback)), GeneratorExit)
+    await pool.join()
+    await assert_usable(pool)
+
+
+@every_verb
+async def test_a_generator_exit_of_what_a_callback_awaits_is_stored_alone(hand_in: HandIn) -> None:
+    async def callback(res: object) -> None:
+        await awaited
+
+    pool, awaited = AioPool(1), asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.001, awaited.set_exception, GeneratorExit())
+    error = await error_of(hand_in(pool, lambda: ready(1), callback))
+    assert isinstance(error, GeneratorExit)
+    await pool.join()
+    await assert_usable(pool)
+
+
+async def test_a_job_that_ignores_a_generator_exit_fails_and_loses_no_slot() -> None:
+    pool, awaited = AioPool(1), asyncio.get_running_loop().create_future()
+    future = pool.spawn_n(ignores(awaited))
+    waiting = pool.spawn_n(ready(1))
+    await turns()
+    awaited.set_exception(GeneratorExit())
+    with pytest.raises(RuntimeError, match="ignored GeneratorExit"):
+        await future
+    assert await waiting == 1
+    await pool.join()
+    await assert_usable(pool)
+
+
 async def test_the_callback_runs_after_any_other_base_exception() -> None:
     async def callback(res: object, err: Any) -> Any:
         return err[0]
@@ -185,6 +247,72 @@ async def test_an_error_nobody_reads_is_reported_as_asyncio_reports_it(
     assert context["exception"] is error
     assert "never retrieved" in context["message"]
     loop_errors.clear()
+
+
+async def by_spawn_and_nothing_else(pool: AioPool, coro: Any) -> None:
+    await pool.spawn(coro)
+
+
+async def by_spawn_n_and_nothing_else(pool: AioPool, coro: Any) -> None:
+    pool.spawn_n(coro)
+
+
+async def by_map_n_and_nothing_else(pool: AioPool, coro: Any) -> None:
+    pool.map_n(lambda _: coro, [0])
+
+
+async def by_map_and_nothing_else(pool: AioPool, coro: Any) -> None:
+    await pool.map(lambda _: coro, [0], get_result=getres.dont)
+
+
+async def by_itermap_and_nothing_else(pool: AioPool, coro: Any) -> None:
+    async for _ in pool.itermap(lambda _: coro, [0], get_result=getres.dont):
+        pass
+
+
+@pytest.mark.parametrize(
+    "hand_in",
+    [
+        by_spawn_and_nothing_else,
+        by_spawn_n_and_nothing_else,
+        by_map_n_and_nothing_else,
+        by_map_and_nothing_else,
+        by_itermap_and_nothing_else,
+    ],
+)
+async def test_the_report_of_an_error_nobody_reads_names_the_job(
+    hand_in: Any, loop_errors: list[dict[str, Any]]
+) -> None:
+    async def a_job_that_fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError
+
+    pool = AioPool(1)
+    await hand_in(pool, a_job_that_fails())
+    await pool.join()
+    gc.collect()
+    [context] = loop_errors
+    told = f"<JobFuture finished name={a_job_that_fails.__qualname__!r} exception=LookupError()"
+    assert repr(context["future"]).startswith(told)
+    loop_errors.clear()
+
+
+async def test_futures_that_have_not_failed_are_shown_as_those_of_asyncio() -> None:
+    async def fails_late() -> None:
+        await gate.job()
+        raise LookupError
+
+    pool, gate = AioPool(2), Gate()
+    active, given_up = pool.spawn_n(gate.job(1)), pool.spawn_n(fails_late())
+    waiting = pool.spawn_n(ready(2))
+    await turns()
+    assert repr(active).startswith("<JobFuture pending")
+    assert repr(waiting).startswith("<JobFuture pending")
+    assert given_up.cancel()
+    gate.open()
+    await pool.join()
+    assert repr(active).startswith("<JobFuture finished result=1")
+    assert repr(given_up).startswith("<JobFuture cancelled")
 
 
 @every_verb
@@ -231,3 +359,23 @@ def test_an_exit_out_of_fn_is_raised_through_the_loop_and_loses_no_slot(
     results = run(runner.get_loop(), mappings[0])
     assert isinstance(results[1], exit_)
     assert [results[0], results[2]] == [0, 2]
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    """An exception that refuses attributes, its traceback included."""
+
+    code: int
+
+
+@every_verb
+async def test_an_exception_that_refuses_attributes_settles_its_job(hand_in: HandIn) -> None:
+    async def callback(res: object) -> None:
+        raise Frozen(2)
+
+    pool = AioPool(1)
+    with pytest.raises(Frozen, match="1"):
+        await hand_in(pool, lambda: fails(Frozen(1)))
+    with pytest.raises(Frozen, match="2"):
+        await hand_in(pool, lambda: ready(1), callback)
+    await assert_usable(pool)

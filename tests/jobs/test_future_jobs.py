@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
 from typing import Any
 
 from asyncio_pool import AioPool
@@ -104,4 +105,22 @@ async def test_map_takes_futures_from_fn() -> None:
     pool = AioPool(2)
     results = await pool.map(lambda n: asyncio.ensure_future(add_one(n)), range(5))
     assert results == [1, 2, 3, 4, 5]
+    await pool.join()
+
+
+async def test_the_close_method_of_what_is_not_a_coroutine_is_not_called() -> None:
+    class Client:
+        closed = False
+
+        def __await__(self) -> Generator[Any, Any, None]:
+            return asyncio.sleep(0).__await__()
+
+        def close(self) -> None:
+            self.closed = True
+
+    pool, gate, client = AioPool(1), Gate(), Client()
+    pool.spawn_n(gate.job())
+    pool.spawn_n(client).cancel()
+    assert not client.closed
+    gate.open()
     await pool.join()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
-from asyncio_pool import AioPool
+from asyncio_pool import AioPool, getres
 from helpers import Gate, add_one, assert_usable, fails, is_closed, ready, turns, until
 
 
@@ -97,7 +100,7 @@ async def test_the_cancellation_of_a_job_can_be_read_before_its_slot_is_given_ba
     assert seen == [True]
 
 
-async def test_cancelling_the_future_of_a_waiting_job_takes_it_out_of_the_line() -> None:
+async def test_cancelling_the_future_of_a_waiting_job_takes_it_out_of_the_queue() -> None:
     pool, gate = AioPool(1), Gate()
     pool.spawn_n(gate.job("active"))
     coro = gate.job("waiting")
@@ -121,7 +124,7 @@ async def test_jobs_that_come_after_a_cancellation_can_be_cancelled_too() -> Non
     pool.spawn_n(gate.job("active"))
     earlier = pool.spawn_n(gate.job("earlier"))
     admitted = pool.spawn_n(gate.job("admitted"))
-    assert earlier.cancel() is True  # The pool looks for a place in its line for the first time.
+    assert earlier.cancel() is True  # The pool looks for a place in its queue for the first time.
     later = [gate.job(number) for number in range(20)]
     futures = [pool.spawn_n(coro) for coro in later]
     assert futures[3].cancel() is True
@@ -267,7 +270,7 @@ async def test_a_result_that_somebody_else_set_stays_and_no_slot_is_lost() -> No
     await assert_usable(pool)
 
 
-async def test_wait_for_takes_a_waiting_job_out_of_the_line() -> None:
+async def test_wait_for_takes_a_waiting_job_out_of_the_queue() -> None:
     pool, gate = AioPool(1), Gate()
     pool.spawn_n(gate.job("active"))
     coro = gate.job("waiting")
@@ -300,3 +303,77 @@ async def test_a_settled_future_can_not_be_cancelled() -> None:
     assert future.cancel() is False
     assert future.result() == 1
     await pool.join()
+
+
+async def boom(number: int) -> None:
+    await asyncio.sleep(0)
+    raise LookupError(number)
+
+
+def breaks() -> Iterator[int]:
+    yield from range(3)
+    raise OSError("the source")
+
+
+async def map_whose_source_fails(pool: AioPool) -> None:
+    with pytest.raises(OSError, match="the source"):
+        await pool.map(boom, breaks(), get_result=getres.dont)
+
+
+async def map_whose_source_fails_before_its_get_result(pool: AioPool) -> None:
+    with pytest.raises(OSError, match="the source"):
+        await pool.map(boom, breaks(), get_result=asyncio.Future.exception)
+
+
+async def map_whose_get_result_fails(pool: AioPool) -> None:
+    with pytest.raises(LookupError):
+        await pool.map(boom, range(3), get_result=asyncio.Future.result)
+
+
+async def itermap_that_is_left(pool: AioPool) -> None:
+    async for future in pool.itermap(boom, range(3), get_result=getres.dont):
+        assert isinstance(future.exception(), LookupError)
+        break
+
+
+async def itermap_whose_get_result_fails(pool: AioPool) -> None:
+    with pytest.raises(LookupError):
+        async for _ in pool.itermap(boom, range(3), get_result=asyncio.Future.result):
+            pass
+
+
+async def itermap_in_batches_whose_get_result_fails(pool: AioPool) -> None:
+    with pytest.raises(LookupError):
+        async for _ in pool.itermap(boom, range(3), flat=False, get_result=asyncio.Future.result):
+            pass
+
+
+async def itermap_that_is_left_early(pool: AioPool) -> None:
+    results = pool.itermap(
+        boom, range(3), get_result=getres.dont, yield_when=asyncio.FIRST_COMPLETED
+    )
+    assert isinstance((await anext(results)).exception(), LookupError)
+    await results.aclose()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        map_whose_source_fails,
+        map_whose_source_fails_before_its_get_result,
+        map_whose_get_result_fails,
+        itermap_that_is_left,
+        itermap_whose_get_result_fails,
+        itermap_in_batches_whose_get_result_fails,
+        itermap_that_is_left_early,
+    ],
+)
+async def test_nobody_hears_of_the_errors_of_futures_that_nobody_was_given(
+    call: Callable[[AioPool], Awaitable[None]], loop_errors: list[dict[str, Any]]
+) -> None:
+    pool = AioPool(2)
+    await call(pool)
+    await pool.join()
+    gc.collect()
+    assert loop_errors == []
+    await assert_usable(pool)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import inspect
+import sys
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -13,9 +15,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from asyncio_pool import AioPool, _core
+from aiopool import AioPool, _core, getres, iterwait
 from helpers import Gate, add_one, fails, turns, until
-from test_memory import measured, on_linux
+from memory import measured, on_linux
 
 T = TypeVar("T")
 Job = Callable[[int], Any]
@@ -207,6 +209,123 @@ def test_nothing_is_left_of_jobs_that_are_cancelled(
     asyncio.run(main())
 
 
+# Callers that keep what they are given in a variable, as long as they run. The frames of an error
+# that is raised below them lead up to theirs.
+
+
+class Raising:
+    """What can be raised in a call, each time with things in the frame that raises."""
+
+    def __init__(self, watch: Watch, pool: AioPool) -> None:
+        self.watch = watch
+        self.pool = pool
+
+    def fn(self, thing: Thing) -> Any:
+        raise self.watch(Failure())
+
+    async def job(self, thing: Thing) -> None:
+        raise self.watch(Failure())
+
+    def callback(self, res: object, err: object) -> Any:
+        del err  # of the job, whose frames are not those of the callback
+        self.fn(self.watch(Thing()))
+
+    def things(self) -> Iterator[Thing]:
+        for _ in range(5):
+            yield self.watch(Thing())
+
+    def breaks(self) -> Iterator[Thing]:
+        yield from self.things()
+        raise self.watch(Failure())
+
+    async def map(self) -> None:
+        results = await self.pool.map(self.fn, self.things())
+        assert [type(result) for result in results] == [Failure] * 5
+
+    async def map_pair(self) -> None:
+        results = await self.pool.map(self.fn, self.things(), get_result=getres.pair)
+        assert [type(error) for _, error in results] == [Failure] * 5
+
+    async def map_dont(self) -> None:
+        futures = await self.pool.map(self.fn, self.things(), get_result=getres.dont)
+        assert [type(future.exception()) for future in futures] == [Failure] * 5
+
+    async def map_again(self) -> None:
+        with suppress(Failure):
+            await self.pool.map(self.fn, self.things(), get_result=asyncio.Future.result)
+
+    async def map_source(self) -> None:
+        with suppress(Failure):
+            await self.pool.map(self.job, self.breaks())
+
+    async def map_callback(self) -> None:
+        results = await self.pool.map(self.job, self.things(), self.callback)
+        assert [type(result) for result in results] == [Failure] * 5
+
+    async def itermap(self) -> None:
+        results = [result async for result in self.pool.itermap(self.fn, self.things())]
+        assert [type(result) for result in results] == [Failure] * 5
+
+    async def itermap_again(self) -> None:
+        results = self.pool.itermap(self.fn, self.things(), get_result=asyncio.Future.result)
+        with suppress(Failure):
+            await anext(results)
+
+    async def itermap_source(self) -> None:
+        results = self.pool.itermap(self.job, self.breaks())
+        with suppress(Failure):
+            await anext(results)
+
+    async def exec(self) -> None:
+        with suppress(Failure):
+            await self.pool.exec(self.job(self.watch(Thing())))
+
+    async def exec_callback(self) -> None:
+        with suppress(Failure):
+            await self.pool.exec(self.job(self.watch(Thing())), self.callback)
+
+    async def spawn(self) -> None:
+        with suppress(Failure):
+            await (await self.pool.spawn(self.job(self.watch(Thing()))))
+
+    async def cancel_again(self) -> None:
+        async def cleans_up() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.fn(self.watch(Thing()))
+
+        self.pool.spawn_n(cleans_up())
+        await turns()
+        with suppress(Failure):
+            await self.pool.cancel(get_result=asyncio.Future.result)
+
+    async def iterwait_again(self) -> None:
+        futures = iterwait(
+            [self.pool.spawn_n(self.job(self.watch(Thing())))], get_result=asyncio.Future.result
+        )
+        with suppress(Failure):
+            await anext(futures)
+
+
+CALLS = [name for name, call in vars(Raising).items() if inspect.iscoroutinefunction(call)]
+CALLS.remove("job")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_error_is_freed_with_its_frames_though_callers_have_kept_it(
+    watch: Watch, call: str
+) -> None:
+    async def main() -> None:
+        pool = AioPool(2)
+        await asyncio.create_task(getattr(Raising(watch, pool), call)())
+        await pool.join()
+        await turns()
+        watch.assert_nothing_is_left()
+
+    asyncio.run(main())
+
+
 async def never(pool: AioPool) -> None:
     pass
 
@@ -236,6 +355,37 @@ async def for_an_itermap_that_was_broken_off(pool: AioPool) -> None:
     async for _ in pool.itermap(add_one, range(10)):
         break
     await pool.join()
+
+
+@pytest.mark.parametrize("suspended", ["job", "callback", "nothing"])
+async def test_a_pool_that_is_collected_with_its_active_jobs_runs_nothing_of_them_in_the_collection(
+    suspended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def job(thing: Thing) -> None:
+        if suspended == "job":
+            await asyncio.Event().wait()
+
+    async def callback(res: object, err: object) -> None:
+        called.append(err)
+        if suspended == "callback":
+            await asyncio.Event().wait()
+
+    def hand_in() -> weakref.ref[Thing]:
+        thing = Thing()
+        AioPool(1).spawn_n(job(thing), callback)
+        return weakref.ref(thing)
+
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    called: list[object] = []
+    things = [hand_in() for _ in range(10)]
+    await turns()
+    gc.collect()
+    await turns()
+    gc.collect()
+    assert [thing() for thing in things] == [None] * 10
+    assert called == [None] * 10 * (suspended != "job")
+    assert not complaints
 
 
 held: list[Any] = []

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import types
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -265,22 +266,30 @@ async def test_a_coroutine_that_somebody_awaits_is_not_stepped(pool: AioPool) ->
     assert await awaiting == "somebody's"
 
 
-async def most_in_a_turn(pool: AioPool) -> int:
-    """How many jobs that never suspend end in one turn of the loop."""
-    futures = pool.map_n(ready, range(100))
-    shares, before = [], 0
+async def turns_of_a_hundred(pool: AioPool) -> int:
+    """How many turns of the loop it takes a hundred jobs that suspend once."""
+    futures = pool.map_n(add_one, range(100))
+    count = 0
     while not futures[-1].done():
         await asyncio.sleep(0)
-        ended = sum(future.done() for future in futures)
-        shares.append(ended - before)
-        before = ended
-    assert sum(shares) == 100
-    return max(shares)
+        count += 1
+    assert [future.result() for future in futures] == [*range(1, 101)]
+    return count
 
 
 @pytest.mark.reuse_tasks
-async def test_jobs_that_never_suspend_share_turns_a_few_at_a_time(pool: AioPool) -> None:
-    assert 1 < await most_in_a_turn(pool) <= 4
+async def test_a_job_begins_in_the_turn_in_which_the_one_before_it_ended(pool: AioPool) -> None:
+    assert await turns_of_a_hundred(pool) <= 105
+
+
+async def test_a_job_that_never_suspends_has_the_turn_of_its_task_for_itself(
+    pool: AioPool,
+) -> None:
+    futures = pool.map_n(ready, range(100))
+    await turns(1)
+    for n in range(100):
+        assert sum(future.done() for future in futures) <= n + 1
+        await turns(1)
 
 
 @pytest.mark.reuse_tasks
@@ -297,10 +306,10 @@ async def test_jobs_that_never_began_are_not_waited_for(pool: AioPool) -> None:
     finally:
         loop.set_task_factory(None)
     assert isinstance(future.exception(), LookupError)
-    assert await most_in_a_turn(pool) > 1
+    assert await turns_of_a_hundred(pool) <= 105
 
 
-async def test_jobs_that_never_suspend_begin_in_the_order_of_the_line() -> None:
+async def test_jobs_that_never_suspend_begin_in_the_order_of_the_queue() -> None:
     async def job(number: int) -> None:
         begun.append(number)
 
@@ -341,6 +350,87 @@ async def test_a_task_that_is_cancelled_while_it_waits_for_a_job_is_given_none(
     assert task.done()
 
 
+async def sleeps() -> None:
+    await asyncio.sleep(3600)
+
+
+async def swallows() -> None:
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(3600)
+
+
+async def takes_back() -> None:
+    await swallows()
+    (await current_task()).uncancel()
+
+
+async def swallows_in_a_timeout() -> None:
+    async with asyncio.timeout(3600):
+        await swallows()
+
+
+@pytest.mark.parametrize("job", [sleeps, swallows, takes_back, swallows_in_a_timeout])
+@pytest.mark.parametrize("calls_back", [False, True], ids=["job", "callback"])
+async def test_a_task_that_was_cancelled_ends_with_its_job_though_others_wait(
+    pool: AioPool, job: Any, calls_back: bool
+) -> None:
+    async def callback(res: Any) -> None:
+        await turns()
+        called.append(True)
+
+    called: list[bool] = []
+    gate = Gate()
+    before = asyncio.all_tasks()
+    pool.spawn_n(job(), callback if calls_back else None)
+    await turns()
+    [task] = asyncio.all_tasks() - before
+    second = pool.spawn_n(gate.job("second"))
+    task.cancel()
+    await asyncio.wait([task])
+    assert called == [True] * calls_back
+    assert not second.done()
+    gate.open()
+    assert await second == "second"
+    await pool.join()
+
+
+async def test_a_task_whose_callback_was_cancelled_ends_with_it_though_others_wait(
+    pool: AioPool,
+) -> None:
+    async def callback(res: Any) -> None:
+        called.append(await current_task())
+        await takes_back()
+
+    called: list[asyncio.Task[Any]] = []
+    gate = Gate()
+    pool.spawn_n(ready(1), callback)
+    second = pool.spawn_n(gate.job("second"))
+    await until(lambda: called)
+    called[0].cancel()
+    await asyncio.wait(called)
+    assert not second.done()
+    gate.open()
+    assert await second == "second"
+    await pool.join()
+
+
+async def test_a_job_that_cancels_its_task_as_it_ends_shares_it_with_its_callback_alone(
+    pool: AioPool,
+) -> None:
+    async def job() -> asyncio.Task[Any]:
+        task = await current_task()
+        task.cancel()
+        return task
+
+    async def callback(task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+        assert task is await current_task()
+        return task
+
+    first, second = pool.spawn_n(job(), callback), pool.spawn_n(current_task())
+    assert await first is not await second
+    await pool.join()
+
+
 @pytest.mark.reuse_tasks
 @pytest.mark.parametrize("tells", ["cancelling", "nothing"])
 async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(
@@ -376,32 +466,3 @@ async def test_tasks_that_do_not_tell_of_their_cancellation_are_not_reused(
         assert all(task.done() for task in made)
     finally:
         loop.set_task_factory(None)
-
-
-@pytest.mark.reuse_tasks
-async def test_a_coroutine_that_goes_on_without_its_task_ends_with_its_job(pool: AioPool) -> None:
-    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **_: Any) -> asyncio.Task[Any]:
-        async def outer() -> Any:
-            return await asyncio.shield(inner)
-
-        inner = asyncio.Task(coro, loop=loop)
-        inners.append(inner)
-        return asyncio.Task(outer(), loop=loop)
-
-    inners: list[asyncio.Task[Any]] = []
-    gate = Gate()
-    loop = asyncio.get_running_loop()
-    loop.set_task_factory(factory)
-    try:
-        future = pool.spawn_n(gate.job(1))
-        await until(lambda: gate.active)
-        stopping = asyncio.Task(pool.cancel(future), loop=loop)
-        await turns()
-    finally:
-        loop.set_task_factory(None)
-    gate.open()
-    await stopping
-    assert await future == 1
-    await turns()
-    assert inners[0].done()
-    await pool.join()

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import sys
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,12 +53,13 @@ async def current_task() -> asyncio.Task[Any]:
     return task
 
 
-def await_chain_has(task: asyncio.Task[Any], coro: object) -> bool:
-    """Whether a debugger that goes from await to await comes upon the coroutine."""
-    awaited: Any = task.get_coro()
-    while awaited is not None and awaited is not coro:
-        awaited = getattr(awaited, "cr_await", None)
-    return awaited is coro
+def frames_of(task: asyncio.Task[Any]) -> list[types.FrameType]:
+    """What a debugger finds that goes from await to await."""
+    frames, awaited = [], task.get_coro()
+    while hasattr(awaited, "cr_await"):
+        frames.append(awaited.cr_frame)
+        awaited = awaited.cr_await
+    return frames
 
 
 @pytest.mark.task_per_job("that is the mode")
@@ -89,8 +91,8 @@ async def test_waiting_jobs_cost_no_task() -> None:
     before = len(asyncio.all_tasks())
     pool.map_n(gate.job, range(1_000))
     await turns()
-    keeper = 1
-    assert len(asyncio.all_tasks()) - before <= 3 + keeper
+    loop_end = 1
+    assert len(asyncio.all_tasks()) - before <= 3 + loop_end
     gate.open()
     await pool.join()
 
@@ -135,9 +137,100 @@ async def test_the_coroutine_of_the_user_is_found_from_the_task() -> None:
     coro = gate.job(1)
     pool.spawn_n(coro)
     await until(lambda: gate.active)
-    [task] = [task for task in asyncio.all_tasks() if await_chain_has(task, coro)]
+    [task] = [task for task in asyncio.all_tasks() if coro.cr_frame in frames_of(task)]
     assert task is not asyncio.current_task()
+    assert len(frames_of(task)) == len(set(frames_of(task)))
     gate.open()
+    await pool.join()
+
+
+async def names() -> tuple[str, str]:
+    """What the task of a job and its coroutine are called."""
+    task = await current_task()
+    coro: Any = task.get_coro()
+    assert coro.__qualname__ in repr(task)
+    return task.get_name(), coro.__qualname__
+
+
+@every_verb
+async def test_the_task_of_a_job_and_its_coroutine_are_called_as_the_job(hand_in: HandIn) -> None:
+    async def local() -> tuple[str, str]:
+        (await current_task()).set_name("a name of its own")
+        await asyncio.sleep(0)
+        return await names()
+
+    async def callback(res: object) -> tuple[str, str]:
+        return await names()
+
+    pool = AioPool(1)
+    for _ in range(2):
+        assert await hand_in(pool, names) == ("names", "names")
+        assert await hand_in(pool, local) == ("a name of its own", local.__qualname__)
+        assert await hand_in(pool, local) == ("a name of its own", local.__qualname__)
+        assert await hand_in(pool, names, callback) == ("names", "names")
+    await pool.join()
+
+
+async def test_a_job_that_is_no_coroutine_is_called_as_its_class() -> None:
+    class Awaitable:
+        def __await__(self) -> Iterator[Any]:
+            return names().__await__()
+
+    class Misnamed(Awaitable):
+        __qualname__: Any
+
+        def __getattr__(self, name: str) -> Any:
+            raise LookupError
+
+    named: Any = Awaitable()
+    named.__qualname__ = "a name of its own"
+    pool = AioPool(1)
+    assert await pool.exec(Awaitable()) == (Awaitable.__qualname__,) * 2
+    assert await pool.exec(Misnamed()) == (Misnamed.__qualname__,) * 2
+    assert await pool.exec(named) == ("a name of its own",) * 2
+    await pool.join()
+
+
+async def test_a_task_factory_sees_the_name_of_the_job() -> None:
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+        seen.append(coro.__qualname__)
+        return asyncio.Task(coro, loop=loop, **kwargs)
+
+    pool, seen = AioPool(1), []
+    with task_factory(factory):
+        assert await pool.exec(names()) == ("names", "names")
+    assert seen == ["names"]
+    await pool.join()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="call graphs came with Python 3.14")
+@pytest.mark.parametrize("calls_back", [False, True], ids=["job", "callback"])
+async def test_a_call_graph_shows_the_job(calls_back: bool) -> None:
+    async def waits(res: object = None) -> None:
+        await inner()
+
+    async def inner() -> None:
+        graphs.append(format_call_graph())
+        await awaited
+
+    def count(graph: str) -> list[int]:
+        """How often it has the frames of both: each has a line of its own."""
+        return [graph.count(f"line {f.__code__.co_firstlineno + 1}, in") for f in (waits, inner)]
+
+    format_call_graph: Any = asyncio.format_call_graph  # type: ignore[attr-defined]
+    pool, graphs = AioPool(1), list[str]()
+    awaited = asyncio.get_running_loop().create_future()
+    before = asyncio.all_tasks()
+    pool.spawn_n(ready(1) if calls_back else waits(), waits if calls_back else None)
+    [task] = asyncio.all_tasks() - before
+    graphs_before = format_call_graph(task)
+    await turns()
+    assert count(graphs_before) == [0, 0]
+    assert count(graphs[0])[0] == 1
+    assert count(format_call_graph(task))[0] == 1
+    assert "inner" in format_call_graph(task)
+    assert count(format_call_graph(awaited))[0] == 1
+    awaited.set_result(None)
     await pool.join()
 
 
@@ -226,6 +319,84 @@ async def test_a_task_factory_may_wrap_the_coroutine() -> None:
         assert (await pool.cancel())[0] == 3
         assert all(future.cancelled() for future in futures)
         await assert_usable(pool)
+
+
+def awaiting(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+    async def outer() -> Any:
+        return await inner
+
+    inner = asyncio.Task(coro, loop=loop, **kwargs)
+    return asyncio.Task(outer(), loop=loop)
+
+
+def shielding(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+    async def outer() -> Any:
+        return await asyncio.shield(inner)
+
+    inner = asyncio.Task(coro, loop=loop, **kwargs)
+    return asyncio.Task(outer(), loop=loop)
+
+
+def wrapping(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
+    async def wrap() -> Any:
+        return await coro
+
+    return awaiting(loop, wrap(), **kwargs)
+
+
+def gathering(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> Any:
+    gathered: Any = asyncio.gather(asyncio.Task(coro, loop=loop, **kwargs))
+    gathered.set_name = lambda name: None  # what some loops call
+    gathered.add_done_callback(lambda gathered: gathered.cancelled() or gathered.exception())
+    return gathered
+
+
+@pytest.mark.parametrize("factory", [awaiting, shielding, wrapping, gathering])
+@pytest.mark.parametrize("begun", [False, True], ids=["unbegun", "begun"])
+@pytest.mark.parametrize("calls_back", [False, True], ids=["job", "callback"])
+async def test_a_job_that_a_factory_runs_in_a_second_task_can_be_cancelled(
+    factory: Any, begun: bool, calls_back: bool
+) -> None:
+    async def callback(res: object) -> None:
+        called.append(res)
+        await gate.job("callback")
+
+    async def main() -> None:
+        for number in range(3):
+            future = pool.spawn_n(gate.job(number), callback if calls_back else None)
+            waiting = pool.spawn_n(ready(number))
+            await turns(3 * begun)
+            gate.let("callback")
+            assert (await pool.cancel(future))[0] == 1
+            assert future.done()
+            assert future.cancelled() is not (begun and calls_back)
+            assert await waiting == number
+        assert await pool.map(add_one, range(5)) == [1, 2, 3, 4, 5]
+        await assert_usable(pool)
+
+    pool, gate, called = AioPool(1), Gate(), []
+    test = asyncio.ensure_future(main())
+    with task_factory(factory):
+        await test
+    await turns()
+    assert gate.started == gate.ended
+    assert gate.cancelled == [0, 1, 2] * begun
+    assert called == [None] * 3 * (begun and calls_back)
+
+
+@pytest.mark.parametrize("factory", [awaiting, shielding, wrapping, gathering])
+async def test_a_job_that_a_factory_runs_in_a_second_task_is_known_by_that(factory: Any) -> None:
+    async def job() -> None:
+        with pytest.warns(RuntimeWarning, match="inside a job"):
+            async with asyncio.timeout(0.001):
+                await pool.join()
+
+    pool = AioPool(1)
+    with task_factory(factory):
+        future = pool.spawn_n(job())
+    with pytest.raises(TimeoutError):
+        await future
+    await pool.join()
 
 
 async def test_a_task_factory_that_fails_loses_no_slot_and_leaves_no_coroutine() -> None:
@@ -435,3 +606,19 @@ async def test_a_job_that_cancels_its_own_task_and_returns_gives_its_result() ->
     await pool.join()
     assert future.cancelled() or future.result() == "result"
     await assert_usable(pool)
+
+
+async def test_a_task_factory_of_two_parameters_works(runner: asyncio.Runner) -> None:
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any) -> asyncio.Task[Any]:
+        return asyncio.Task(coro, loop=loop)
+
+    loop = asyncio.get_running_loop()
+    if "uvloop" in type(loop).__module__:
+        return  # It passes `context` to every factory.
+    pool = AioPool(1)
+    loop.set_task_factory(factory)
+    try:
+        assert await pool.map(ready, range(3)) == [0, 1, 2]
+    finally:
+        loop.set_task_factory(None)
+    await pool.join()

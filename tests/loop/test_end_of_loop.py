@@ -6,16 +6,21 @@ Python prints for an interrupted program itself.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+import loops
 
 PREAMBLE = """
 import asyncio, atexit, gc, inspect, os, signal, sys, threading, warnings
 from asyncio_pool import AioPool, getres
+from loops import LOOPS
 
 AioPool.__init__.__kwdefaults__["reuse_tasks"] = bool(os.environ["REUSE_TASKS"])
 SLOTS, WAITING = 10, 1_000
@@ -38,11 +43,7 @@ async def until_full():
         await asyncio.sleep(0)
 
 def new_loop():
-    if sys.argv[1] == "uvloop":
-        import uvloop
-        loop = uvloop.new_event_loop()
-    else:
-        loop = asyncio.new_event_loop()
+    loop = LOOPS[sys.argv[1]]()
     loop.slow_callback_duration = 60  # a slow machine is nothing to print about
     return loop
 
@@ -62,8 +63,6 @@ def tell():
 
 TOLD = ["True 10 True", "1010 of 1010 closed", "1010 of 1010 cancelled"]
 
-every_loop = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-
 
 def run_program(program: str, loop: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -81,6 +80,7 @@ def run_program(program: str, loop: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
         check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(loops.__file__).parent)},
     )
 
 
@@ -98,8 +98,7 @@ def assert_no_complaint(stderr: str) -> None:
         assert sign not in stderr
 
 
-@every_loop
-def test_main_may_return_while_jobs_wait(loop: str) -> None:
+def test_main_may_return_while_jobs_wait(program_loop: str) -> None:
     program = """
         async def main():
             fill(AioPool(SLOTS))
@@ -107,24 +106,22 @@ def test_main_may_return_while_jobs_wait(loop: str) -> None:
 
         run(main())
     """
-    assert lines_of(program, loop) == TOLD
+    assert lines_of(program, program_loop) == TOLD
 
 
-@every_loop
-def test_main_may_return_before_the_first_turn_of_the_loop(loop: str) -> None:
+def test_main_may_return_before_the_first_turn_of_the_loop(program_loop: str) -> None:
     program = """
         async def main():
             fill(AioPool(SLOTS))
 
         run(main())
     """
-    told = lines_of(program, loop)
+    told = lines_of(program, program_loop)
     assert told[1:] == TOLD[1:]
 
 
-@every_loop
 @pytest.mark.parametrize("block", [True, False], ids=["in a block", "beside the pool"])
-def test_ctrl_c_prints_its_own_traceback_and_nothing_else(loop: str, block: bool) -> None:
+def test_ctrl_c_prints_its_own_traceback_and_nothing_else(program_loop: str, block: bool) -> None:
     program = f"""
         async def main():
             pool = AioPool(SLOTS)
@@ -138,7 +135,7 @@ def test_ctrl_c_prints_its_own_traceback_and_nothing_else(loop: str, block: bool
 
         run(main())
     """
-    ended = run_program(program, loop)
+    ended = run_program(program, program_loop)
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr.startswith("Traceback (most recent call last):\n")
     assert ended.stderr.endswith("\nKeyboardInterrupt\n")
@@ -147,8 +144,7 @@ def test_ctrl_c_prints_its_own_traceback_and_nothing_else(loop: str, block: bool
     assert ended.stdout.splitlines() == TOLD
 
 
-@every_loop
-def test_a_timeout_around_a_block_cancels_its_jobs(loop: str) -> None:
+def test_a_timeout_around_a_block_cancels_its_jobs(program_loop: str) -> None:
     program = """
         async def block():
             async with AioPool(SLOTS) as pool:
@@ -164,12 +160,11 @@ def test_a_timeout_around_a_block_cancels_its_jobs(loop: str) -> None:
 
         run(main())
     """
-    assert lines_of(program, loop) == ["timeout", *TOLD]
+    assert lines_of(program, program_loop) == ["timeout", *TOLD]
 
 
-@every_loop
 @pytest.mark.parametrize("given", [True, False], ids=["given loop", "running loop"])
-def test_the_loop_may_be_closed_by_hand(loop: str, given: bool) -> None:
+def test_the_loop_may_be_closed_by_hand(closed_loop: str, given: bool) -> None:
     program = f"""
         loop = new_loop()
         pool = AioPool(SLOTS, loop=loop if {given} else None)
@@ -183,11 +178,10 @@ def test_the_loop_may_be_closed_by_hand(loop: str, given: bool) -> None:
         closed_by = [inspect.getcoroutinestate(coro) for coro in coroutines]
         print(set(closed_by), len(pool))
     """
-    assert lines_of(program, loop) == ["{'CORO_CLOSED'} 0", *TOLD]
+    assert lines_of(program, closed_loop) == ["{'CORO_CLOSED'} 0", *TOLD]
 
 
-@every_loop
-def test_the_program_may_end_with_its_loop_open(loop: str) -> None:
+def test_the_program_may_end_with_its_loop_open(program_loop: str) -> None:
     program = """
         warnings.simplefilter("ignore", ResourceWarning)
         loop = new_loop()
@@ -200,14 +194,13 @@ def test_the_program_may_end_with_its_loop_open(loop: str) -> None:
         atexit.unregister(tell)
         del coroutines, futures
     """
-    ended = run_program(program, loop)
+    ended = run_program(program, program_loop)
     assert ended.returncode == 0
     # An open loop may itself complain of the way it ends: asyncio of 3.13 does in debug mode.
     assert_no_complaint(ended.stderr)
 
 
-@every_loop
-def test_callers_and_maps_that_wait_end_with_the_loop(loop: str) -> None:
+def test_callers_and_maps_that_wait_end_with_the_loop(program_loop: str) -> None:
     program = """
         async def main():
             pool = AioPool(SLOTS)
@@ -229,11 +222,12 @@ def test_callers_and_maps_that_wait_end_with_the_loop(loop: str) -> None:
         run(main())
         print([task.cancelled() for task in tasks])
     """
-    assert lines_of(program, loop) == [str([True] * 5), *TOLD]
+    assert lines_of(program, program_loop) == [str([True] * 5), *TOLD]
 
 
-@every_loop
-def test_what_jobs_hand_in_while_they_are_cancelled_at_the_end_never_starts(loop: str) -> None:
+def test_what_jobs_hand_in_while_they_are_cancelled_at_the_end_never_starts(
+    program_loop: str,
+) -> None:
     program = """
         async def stubborn(number):
             try:
@@ -251,11 +245,10 @@ def test_what_jobs_hand_in_while_they_are_cancelled_at_the_end_never_starts(loop
         run(main())
     """
     told = ["True 0 True", "10 of 10 closed", "10 of 10 cancelled"]
-    assert lines_of(program, loop) == told
+    assert lines_of(program, program_loop) == told
 
 
-@every_loop
-def test_a_pool_goes_on_after_all_tasks_of_its_loop_were_cancelled(loop: str) -> None:
+def test_a_pool_goes_on_after_all_tasks_of_its_loop_were_cancelled(program_loop: str) -> None:
     program = """
         async def main():
             pool = AioPool(SLOTS)
@@ -269,11 +262,12 @@ def test_a_pool_goes_on_after_all_tasks_of_its_loop_were_cancelled(loop: str) ->
 
         run(main())
     """
-    assert lines_of(program, loop) == ["0 1010", "goes on", *TOLD]
+    assert lines_of(program, program_loop) == ["0 1010", "goes on", *TOLD]
 
 
-@every_loop
-def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(loop: str) -> None:
+def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(
+    closed_loop: str,
+) -> None:
     program = """
         loop = new_loop()
 
@@ -292,11 +286,15 @@ def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(lo
         gc.collect()
         print(sorted(cleaned) == started)
     """
-    assert lines_of(program, loop) == ["True", "True 10 True", "0 of 0 closed", "0 of 0 cancelled"]
+    assert lines_of(program, closed_loop) == [
+        "True",
+        "True 10 True",
+        "0 of 0 closed",
+        "0 of 0 cancelled",
+    ]
 
 
-@every_loop
-def test_main_may_return_while_the_line_is_paused(loop: str) -> None:
+def test_main_may_return_while_the_line_is_paused(program_loop: str) -> None:
     program = """
         def fn(item):
             raise LookupError
@@ -311,22 +309,22 @@ def test_main_may_return_while_the_line_is_paused(loop: str) -> None:
         run(main())
     """
     told = ["True 0 True", *TOLD[1:]]
-    assert lines_of(program, loop) == told
+    assert lines_of(program, program_loop) == told
 
 
-@every_loop
-def test_a_job_whose_task_was_made_by_a_factory_and_never_stepped_settles(loop: str) -> None:
+def test_a_job_whose_task_was_made_by_a_factory_and_never_stepped_settles(
+    closed_loop: str,
+) -> None:
     program = """
         loop = new_loop()
         loop.set_task_factory(lambda loop, coro, **kwargs: asyncio.Task(coro, loop=loop, **kwargs))
         fill(AioPool(SLOTS, loop=loop))
         loop.close()
     """
-    assert lines_of(program, loop) == ["True 0 True", *TOLD[1:]]
+    assert lines_of(program, closed_loop) == ["True 0 True", *TOLD[1:]]
 
 
-@every_loop
-def test_items_with_futures_settle_when_the_loop_is_closed_by_hand(loop: str) -> None:
+def test_items_with_futures_settle_when_the_loop_is_closed_by_hand(closed_loop: str) -> None:
     program = """
         loop = new_loop()
 
@@ -341,4 +339,52 @@ def test_items_with_futures_settle_when_the_loop_is_closed_by_hand(loop: str) ->
         loop.close()
     """
     told = ["True 10 True", "0 of 0 closed", "0 of 0 cancelled"]
-    assert lines_of(program, loop) == told
+    assert lines_of(program, closed_loop) == told
+
+
+def test_the_loop_ends_though_each_callback_hands_in_the_next_job(program_loop: str) -> None:
+    program = """
+        async def sleeps():
+            await asyncio.sleep(3600)
+
+        async def swallows():
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                pass
+
+        async def takes_back():
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                while asyncio.current_task().cancelling():
+                    asyncio.current_task().uncancel()
+
+        async def goes_on_in_the_same_turn():
+            await awaited
+            await asyncio.sleep(3600)
+
+        async def main(poll, waits):
+            global awaited
+            pool, awaited = AioPool(1), asyncio.get_running_loop().create_future()
+
+            async def again(res):
+                try:
+                    await asyncio.sleep(3600 * waits)
+                except asyncio.CancelledError:
+                    pass
+                pool.spawn_n(poll(), again)
+
+            pool.spawn_n(poll(), again)
+            await asyncio.sleep(0.01)
+            awaited.set_result(None)
+
+        async def returns():
+            pass
+
+        for poll in sleeps, swallows, takes_back, goes_on_in_the_same_turn, returns:
+            run(main(poll, waits=poll is returns))
+            print(poll.__name__)
+    """
+    polls = ["sleeps", "swallows", "takes_back", "goes_on_in_the_same_turn", "returns"]
+    assert lines_of(program, program_loop)[:-3] == polls

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-import asyncio_pool
+import aiopool
 
 PUBLIC_API = """
 AioPool(size=4, *, loop=None, reuse_tasks=False)
@@ -20,17 +20,17 @@ AioPool.cancel(self, *futures, get_result=flat)
 AioPool.exec(self, coro, cb=None, ctx=None)
 AioPool.is_empty
 AioPool.is_full
-AioPool.itermap(self, fn, iterable, cb=None, ctx=None, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_COMPLETED')
+AioPool.itermap(self, fn, iterable=<missing>, cb=None, ctx=None, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_COMPLETED')
 AioPool.join(self)
 AioPool.loop
-AioPool.map(self, fn, iterable, cb=None, ctx=None, *, get_result=flat)
-AioPool.map_n(self, fn, iterable, cb=None, ctx=None)
+AioPool.map(self, fn, iterable=<missing>, cb=None, ctx=None, *, get_result=flat)
+AioPool.map_n(self, fn, iterable=<missing>, cb=None, ctx=None)
 AioPool.n_active
 AioPool.n_executed
+AioPool.n_waiting
 AioPool.size
 AioPool.spawn(self, coro, cb=None, ctx=None)
 AioPool.spawn_n(self, coro, cb=None, ctx=None)
-BaseAioPool is AioPool
 getres()
 getres.dont(future)
 getres.flat(future)
@@ -40,22 +40,25 @@ iterwait(futures, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_C
 
 
 def public_api() -> Iterator[str]:
-    for name in sorted(asyncio_pool.__all__):
-        value = getattr(asyncio_pool, name)
-        if value.__name__ != name:
-            yield f"{name} is {value.__name__}"
-            continue
+    for name in sorted(aiopool.__all__):
+        value = getattr(aiopool, name)
         yield name + signature(value)
-        for attribute in sorted(vars(value)) if inspect.isclass(value) else ():
+        for attribute in attributes(value) if inspect.isclass(value) else ():
             member = getattr(value, attribute)
             if is_public(attribute, member):
                 called = "" if isinstance(member, property) else signature(member)
                 yield f"{name}.{attribute}{called}"
 
 
+def attributes(value: type) -> list[str]:
+    """Its own and inherited ones, but for those of every object."""
+    return sorted({name for base in value.__mro__[:-1] for name in vars(base)})
+
+
 def is_public(name: str, member: object) -> bool:
     if name.startswith("__"):
-        return inspect.isfunction(member) and name != "__init__"
+        hidden = ("__init__", "__annotate_func__")  # the second from 3.14 on
+        return inspect.isfunction(member) and name not in hidden
     return not name.startswith("_")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import asyncio_pool
-from asyncio_pool import AioPool, BaseAioPool, getres, iterwait
+from asyncio_pool import AioPool, BaseAioPool, MxAsyncGenPool, getres, iterwait
 from helpers import Gate, add_one, assert_usable, ready, turns
 
 
@@ -72,10 +72,18 @@ async def test_async_with_works_for_a_subclass() -> None:
     assert future.result() == 1
 
 
-def test_base_aio_pool_is_an_alias() -> None:
-    assert BaseAioPool is AioPool
+def test_a_pool_is_a_base_aio_pool() -> None:
     assert isinstance(AioPool(1), BaseAioPool)
     assert issubclass(NamedPool, BaseAioPool)
+
+
+async def test_a_pool_may_be_put_together_of_its_parts() -> None:
+    class Same(MxAsyncGenPool, BaseAioPool):
+        pass
+
+    pool = Same(2)
+    assert [result async for result in pool.itermap(add_one, range(3))] == [1, 2, 3]
+    await assert_usable(pool)
 
 
 def test_the_public_names_can_be_imported() -> None:

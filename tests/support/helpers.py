@@ -12,7 +12,7 @@ import pytest
 
 from asyncio_pool import AioPool, getres
 
-SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING = 30
+SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING = 120
 
 T = TypeVar("T")
 Job = Callable[[], Any]

@@ -21,12 +21,12 @@ class NaivePool:
     def __init__(self, size: int) -> None:
         self.size = size
         self.n_executed = 0
-        self.line: deque[Job | Map] = deque()
+        self.queue: deque[Job | Map] = deque()
         self.active: dict[Job, asyncio.Task[None]] = {}
         self.empty = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self.line) + len(self.active)
+        return len(self.queue) + len(self.active)
 
     @property
     def n_active(self) -> int:
@@ -38,7 +38,7 @@ class NaivePool:
         job = Job(self, coro, cb, ctx)
         self.enter(job)
         try:
-            await job.left_line.wait()
+            await job.admitted.wait()
         except asyncio.CancelledError:
             self.stop([job])
             raise
@@ -67,8 +67,8 @@ class NaivePool:
             await running.pulled_all.wait()
             await self.ended([job.future for job in running.jobs])
         except asyncio.CancelledError:
-            if running in self.line:
-                self.line.remove(running)
+            if running in self.queue:
+                self.queue.remove(running)
             await self.ended(self.stop(running.jobs))
             raise
         if running.error is not None:
@@ -115,7 +115,7 @@ class NaivePool:
     async def cancel(self, *futures: asyncio.Future[Any]) -> tuple[int, list[Any]]:
         jobs = [
             job
-            for job in (*self.line, *self.active)
+            for job in (*self.queue, *self.active)
             if isinstance(job, Job) and (not futures or job.future in futures)
         ]
         await self.ended(self.stop(jobs))
@@ -123,12 +123,12 @@ class NaivePool:
 
     def enter(self, entry: Job | Map) -> None:
         self.empty.clear()
-        self.line.append(entry)
+        self.queue.append(entry)
         self.admit()
 
     def admit(self) -> None:
-        while self.line and len(self.active) < self.size:
-            entry = self.line.popleft()
+        while self.queue and len(self.active) < self.size:
+            entry = self.queue.popleft()
             job = entry if isinstance(entry, Job) else self.pull(entry)
             if job is not None:
                 self.start(job)
@@ -138,13 +138,13 @@ class NaivePool:
     def pull(self, running: Map) -> Job | None:
         job = running.pull()
         if job is not None:
-            self.line.append(running)
+            self.queue.append(running)
         elif running.error is not None:
             self.stop(running.jobs)
         return job
 
     def start(self, job: Job) -> None:
-        job.left_line.set()
+        job.admitted.set()
         try:
             coro = job.work() if callable(job.work) else job.work
         except Exception as error:
@@ -188,7 +188,7 @@ class NaivePool:
             if job in self.active:
                 self.active[job].cancel()
                 tasks.append(self.active[job])
-            elif job in self.line:
+            elif job in self.queue:
                 job.future.cancel()
         return tasks
 
@@ -197,9 +197,9 @@ class NaivePool:
             await asyncio.wait(futures)
 
     def withdraw(self, job: Job) -> None:
-        if job in self.line:
-            self.line.remove(job)
-            job.left_line.set()
+        if job in self.queue:
+            self.queue.remove(job)
+            job.admitted.set()
             if not callable(job.work):
                 job.work.close()
 
@@ -213,7 +213,7 @@ class Job:
         self.work = work
         self.cb = cb
         self.ctx = ctx
-        self.left_line = asyncio.Event()
+        self.admitted = asyncio.Event()
         self.future = JobFuture(partial(pool.withdraw, self))
 
     def settle(self, result: object, error: BaseException | None) -> None:
@@ -239,7 +239,7 @@ class JobFuture(asyncio.Future[Any]):
 
 
 class Map:
-    """A running ``map``, which stands in line for its next item."""
+    """A running ``map``, which stands in the queue for its next item."""
 
     def __init__(self, source: Iterator[Any], new_job: Callable[[Any], Job]) -> None:
         self.source = source

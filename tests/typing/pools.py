@@ -12,12 +12,13 @@ R = TypeVar("R")
 
 async def what_it_tells(loop: asyncio.AbstractEventLoop) -> None:
     assert_type(AioPool(), AioPool)
-    assert_type(BaseAioPool(8), AioPool)
+    assert_type(BaseAioPool(8), BaseAioPool)
     async with AioPool(size=8, loop=loop) as pool:
         assert_type(pool, AioPool)
     assert_type(pool.size, int)
     assert_type(pool.loop, asyncio.AbstractEventLoop | None)
     assert_type(pool.n_active, int)
+    assert_type(pool.n_waiting, int)
     assert_type(pool.n_executed, int)
     assert_type(pool.is_empty, bool)
     assert_type(pool.is_full, bool)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import math
 from collections.abc import Awaitable, Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -43,6 +45,22 @@ HandIn = Callable[..., Any]
 every_call = pytest.mark.parametrize("call", [spawn, spawn_n, exec_])
 
 
+async def map_(pool: AioPool, *args: Any) -> Any:
+    return await pool.map(*args)
+
+
+async def map_n(pool: AioPool, *args: Any) -> Any:
+    return pool.map_n(*args)
+
+
+async def itermap(pool: AioPool, *args: Any) -> Any:
+    return pool.itermap(*args)
+
+
+OverItems = Callable[..., Awaitable[Any]]
+over_items = pytest.mark.parametrize("over", [map_, map_n, itermap])
+
+
 @pytest.mark.parametrize("size", [0, -1, -(10**30)])
 def test_a_size_below_one_is_a_value_error(size: int) -> None:
     with pytest.raises(ValueError, match="size"):
@@ -77,6 +95,57 @@ async def test_a_coroutine_function_is_a_type_error_that_says_to_call_it(
     with pytest.raises(TypeError, match=r"\bcall\b"):
         call(pool, function)
     await assert_usable(pool)
+
+
+async def fetch(url: str, times: int = 1) -> None:
+    raise AssertionError("never called")
+
+
+async def callback(_: object) -> None:
+    raise AssertionError("never called")
+
+
+@every_call
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        ((fetch,), "fetch(...)"),
+        ((fetch, "http://.."), "fetch('http://..')"),
+        ((fetch, "http://..", 3), "fetch('http://..', 3)"),
+        ((fetch, callback), "fetch(...), callback"),
+        ((fetch, callback, "ctx"), "fetch(...), callback"),
+        ((fetch, print), "fetch(...)"),
+        ((Methods().method, 5), "method(5)"),
+        ((functools.partial(fetch, "http://.."),), "fn(...)"),
+        ((functools.partial(fetch, times=2), "http://.."), "fn('http://..')"),
+        ((lambda: fetch("http://.."),), "fn(...)"),
+        ((lambda url: fetch(url), "http://.."), "fn('http://..')"),
+        ((asyncio.to_thread, print, "text"), "to_thread(...)"),
+    ],
+)
+async def test_a_function_instead_of_its_call_is_a_type_error_that_says_how_to_call_it(
+    call: HandIn, arguments: tuple[Any, ...], instead: str
+) -> None:
+    pool = AioPool(1)
+    with pytest.raises(TypeError) as raised:
+        call(pool, *arguments)
+    assert f"call it, as in pool.{call.__name__.strip('_')}({instead})" in str(raised.value)
+    await assert_usable(pool)
+
+
+@every_call
+async def test_a_long_argument_is_named_in_few_words(call: HandIn) -> None:
+    with pytest.raises(TypeError) as raised:
+        call(AioPool(1), fetch, "x" * 100_000)
+    assert len(str(raised.value)) < 500
+
+
+@every_call
+async def test_many_coroutines_at_once_are_a_type_error_that_says_one_at_a_time(
+    call: HandIn,
+) -> None:
+    with pytest.raises(TypeError, match=rf"pool\.{call.__name__.strip('_')}\(coro\)"):
+        call(AioPool(1), [])
 
 
 @every_call
@@ -120,46 +189,79 @@ async def test_a_coroutine_given_as_callback_is_a_type_error(call: HandIn) -> No
     await assert_usable(pool)
 
 
-async def test_map_refuses_a_callback_that_cannot_be_called_before_it_pulls_anything() -> None:
-    pool, items = AioPool(1), iter(range(3))
-    with pytest.raises(TypeError):
-        at_once(pool.map(never_called, items, 5))
-    assert list(items) == [0, 1, 2]
-    await assert_usable(pool)
-
-
-async def test_map_n_refuses_a_callback_that_cannot_be_called_before_it_pulls_anything() -> None:
-    pool, items = AioPool(1), iter(range(3))
-    with pytest.raises(TypeError):
-        pool.map_n(never_called, items, 5)
-    assert list(items) == [0, 1, 2]
-    await assert_usable(pool)
-
-
-async def test_itermap_refuses_a_callback_that_cannot_be_called_at_the_call() -> None:
-    pool, items = AioPool(1), iter(range(3))
-    with pytest.raises(TypeError):
-        pool.itermap(never_called, items, 5)
-    assert list(items) == [0, 1, 2]
-    await assert_usable(pool)
-
-
-@pytest.mark.parametrize("iterable", [None, 5, object()])
-async def test_what_is_not_iterable_is_a_type_error(iterable: Any) -> None:
+@over_items
+async def test_an_async_iterable_is_a_type_error_that_says_to_collect_it(over: OverItems) -> None:
     pool = AioPool(1)
-    with pytest.raises(TypeError):
-        await pool.map(never_called, iterable)
-    with pytest.raises(TypeError):
-        pool.map_n(never_called, iterable)
-    with pytest.raises(TypeError):
-        await anext(pool.itermap(never_called, iterable))
+    with pytest.raises(TypeError, match=r"\[item async for item in items\]"):
+        await over(pool, never_called, generator())
     await assert_usable(pool)
 
 
-async def test_an_async_iterable_is_a_type_error() -> None:
+async def test_iterwait_refuses_an_async_iterable_too() -> None:
+    with pytest.raises(TypeError, match="async for"):
+        iterwait(generator())  # type: ignore[arg-type]
+
+
+@over_items
+async def test_coroutines_instead_of_a_function_are_a_type_error_that_says_what_to_write(
+    over: OverItems,
+) -> None:
+    pool, coros = AioPool(1), [ready(n) for n in range(3)]
+    with pytest.raises(TypeError, match=r"gather\(\*\(pool\.exec\(coro\) for coro in coros\)\)"):
+        await over(pool, coros)
+    assert await asyncio.gather(*(pool.exec(coro) for coro in coros)) == [0, 1, 2]
+    await pool.join()
+    await assert_usable(pool)
+
+
+@over_items
+async def test_a_function_without_items_is_a_type_error(over: OverItems) -> None:
     pool = AioPool(1)
-    with pytest.raises(TypeError):
-        await pool.map(never_called, generator())
+    with pytest.raises(TypeError, match=rf"items are missing.* {verb(over)} "):
+        await over(pool, never_called)
+    await assert_usable(pool)
+
+
+def verb(over: OverItems) -> str:
+    return rf"pool\.{over.__name__.removesuffix('_')}\b"
+
+
+@over_items
+async def test_items_and_function_in_the_wrong_order_are_a_type_error_that_says_the_right_one(
+    over: OverItems,
+) -> None:
+    pool, coro = AioPool(1), fetch("http://..")
+    for wrong in ([1, 2], fetch), (coro, [1, 2]):
+        with pytest.raises(TypeError, match=rf"function comes first.*{verb(over)}\(fn, items\)"):
+            await over(pool, *wrong)
+    coro.close()
+    await assert_usable(pool)
+
+
+async def error_of_map(pool: AioPool, fn: Any) -> Any:
+    return (await pool.map(fn, [1]))[0]
+
+
+async def error_of_map_n(pool: AioPool, fn: Any) -> Any:
+    return pool.map_n(fn, [1])[0].exception()
+
+
+async def error_of_itermap(pool: AioPool, fn: Any) -> Any:
+    return await anext(pool.itermap(fn, [1]))
+
+
+@pytest.mark.parametrize("error_of", [error_of_map, error_of_map_n, error_of_itermap])
+async def test_what_an_fn_gives_instead_of_an_awaitable_is_named_with_the_verb(
+    error_of: Callable[[AioPool, Any], Awaitable[Any]],
+) -> None:
+    pool = AioPool(1)
+    called = "pool." + error_of.__name__.removeprefix("error_of_")
+    for fn, word in (lambda _: fetch, "fetch(...)"), (str, "str ('1')"), (print, "NoneType"):
+        error = await error_of(pool, fn)
+        assert type(error) is TypeError
+        assert str(error).startswith(called + " ")
+        assert word in str(error)
+    await pool.join()
     await assert_usable(pool)
 
 
@@ -227,6 +329,26 @@ async def test_an_unknown_yield_when_is_a_value_error() -> None:
         await first(lambda: iterwait(futures, yield_when="NEVER"))
     await pool.join()
     await assert_usable(pool)
+
+
+async def test_a_timeout_that_is_nan_is_a_value_error() -> None:
+    pool, loop = AioPool(1), asyncio.get_running_loop()
+    with pytest.raises(ValueError, match="nan"):
+        pool.itermap(ready, range(2), timeout=math.nan)
+    with pytest.raises(ValueError, match="nan"):
+        iterwait([loop.create_future()], timeout=math.nan)
+    await assert_usable(pool)
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 10**400, Fraction(1, 3)])
+async def test_a_timeout_is_any_number_of_seconds(timeout: Any) -> None:
+    pool = AioPool(1)
+    results = [result async for result in pool.itermap(ready, range(3), timeout=timeout)]
+    assert sorted(results) == [0, 1, 2]
+    futures = pool.map_n(ready, range(3))
+    results = [result async for result in iterwait(futures, timeout=timeout)]
+    assert sorted(results) == [0, 1, 2]
+    await pool.join()
 
 
 async def test_a_missing_or_an_unknown_argument_is_a_type_error() -> None:

@@ -29,6 +29,29 @@ async def test_without_futures_every_job_is_stopped() -> None:
     await assert_usable(pool)
 
 
+async def test_waiting_jobs_are_found_beside_items_and_when_the_queue_fills_again() -> None:
+    async def collect() -> list[Any]:
+        return [name async for name in pool.itermap(gate.job, range(3))]
+
+    pool, gate = AioPool(1), Gate()
+    gate.open()
+    for _ in range(3):
+        active = pool.spawn_n(gate.job("active"))
+        collected = asyncio.create_task(collect())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            cancelled, kept = pool.spawn_n(gate.job("cancelled")), pool.spawn_n(gate.job("kept"))
+            assert cancelled.cancel()
+            assert await pool.cancel(cancelled) == (0, [])
+            assert (await pool.cancel(kept))[0] == 1
+        last = pool.spawn_n(gate.job("last"))
+        assert await collected == [0, 1, 2]
+        assert (await active, await last) == ("active", "last")
+        await pool.join()
+    assert gate.started == ["active", 0, 1, 2, "last"] * 3
+    await assert_usable(pool)
+
+
 async def test_with_futures_only_their_jobs_are_stopped() -> None:
     pool, gate = AioPool(2), Gate()
     futures = pool.map_n(gate.job, range(5))
@@ -355,7 +378,7 @@ async def test_the_next_job_in_line_takes_the_slot_of_a_cancelled_one() -> None:
     await pool.join()
 
 
-async def test_the_caller_of_cancel_can_be_cancelled_while_the_jobs_go_on_to_their_end() -> None:
+async def test_a_cancelled_caller_of_cancel_waits_for_the_end_of_the_jobs_all_the_same() -> None:
     async def job() -> str:
         try:
             return await gate.job("before")
@@ -368,11 +391,33 @@ async def test_the_caller_of_cancel_can_be_cancelled_while_the_jobs_go_on_to_the
     caller = asyncio.create_task(pool.cancel())
     await until(lambda: "cleaning up" in gate.started)
     caller.cancel()
+    await turns()
+    assert not caller.done()
+    gate.open()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    gate.open()
-    assert await future == "cleaning up"
+    assert future.result() == "cleaning up"
+    await assert_usable(pool)
+
+
+async def test_a_job_can_cancel_the_job_that_waits_for_it() -> None:
+    async def parent() -> None:
+        await pool.exec(child())
+
+    async def child() -> None:
+        try:
+            await pool.cancel(future)
+        finally:
+            await turns()
+            ended.append("child")
+
+    pool, ended = AioPool(2), list[str]()
+    future = pool.spawn_n(parent())
+    future.add_done_callback(lambda _: ended.append("parent"))
     await pool.join()
+    assert future.cancelled()
+    await turns()
+    assert ended == ["child", "parent"]
     await assert_usable(pool)
 
 

@@ -31,7 +31,7 @@ async def test_len_counts_waiting_and_active_jobs() -> None:
         pool.spawn_n(gate.job(count))
         assert len(pool) == count
     await turns()
-    assert (len(pool), pool.n_active) == (5, 2)
+    assert (len(pool), pool.n_active, pool.n_waiting) == (5, 2, 3)
     gate.let(1)
     await until(lambda: 3 in gate.started)
     assert (len(pool), pool.n_active) == (4, 2)
@@ -150,5 +150,27 @@ async def test_a_waiting_future_that_is_cancelled_is_counted_no_more() -> None:
     futures[2].cancel()
     await turns()
     assert (len(pool), pool.n_active) == (4, 1)
+    gate.open()
+    await pool.join()
+
+
+async def test_the_default_size_is_four() -> None:
+    pool, gate = AioPool(), Gate()
+    assert pool.size == 4
+    pool.map_n(gate.job, range(10))
+    await until(lambda: gate.active >= 4)
+    await turns()
+    assert gate.active == 4
+    gate.open()
+    await pool.join()
+
+
+async def test_a_huge_size_costs_nothing() -> None:
+    pool = AioPool(2**31 - 1)
+    assert pool.size == 2**31 - 1
+    gate = Gate()
+    pool.map_n(gate.job, range(100))
+    await until(lambda: gate.active == 100)
+    assert not pool.is_full
     gate.open()
     await pool.join()

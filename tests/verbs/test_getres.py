@@ -1,4 +1,4 @@
-"""getres: what is taken out of a settled future."""
+"""getres and result_noraise: what is taken out of a settled future."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from asyncio_pool import getres
+from asyncio_pool.results import result_noraise
 
 
 def settled(result: Any = None, error: BaseException | None = None) -> asyncio.Future[Any]:
@@ -48,3 +49,11 @@ async def test_an_exception_object_that_a_job_returned_is_its_result() -> None:
     error = LookupError()
     assert getres.flat(settled(error)) is error
     assert getres.pair(settled(error)) == (error, None)
+
+
+async def test_result_noraise_is_flat_unless_it_is_told_to_give_a_pair() -> None:
+    error = LookupError()
+    for future in (settled(1), settled(error=error)):
+        assert result_noraise(future) is getres.flat(future)
+        assert result_noraise(future, flat=True) is getres.flat(future)
+        assert result_noraise(future, flat=False) == getres.pair(future)

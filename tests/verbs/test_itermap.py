@@ -29,13 +29,6 @@ async def test_every_result_is_given_once() -> None:
     await assert_usable(pool)
 
 
-async def test_an_empty_iterable_gives_nothing() -> None:
-    pool = AioPool(3)
-    assert await collect(pool.itermap(ready, [])) == []
-    assert await collect(pool.itermap(ready, [], flat=False)) == []
-    await assert_usable(pool)
-
-
 async def test_it_is_an_async_iterator() -> None:
     pool = AioPool(1)
     results = pool.itermap(ready, [1])
@@ -279,40 +272,6 @@ async def test_the_arguments_can_be_named() -> None:
     )
     assert await collect(results) == [[(11, None), (12, None)]]
     await pool.join()
-
-
-async def test_what_fn_raises_settles_its_item() -> None:
-    def fn(item: int) -> Coroutine[Any, Any, int]:
-        if item == 1:
-            raise LookupError(item)
-        return ready(item)
-
-    pool = AioPool(1)
-    first, error, last = await collect(pool.itermap(fn, range(3)))
-    assert (first, last) == (0, 2)
-    assert isinstance(error, LookupError)
-    await assert_usable(pool)
-
-
-async def test_a_stop_iteration_out_of_fn_does_not_end_the_iteration() -> None:
-    def fn(item: int) -> Coroutine[Any, Any, int]:
-        if item == 1:
-            raise StopIteration
-        return ready(item)
-
-    pool = AioPool(1)
-    first, error, last = await collect(pool.itermap(fn, range(3)))
-    assert (first, last) == (0, 2)
-    assert isinstance(error, Exception)
-    await assert_usable(pool)
-
-
-async def test_an_fn_that_gives_no_awaitable_settles_its_item_with_a_type_error() -> None:
-    pool = AioPool(1)
-    error, result = await collect(pool.itermap(lambda n: ready(n) if n else None, range(2)))
-    assert isinstance(error, TypeError)
-    assert result == 1
-    await assert_usable(pool)
 
 
 async def test_an_error_of_the_iterable_is_raised_at_the_first_step() -> None:

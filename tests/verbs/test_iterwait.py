@@ -164,3 +164,24 @@ async def test_breaking_out_leaves_the_jobs_running() -> None:
     gate.open()
     await pool.join()
     assert [future.result() for future in futures] == [0, 1, 2, 3]
+
+
+async def test_iterwait_leaves_no_callback_on_futures_it_no_longer_waits_for() -> None:
+    class Counting(asyncio.Future[None]):
+        callbacks = 0
+
+        def add_done_callback(self, *args: Any, **kwargs: Any) -> None:
+            self.callbacks += 1
+            super().add_done_callback(*args, **kwargs)
+
+        def remove_done_callback(self, fn: Callable[..., object]) -> int:
+            removed = super().remove_done_callback(fn)
+            self.callbacks -= removed
+            return removed
+
+    future = Counting()
+    for _ in range(3):
+        results: AsyncIterator[Any] = iterwait([future], flat=False, timeout=0)
+        assert await anext(results) == []
+        await results.aclose()  # type: ignore[attr-defined]
+    assert future.callbacks == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -61,6 +62,19 @@ async def test_a_cancelled_joiner_disturbs_neither_jobs_nor_other_joiners() -> N
     gate.open()
     assert await second is True
     assert future.result() == "result"
+
+
+async def test_joiners_leave_in_any_order_and_the_others_stay() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.spawn_n(gate.job())
+    joiners = [asyncio.create_task(pool.join()) for _ in range(100)]
+    await turns()
+    for n in [*range(0, 100, 3), *reversed(range(1, 100, 3))]:
+        joiners[n].cancel()
+    await turns()
+    gate.open()
+    await asyncio.wait(joiners)
+    assert [joiner.cancelled() for joiner in joiners] == [n % 3 < 2 for n in range(100)]
 
 
 async def test_join_waits_for_jobs_handed_in_meanwhile() -> None:
@@ -258,6 +272,46 @@ async def test_a_cancelled_async_with_block_cancels_the_jobs_and_waits_for_them(
     await assert_usable(pools[0])
 
 
+async def test_a_cancelled_async_with_block_ends_the_maps_of_other_tasks_too() -> None:
+    async def block() -> None:
+        async with AioPool(2) as pool:
+            mapping.append(asyncio.create_task(pool.map(gate.job, itertools.count())))
+            await asyncio.Event().wait()
+
+    gate, mapping = Gate(), []
+    task = asyncio.create_task(block())
+    await until(lambda: gate.active == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(asyncio.CancelledError):
+        await mapping[0]
+    assert gate.started == gate.cancelled == [0, 1]
+
+
+async def test_what_is_handed_in_while_a_cancelled_block_ends_never_starts() -> None:
+    async def again(_res: object) -> None:
+        futures.append(pool.spawn_n(gate.job("again"), again))
+
+    async def block() -> None:
+        async with pool:
+            pool.map_n(gate.job, range(3), again)
+            await asyncio.Event().wait()
+
+    pool, gate, futures = AioPool(2), Gate(), []
+    task = asyncio.create_task(block())
+    await until(lambda: gate.active == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert pool.is_empty
+    assert gate.started == [0, 1]
+    assert [future.cancelled() for future in futures] == [True, True]
+    gate.open()
+    assert await pool.exec(gate.job("after the block")) == "after the block"
+    await assert_usable(pool)
+
+
 async def test_an_async_with_block_that_is_cancelled_while_it_joins_cancels_the_jobs() -> None:
     async def block() -> None:
         async with AioPool(2) as pool:
@@ -291,3 +345,14 @@ async def test_an_async_with_block_that_catches_a_cancellation_inside_goes_on() 
             async with asyncio.timeout(0):
                 await asyncio.Event().wait()
     assert future.result() == 1
+
+
+async def test_a_block_that_awaits_a_cancelled_future_does_not_cancel_its_pool() -> None:
+    gate = Gate()
+    asyncio.get_running_loop().call_later(0.01, gate.open)
+    with pytest.raises(asyncio.CancelledError):
+        async with AioPool(1) as pool:
+            kept, given_up = pool.map_n(gate.job, range(2))
+            given_up.cancel()
+            await given_up
+    assert kept.result() == 0

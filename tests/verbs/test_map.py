@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
+import traceback
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
@@ -39,13 +41,6 @@ async def test_an_error_takes_the_place_of_its_item_and_stops_nothing() -> None:
     await assert_usable(pool)
 
 
-async def test_an_empty_iterable_gives_an_empty_list() -> None:
-    pool = AioPool(2)
-    assert await pool.map(ready, []) == []
-    assert await pool.map(ready, iter(())) == []
-    await assert_usable(pool)
-
-
 async def test_the_arguments_can_be_named() -> None:
     async def callback(res: int, err: object, ctx: int) -> int:
         return res + ctx
@@ -55,22 +50,6 @@ async def test_the_arguments_can_be_named() -> None:
         fn=add_one, iterable=(1, 2), cb=callback, ctx=10, get_result=getres.pair
     )
     assert results == [(12, None), (13, None)]
-    await pool.join()
-
-
-async def test_any_iterable_will_do() -> None:
-    pool = AioPool(2)
-    assert await pool.map(ready, {"a": 1, "b": 2}) == ["a", "b"]
-    assert await pool.map(ready, "ab") == ["a", "b"]
-    assert await pool.map(ready, (n for n in range(3))) == [0, 1, 2]
-
-    class ByIndex:
-        def __getitem__(self, index: int) -> int:
-            if index == 3:
-                raise IndexError
-            return index
-
-    assert await pool.map(ready, ByIndex()) == [0, 1, 2]
     await pool.join()
 
 
@@ -163,38 +142,18 @@ async def test_a_map_keeps_all_slots_active_and_no_more() -> None:
     await pool.join()
 
 
-async def test_what_fn_raises_settles_its_item() -> None:
-    def fn(item: int) -> Coroutine[Any, Any, int]:
-        if item == 1:
-            raise LookupError(item)
-        return ready(item)
+async def test_the_frames_of_an_error_of_fn_begin_with_its_own() -> None:
+    def fn(item: int) -> Any:
+        raise LookupError(item)
 
-    pool = AioPool(2)
-    results = await pool.map(fn, range(3))
-    assert isinstance(results[1], LookupError)
-    assert [results[0], results[2]] == [0, 2]
-    await assert_usable(pool)
-
-
-async def test_a_stop_iteration_out_of_fn_does_not_end_the_map() -> None:
-    def fn(item: int) -> Coroutine[Any, Any, int]:
-        if item == 1:
-            raise StopIteration
-        return ready(item)
-
-    pool = AioPool(2)
-    results = await pool.map(fn, range(3))
-    assert isinstance(results[1], Exception)
-    assert [results[0], results[2]] == [0, 2]
-    await assert_usable(pool)
-
-
-async def test_an_fn_that_gives_no_awaitable_settles_its_item_with_a_type_error() -> None:
-    pool = AioPool(2)
-    results = await pool.map(lambda item: ready(item) if item else None, range(3))
-    assert isinstance(results[0], TypeError)
-    assert results[1:] == [1, 2]
-    await assert_usable(pool)
+    pool = AioPool(1)
+    by_map = await pool.map(fn, range(3))
+    by_itermap = [error async for error in pool.itermap(fn, range(3))]
+    for error in by_map + by_itermap:
+        assert isinstance(error, LookupError)
+        frames = traceback.extract_tb(error.__traceback__)
+        assert [frame.name for frame in frames] == ["fn"]
+    await pool.join()
 
 
 async def test_an_error_of_the_iterable_is_raised_after_the_jobs_have_been_cancelled() -> None:
@@ -286,6 +245,29 @@ async def test_cancelling_the_caller_of_map_leaves_other_jobs_alone() -> None:
     gate.open()
     assert await other == "other"
     await pool.join()
+    await assert_usable(pool)
+
+
+async def test_each_of_many_maps_stops_its_own_jobs_alone() -> None:
+    async def begin() -> asyncio.Task[Any]:
+        mapped = asyncio.create_task(pool.map(gate.job, [f"{len(maps)} {n}" for n in range(2)]))
+        await turns()
+        return mapped
+
+    pool, gate, maps = AioPool(6), Gate(), []
+    for _ in range(3):
+        maps.append(await begin())
+    for n in 1, 3:
+        maps[1].cancel()
+        await asyncio.wait([maps[1]])
+        # The places of the jobs that have ended are those of others now.
+        maps.append(await begin())
+        assert gate.cancelled[-2:] == [f"{n} 0", f"{n} 1"]
+        maps[1] = maps[-1]
+    gate.open()
+    await pool.join()
+    assert sorted(gate.cancelled) == ["1 0", "1 1", "3 0", "3 1"]
+    assert [await maps[n] for n in (0, 2, 4)] == [[f"{n} 0", f"{n} 1"] for n in (0, 2, 4)]
     await assert_usable(pool)
 
 
@@ -409,3 +391,78 @@ async def test_a_map_can_be_cancelled_twice_and_nothing_is_lost() -> None:
     await pool.join()
     assert gate.started == [0, 1, "cleaning up", "cleaning up"]
     await assert_usable(pool)
+
+
+async def test_items_that_settle_at_once_take_a_bounded_share_of_each_turn() -> None:
+    def fn(_: object) -> Any:
+        called.append(None)
+        raise LookupError
+
+    called: list[None] = []
+    pool = AioPool(1)
+    task = asyncio.ensure_future(pool.map(fn, iter(int, 1)))
+    shares = []
+    for _ in range(20):
+        before = len(called)
+        pool.spawn_n(ready(None))
+        await asyncio.sleep(0)
+        shares.append(len(called) - before)
+    # One slot, so one in a turn: as many as if each had a task to find out that it has no job.
+    assert max(shares) == 1
+    assert sum(shares) >= 5
+    task.cancel()
+    await asyncio.wait([task])
+    await pool.join()
+
+
+async def test_an_error_of_fn_has_nothing_to_do_with_the_job_before() -> None:
+    async def job() -> None:
+        await asyncio.sleep(0)
+        raise ValueError
+
+    def fn(item: int) -> Any:
+        if item:
+            raise LookupError
+        return job()
+
+    pool = AioPool(1)
+    [_, error] = await pool.map(fn, range(2))
+    assert isinstance(error, LookupError)
+    assert error.__context__ is None
+    await pool.join()
+
+
+async def test_errors_of_items_are_not_reported_beside_the_results_of_their_map() -> None:
+    async def job(item: int) -> None:
+        try:
+            await gate.job()
+        except asyncio.CancelledError:
+            await turns()
+            raise LookupError(item) from None
+
+    pool, gate = AioPool(2), Gate()
+    mapping = asyncio.ensure_future(pool.map(job, range(2)))
+    await turns()
+    cancelling = asyncio.ensure_future(pool.cancel())
+    await asyncio.sleep(0)
+    cancelling.cancel()
+    assert [type(result) for result in await mapping] == [LookupError] * 2
+    await asyncio.wait([cancelling])
+    gc.collect()
+    await pool.join()
+
+
+async def test_results_that_a_cancelled_map_no_longer_gives_are_not_reported() -> None:
+    async def job(item: int) -> None:
+        if item == 0:
+            raise LookupError
+        await gate.job()
+
+    pool, gate = AioPool(1), Gate()
+    mapping = asyncio.ensure_future(pool.map(job, range(2), get_result=getres.dont))
+    await turns(5)
+    mapping.cancel()
+    await asyncio.wait([mapping])
+    del mapping
+    gc.collect()
+    await pool.join()

@@ -54,12 +54,6 @@ async def test_fn_is_called_for_every_item_at_the_call() -> None:
     await pool.join()
 
 
-async def test_an_empty_iterable_gives_an_empty_list() -> None:
-    pool = AioPool(2)
-    assert pool.map_n(ready, []) == []
-    await assert_usable(pool)
-
-
 async def test_the_arguments_can_be_named() -> None:
     async def callback(res: int, err: object, ctx: int) -> int:
         return res + ctx
@@ -68,43 +62,6 @@ async def test_the_arguments_can_be_named() -> None:
     futures = pool.map_n(fn=add_one, iterable=(1, 2), cb=callback, ctx=10)
     assert await asyncio.gather(*futures) == [12, 13]
     await pool.join()
-
-
-async def test_what_fn_raises_settles_its_item() -> None:
-    def fn(item: int) -> Coroutine[Any, Any, int]:
-        if item == 1:
-            raise LookupError(item)
-        return ready(item)
-
-    pool = AioPool(2)
-    futures = pool.map_n(fn, range(3))
-    await pool.join()
-    assert isinstance(futures[1].exception(), LookupError)
-    assert [futures[0].result(), futures[2].result()] == [0, 2]
-    await assert_usable(pool)
-
-
-async def test_a_stop_iteration_out_of_fn_does_not_end_the_call() -> None:
-    def fn(item: int) -> Coroutine[Any, Any, int]:
-        if item == 1:
-            raise StopIteration
-        return ready(item)
-
-    pool = AioPool(2)
-    futures = pool.map_n(fn, range(3))
-    await pool.join()
-    assert isinstance(futures[1].exception(), Exception)
-    assert [futures[0].result(), futures[2].result()] == [0, 2]
-    await assert_usable(pool)
-
-
-async def test_an_fn_that_gives_no_awaitable_settles_its_item_with_a_type_error() -> None:
-    pool = AioPool(2)
-    futures = pool.map_n(lambda item: ready(item) if item else None, range(3))
-    await pool.join()
-    assert isinstance(futures[0].exception(), TypeError)
-    assert [futures[1].result(), futures[2].result()] == [1, 2]
-    await assert_usable(pool)
 
 
 async def test_an_error_of_the_iterable_is_raised_before_any_job_is_queued() -> None:

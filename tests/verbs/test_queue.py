@@ -1,4 +1,4 @@
-"""The line: who goes next, how many are active, and that others get their turn."""
+"""The queue: who goes next, how many are active, and that others get their turn."""
 
 from __future__ import annotations
 

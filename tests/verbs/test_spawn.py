@@ -282,3 +282,20 @@ async def test_a_spawn_whose_caller_and_job_are_cancelled_together_leaves_nothin
     assert is_closed(coro)
     assert gate.started == ["active"]
     await assert_usable(pool)
+
+
+async def test_spawn_suspends_while_items_that_gave_no_job_have_the_slots() -> None:
+    def fn(_: int) -> Any:
+        raise LookupError
+
+    pool = AioPool(5)
+    results = pool.itermap(fn, range(9))
+    task = asyncio.ensure_future(anext(results))
+    await asyncio.sleep(0)
+    assert len(pool) > 0
+    spawning = pool.spawn(ready(1))
+    assert asyncio.isfuture(spawning.send(None))
+    spawning.close()
+    await pool.join()
+    await task
+    await results.aclose()

@@ -9,8 +9,8 @@ from importlib import import_module
 from subjects.subject import Subject, UnavailableError
 
 MODULES = {
-    "asyncio-pool-rs": "ours",
-    "asyncio-pool-rs.reuse_tasks": "ours_reusing_tasks",
+    "aiopool-rs": "ours",
+    "aiopool-rs.reuse_tasks": "ours_reusing_tasks",
     "asyncio-pool": "original",
     "aiometer": "by_aiometer",
     "aiostream": "by_aiostream",

@@ -1,4 +1,4 @@
-"""`asyncio.TaskGroup` with a Semaphore that is taken before each task."""
+"""`asyncio.TaskGroup` with a Semaphore that is taken before each task, or in it."""
 
 import asyncio
 
@@ -20,4 +20,19 @@ async def semaphore_before(job: Job, items: range, slots: int) -> None:
             group.create_task(one(item))
 
 
-SUBJECTS = {"semaphore_before": Subject(semaphore_before)}
+async def semaphore_inside(job: Job, items: range, slots: int) -> None:
+    semaphore = asyncio.Semaphore(slots)
+
+    async def one(item: int) -> None:
+        async with semaphore:
+            await job(item)
+
+    async with asyncio.TaskGroup() as group:
+        for item in items:
+            group.create_task(one(item))
+
+
+SUBJECTS = {
+    "semaphore_before": Subject(semaphore_before),
+    "semaphore_inside": Subject(semaphore_inside),
+}

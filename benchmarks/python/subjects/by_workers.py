@@ -1,6 +1,6 @@
 """The floor: as many workers as slots over one shared iterator, written by hand.
 
-They have no line, no futures, no cancelling of one job, and end with the first error.
+They have no queue, no futures, no cancelling of one job, and end with the first error.
 """
 
 import asyncio

@@ -1,47 +1,43 @@
-//! The extension module `asyncio_pool._core`: the asyncio face of `aiopool`.
+//! The extension module `aiopool._core`: the asyncio face of `aiopool`.
 //!
-//! A job's way through the files:
+//! The files stand in layers: [`calls`] know [`run`], which knows [`state`], which knows [`py`].
+//! A job's way through them:
 //!
-//! 1. [`hand_in`]: the call is checked, the job gets a future and a place in the line;
-//! 2. [`start`]: the core gives it a slot, and a [`task`] is made for it, or a [`worker`] has one;
-//! 3. [`job`]: the task steps the job and then its callback, and says how they ended;
-//! 4. [`settle`]: the outcome goes to its future or to its place among the items of a `map`;
-//! 5. [`stop`]: the ways in which a job ends early.
+//! 1. `calls::hand_in`: the call is checked, the job gets a future and a place in the queue. An item of a
+//!    `map` is only a place: see `calls::map`.
+//! 2. [`run::start`]: the core gives it a slot. [`run::map`] pulls the item and calls `fn`.
+//! 3. `run::assign`: it gets a task of its own (`run::task`), or that of a [worker](run::worker).
+//! 4. [`run::job`]: its coroutine or its worker says how it ended, and then how its callback did.
+//! 5. [`run::settle`]: the outcome goes to its future or to its place among the results of the `map`, and
+//!    the slot back to the core. Then step 2 again, for the next in the queue.
 //!
-//! [`items`] is a running `map` or `itermap`; [`pool`] holds the state that all of them share.
-//! The Python half of a job, its genuine coroutine, is `python/asyncio_pool/_job.py`. [`native`] has
-//! what is unsafe.
+//! [`run::withdraw`] has the ways in which a job ends early. The Python half of a job, its genuine
+//! coroutine, is `python/aiopool/_job.py`. [`py::ffi`] and [`py::guarded`] are the unsafe
+//! files.
 
 #![expect(
     rustdoc::private_intra_doc_links,
     reason = "who reads this reads the source: the crate has no public items"
 )]
 
-mod context;
-mod event_loop;
-mod guarded;
-mod hand_in;
-mod items;
-mod job;
-mod line;
-mod native;
-mod pool;
-mod python;
-mod settle;
-mod start;
-mod stop;
-mod task;
-mod worker;
+mod calls;
+mod py;
+mod run;
+mod state;
 
-/// The private half of `asyncio_pool`.
+/// The private half of `aiopool`.
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::items::Items;
+    use crate::state::Items;
     #[pymodule_export]
-    use crate::job::Job;
+    use crate::state::Job;
     #[pymodule_export]
-    use crate::pool::Pool;
+    use crate::state::JoinTicket;
     #[pymodule_export]
-    use crate::worker::Worker;
+    use crate::state::Pool;
+    #[pymodule_export]
+    use crate::state::Unawaited;
+    #[pymodule_export]
+    use crate::state::Worker;
 }

@@ -1,0 +1,178 @@
+//! A job is handed in: the call is checked, the job gets a future and a place in the queue.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::py::awaitable::{close_unawaited, is_future};
+use crate::py::check::{Call, check_awaitable, check_callback, check_given};
+use crate::py::outcome::Outcome;
+use crate::py::{errors, owner};
+use crate::run::{start, withdraw};
+use crate::state::{Callback, Called, Options, Pool, Unawaited, Waiter, WaitingJob};
+
+#[pymethods]
+impl Pool {
+    /// Hands in a job and returns its future.
+    fn spawn_n<'py>(
+        slf: &Bound<'py, Self>,
+        awaitable: &Bound<'py, PyAny>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = Call {
+            verb: "spawn_n",
+            awaitable,
+            cb,
+            ctx,
+        };
+        check_awaitable(&call)?;
+        let (future, _) = hand_in(slf, &call, false)?;
+        Ok(future)
+    }
+
+    /// What `spawn` or `exec` was called with, for the coroutine that it returns.
+    fn unawaited(
+        slf: Bound<'_, Self>,
+        awaitable: Py<PyAny>,
+        cb: Option<Py<PyAny>>,
+        ctx: Py<PyAny>,
+    ) -> Unawaited {
+        let called = Called { awaitable, cb, ctx };
+        Unawaited::new(slf, called)
+    }
+
+    /// Calls `function` with each item and hands in what it gives. What it raises settles the
+    /// future of that item.
+    fn map_n<'py>(
+        slf: &Bound<'py, Self>,
+        function: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyList>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        slf.get().enter(slf.py())?;
+        values
+            .iter()
+            .map(|item| {
+                let verb = "map_n";
+                let made = function.call1((item,)).and_then(|awaitable| {
+                    check_given(verb, function, &awaitable)?;
+                    Ok(awaitable)
+                });
+                let awaitable = match &made {
+                    Ok(awaitable) => awaitable,
+                    Err(error) => return failed_future(slf, error),
+                };
+                let call = Call {
+                    verb,
+                    awaitable,
+                    cb,
+                    ctx,
+                };
+                let (future, _) = hand_in(slf, &call, false)?;
+                Ok(future)
+            })
+            .collect()
+    }
+}
+
+#[pymethods]
+impl Unawaited {
+    #[getter(pool)]
+    fn its_pool(&self, py: Python<'_>) -> Py<Pool> {
+        self.pool(py).clone().unbind()
+    }
+
+    /// Hands in the job, and returns its future and a second one that is settled when the job leaves the
+    /// queue; None if it has a slot already.
+    fn spawn<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+        hand_in_unawaited(self, py, "spawn", true)
+    }
+
+    /// Hands in the job and returns its future.
+    fn exec<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (future, _) = hand_in_unawaited(self, py, "exec", false)?;
+        Ok(future)
+    }
+}
+
+fn hand_in_unawaited<'py>(
+    unawaited: &Unawaited,
+    py: Python<'py>,
+    verb: &'static str,
+    tell: bool,
+) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+    let called = unawaited.take(py);
+    let called = called.ok_or_else(|| PyRuntimeError::new_err("the job was handed in before"))?;
+    let call = Call {
+        verb,
+        awaitable: called.awaitable.bind(py),
+        cb: called.cb.as_ref().map(|cb| cb.bind(py)),
+        ctx: called.ctx.bind(py),
+    };
+    check_awaitable(&call)?;
+    hand_in(unawaited.pool(py), &call, tell)
+}
+
+/// The future of an item for which no job could be made.
+fn failed_future<'py>(pool: &Bound<'py, Pool>, error: &PyErr) -> PyResult<Bound<'py, PyAny>> {
+    let py = pool.py();
+    if errors::is_exit(error.value(py)) {
+        return Err(error.clone_ref(py));
+    }
+    let future = pool.get().enter(py)?.new_future(py)?;
+    Outcome::of_raised(py, error).settle_future(pool.get().own_loop(), &future);
+    Ok(future)
+}
+
+/// Hands in what has been checked to be awaitable.
+fn hand_in<'py>(
+    pool: &Bound<'py, Pool>,
+    call: &Call<'_, 'py>,
+    tell: bool,
+) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+    let py = pool.py();
+    let &Call {
+        awaitable, cb, ctx, ..
+    } = call;
+    let made = check_callback(cb).and_then(|()| {
+        let event_loop = pool.get().enter(py)?;
+        let future = event_loop.new_job_future(py)?;
+        owner::attach(&future, pool)?;
+        let is_blocked = tell && !pool.get().has_free_slot(py);
+        let admitted = is_blocked.then(|| event_loop.new_future(py)).transpose()?;
+        Ok((future, admitted, pool.get().snapshot(py)?))
+    });
+    let (future, admitted, context) = made.inspect_err(|_| refuse(awaitable))?;
+    let callback = cb.map(|function| Callback {
+        function: function.clone().unbind(),
+        ctx: ctx.clone().unbind(),
+    });
+    let options = (callback.is_some() || admitted.is_some()).then(|| {
+        let admitted = admitted.clone().map(Bound::unbind);
+        Box::new(Options { callback, admitted })
+    });
+    let job = WaitingJob {
+        awaitable: awaitable.clone().unbind(),
+        future: future.clone().unbind(),
+        context,
+        options,
+    };
+    match pool.get().submit(py, Waiter::Job(job)) {
+        Ok(_) => start::advance(pool),
+        Err(refused) => withdraw::withdraw(pool, refused),
+    }
+    Ok((future, admitted))
+}
+
+/// Closes a coroutine that the pool does not take, so that it does not warn of having been
+/// forgotten. A future stays as it is: it belongs to its maker.
+fn refuse(awaitable: &Bound<'_, PyAny>) {
+    if !is_future(awaitable) {
+        close_unawaited(awaitable);
+    }
+}

@@ -1,0 +1,72 @@
+//! The coroutine of a job tells how the job went: see `run_job` in `_job.py`.
+
+use pyo3::prelude::*;
+
+use crate::py::errors;
+use crate::py::outcome::Outcome;
+use crate::run::job;
+use crate::state::Job;
+
+#[pymethods]
+impl Job {
+    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    /// Pauses while the job has no task. Beside the step made before there is one, this holds
+    /// back the factories that make the first step of a task at once: nothing of a job runs
+    /// inside the call that hands it in.
+    fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        Ok(job::first_step(slf)?.then(|| slf.py().None()))
+    }
+
+    fn returned<'py>(
+        slf: &Bound<'py, Self>,
+        result: Bound<'py, PyAny>,
+    ) -> Option<Bound<'py, PyAny>> {
+        job::returned(slf, result)
+    }
+
+    /// As [`job::raised`], of an error that has a frame of ours.
+    fn failed<'py>(
+        slf: &Bound<'py, Self>,
+        error: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !slf.get().is_held(slf.py()) {
+            return Ok(None);
+        }
+        errors::forget_own_frame(error);
+        job::raised(slf, error)
+    }
+
+    /// The cancellation of its task is being forgotten: the task shall run no other job.
+    fn retire(&self, py: Python<'_>) {
+        self.retire_worker(py);
+    }
+
+    fn callback_returned(slf: &Bound<'_, Self>, result: Bound<'_, PyAny>) {
+        job::callback_returned(slf, result);
+    }
+
+    /// The callback has raised, or could not be called and so has not `run`.
+    fn callback_failed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>, run: bool) -> PyResult<()> {
+        errors::forget_own_frame(error);
+        job::settle_error(slf, error, run)
+    }
+
+    /// The task has ended: that settles a job which its coroutine has not settled, because it was
+    /// never stepped.
+    fn task_ended(slf: &Bound<'_, Self>, task: &Bound<'_, PyAny>) {
+        let own = slf.get().task(slf.py());
+        if own.is_some_and(|own| own.is(task)) && slf.get().is_held(slf.py()) {
+            job::never_stepped(slf, Outcome::Cancelled(None));
+        }
+    }
+
+    /// The holder of the future has given up the result: the job runs on.
+    #[expect(
+        clippy::unused_self,
+        reason = "`Pool` has the same method for waiting jobs"
+    )]
+    fn future_cancelled(&self, _future: &Bound<'_, PyAny>) {}
+}

@@ -1,0 +1,137 @@
+//! `map` and `itermap`: they are started, their results are waited for and taken.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyIterator, PyList};
+
+use crate::py::context;
+use crate::py::outcome::mark_read;
+use crate::py::shape::Shape;
+use crate::run::{map, start, withdraw};
+use crate::state::{Callback, Items, Mapped, Pool, Waiter, When};
+
+#[pymethods]
+impl Pool {
+    /// Starts a `map`, which takes its place in the queue.
+    fn map<'py>(
+        slf: &Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        source: Bound<'py, PyIterator>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Items>> {
+        slf.get().enter(slf.py())?;
+        let mapped = mapped(function, cb, ctx, context)?;
+        let items = Items::of_map(slf, mapped, source, shape)?;
+        map::stand_in_queue(&items, 0);
+        start::advance(slf);
+        items.get().has_started();
+        Ok(items)
+    }
+
+    /// Starts an `itermap`: each item takes a place in the queue.
+    fn itermap<'py>(
+        slf: &Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        values: Bound<'py, PyList>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Items>> {
+        slf.get().enter(slf.py())?;
+        let mapped = mapped(function, cb, ctx, context)?;
+        let items = Items::of_itermap(slf, mapped, values.len(), shape)?;
+        for item in values {
+            let waiter = Waiter::Item {
+                items: items.clone().unbind(),
+                item: Some(item.unbind()),
+            };
+            if let Err(refused) = slf.get().submit(slf.py(), waiter) {
+                withdraw::withdraw(slf, refused);
+            }
+        }
+        start::advance(slf);
+        items.get().has_started();
+        Ok(items)
+    }
+}
+
+#[pymethods]
+impl Items {
+    /// A future that gets None when the wait is over; None if it is.
+    fn wait<'py>(slf: &Bound<'py, Self>, when: When) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let items = slf.get();
+        if items.is_over(py, when) {
+            return Ok(None);
+        }
+        let future = items.pool(py).get().enter(py)?.new_future(py)?;
+        items.set_waiter(&future, when);
+        Ok(Some(future))
+    }
+
+    /// Whether there are results to come or to take.
+    #[getter]
+    fn left(&self, py: Python<'_>) -> bool {
+        self.has_more(py)
+    }
+
+    /// The results so far. Raises what the iterable of a `map` has raised.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let (results, error) = self.take_results(py);
+        match error {
+            Some(error) => {
+                drop_unread(self, results.bind(py));
+                Err(PyErr::from_value(error.into_bound(py)))
+            }
+            None => Ok(results.into_bound(py)),
+        }
+    }
+
+    /// Nobody will take results any more: they are dropped as they come.
+    fn close(&self, py: Python<'_>) {
+        let (results, waiter) = self.close_results(py);
+        drop_unread(self, results.bind(py));
+        drop(waiter);
+    }
+
+    /// Ends a `map` whose caller is cancelled; gives the tasks of the jobs it had started, which
+    /// may need a while.
+    fn stop(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {
+        let py = slf.py();
+        let items = slf.get();
+        items.close(py);
+        let place = items.end_source(py);
+        let pool = items.pool(py);
+        drop(place.map(|place| pool.get().withdraw(py, place)));
+        let tasks = withdraw::cancel_active(slf);
+        start::advance(pool);
+        tasks
+    }
+}
+
+fn mapped<'py>(
+    function: Bound<'py, PyAny>,
+    cb: Option<Bound<'py, PyAny>>,
+    ctx: Bound<'py, PyAny>,
+    context: Bound<'py, PyAny>,
+) -> PyResult<Mapped> {
+    Ok(Mapped {
+        function: function.unbind(),
+        callback: cb.map(|function| Callback {
+            function: function.unbind(),
+            ctx: ctx.unbind(),
+        }),
+        source_context: context::of_job(&context)?.unbind(),
+        context: context.unbind(),
+    })
+}
+
+/// Nobody is given these results: errors in futures are not to be reported as unread.
+fn drop_unread(items: &Items, results: &Bound<'_, PyList>) {
+    if matches!(items.shape(), Shape::Future) {
+        results.iter().for_each(|future| mark_read(&future));
+    }
+}

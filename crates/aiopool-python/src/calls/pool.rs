@@ -1,0 +1,90 @@
+//! A pool is made, asked, and joined.
+
+use std::num::NonZeroUsize;
+
+use aiopool_core::Admission;
+use pyo3::prelude::*;
+
+use crate::run::start;
+use crate::state::{JoinTicket, Pool};
+
+#[pymethods]
+impl Pool {
+    #[new]
+    fn new(
+        size: NonZeroUsize,
+        event_loop: Option<&Bound<'_, PyAny>>,
+        reuse_tasks: bool,
+    ) -> PyResult<Self> {
+        Self::of_size(size, event_loop, reuse_tasks)
+    }
+
+    #[getter]
+    fn size(&self, py: Python<'_>) -> usize {
+        self.ask(py, |admission| admission.size().get())
+    }
+
+    #[getter]
+    fn active(&self, py: Python<'_>) -> usize {
+        self.ask(py, Admission::active)
+    }
+
+    #[getter]
+    fn executed(&self, py: Python<'_>) -> u64 {
+        self.count_of_executed(py)
+    }
+
+    #[getter]
+    fn is_empty(&self, py: Python<'_>) -> bool {
+        self.ask(py, Admission::is_empty)
+    }
+
+    #[getter]
+    fn is_full(&self, py: Python<'_>) -> bool {
+        self.ask(py, Admission::is_full)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.ask(py, Admission::len)
+    }
+
+    /// The loop of the pool; None while it has none and none is running.
+    #[getter(r#loop)]
+    fn event_loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let bound = self.own_loop().get().or_else(|| self.enter(py).ok())?;
+        Some(bound.object.bind(py).clone())
+    }
+
+    /// Raises if the pool may not be used from here.
+    #[pyo3(name = "enter")]
+    fn check_entry(&self, py: Python<'_>) -> PyResult<()> {
+        self.enter(py).map(drop)
+    }
+
+    /// Whether `task` runs one of the active jobs.
+    fn runs_in(&self, task: &Bound<'_, PyAny>) -> bool {
+        self.is_own_task(task)
+    }
+
+    /// A future that gets True when the pool is empty, and a ticket to leave; None if it is.
+    fn join<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, JoinTicket)>> {
+        let event_loop = self.enter(py)?;
+        if self.is_empty(py) {
+            return Ok(None);
+        }
+        let joiner = event_loop.new_future(py)?;
+        let ticket = self.add_joiner(&joiner);
+        Ok(Some((joiner, ticket)))
+    }
+
+    /// Takes back a future of `join` that nobody awaits any more.
+    fn leave(&self, py: Python<'_>, ticket: &JoinTicket) {
+        self.remove_joiner(py, ticket);
+    }
+
+    /// Goes on after a pause.
+    fn resume(slf: &Bound<'_, Self>) {
+        slf.get().end_pause(slf.py());
+        start::advance(slf);
+    }
+}

@@ -1,0 +1,76 @@
+//! Awaitables: which kind one is, and how one ends that nobody will await.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::py::{errors, imports};
+
+/// Ends an awaitable that will not be awaited: a coroutine is closed, so that it does not warn of
+/// having been forgotten, and a future is cancelled, as the task of the job would have done. Any
+/// other object is its owner's.
+pub(crate) fn close_unawaited(awaitable: &Bound<'_, PyAny>) {
+    let py = awaitable.py();
+    let ended = errors::contained(py, || {
+        if is_coroutine(awaitable) {
+            awaitable.call_method0(intern!(py, "close"))?;
+        } else if is_future(awaitable) {
+            awaitable.call_method0(intern!(py, "cancel"))?;
+        }
+        Ok(())
+    });
+    errors::report(py, ended, awaitable);
+}
+
+/// Closes a coroutine that nobody has begun. One that runs or is suspended is that of somebody else, as is
+/// an awaitable of any other kind.
+pub(crate) fn close_if_new(awaitable: &Bound<'_, PyAny>) {
+    let py = awaitable.py();
+    let closed = errors::contained(py, || {
+        if is_coroutine(awaitable) && !is_begun(awaitable)? {
+            awaitable.call_method0(intern!(py, "close"))?;
+        }
+        Ok(())
+    });
+    errors::report(py, closed, awaitable);
+}
+
+pub(crate) fn is_future(object: &Bound<'_, PyAny>) -> bool {
+    let answer = imports::is_future(object.py()).and_then(|is_future| is_future.call1((object,)));
+    answer.is_ok_and(|answer| answer.is_truthy().unwrap_or(false))
+}
+
+/// Whether it may be stepped as it is. To await another, or one that somebody else has begun to
+/// await, is up to the interpreter, which has an error for what cannot be awaited.
+pub(crate) fn is_new_coroutine(awaitable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = awaitable.py();
+    let is_coroutine = awaitable.get_type().is(imports::coroutine_type(py)?);
+    Ok(is_coroutine && !imports::is_suspended(py)?.get(awaitable)?.is_truthy()?)
+}
+
+/// What a generator, or a coroutine of another make, does not tell of itself is taken not to be so.
+fn is_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = coroutine.py();
+    for sign in [
+        intern!(py, "cr_running"),
+        intern!(py, "cr_suspended"),
+        intern!(py, "gi_running"),
+        intern!(py, "gi_suspended"),
+    ] {
+        if let Some(answer) = coroutine.getattr_opt(sign)?
+            && answer.is_truthy()?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
+    let py = object.py();
+    let is_instance = |class: PyResult<&Bound<'_, PyAny>>| {
+        class.is_ok_and(|class| object.is_instance(class).unwrap_or(false))
+    };
+    is_instance(imports::coroutine_type(py))
+        || is_instance(imports::generator_type(py))
+        || is_instance(imports::coroutine(py))
+}

@@ -1,0 +1,102 @@
+//! Checks of a job that is handed in, and of its callback.
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyFunction;
+
+use crate::py::ffi::look_at_referents;
+use crate::py::imports;
+
+/// What a verb is called with.
+pub(crate) struct Call<'a, 'py> {
+    pub(crate) verb: &'static str,
+    pub(crate) awaitable: &'a Bound<'py, PyAny>,
+    pub(crate) cb: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) ctx: &'a Bound<'py, PyAny>,
+}
+
+/// A job is an awaitable that nobody has awaited yet.
+pub(crate) fn check_awaitable(call: &Call<'_, '_>) -> PyResult<()> {
+    let awaitable = call.awaitable;
+    if is_awaitable(awaitable)? {
+        return check_not_begun(awaitable);
+    }
+    let refuse = imports::not_awaitable(awaitable.py())?;
+    let refusal = refuse.call1((call.verb, awaitable, call.cb, call.ctx))?;
+    Err(PyErr::from_value(refusal))
+}
+
+/// The same for what `function` has given, of the caller of this verb, for an item.
+pub(crate) fn check_given(
+    verb: &str,
+    function: &Bound<'_, PyAny>,
+    given: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    check_kind_given(verb, function, given)?;
+    check_not_begun(given)
+}
+
+/// The same for one that is begun at once: if it has been awaited before, the interpreter tells.
+pub(crate) fn check_kind_given(
+    verb: &str,
+    function: &Bound<'_, PyAny>,
+    given: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    if is_awaitable(given)? {
+        return Ok(());
+    }
+    let refuse = imports::gave_no_awaitable(given.py())?;
+    Err(PyErr::from_value(refuse.call1((verb, function, given))?))
+}
+
+pub(crate) fn check_callback(cb: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    match cb {
+        Some(cb) if !cb.is_callable() => Err(PyTypeError::new_err(format!(
+            "cb must be a coroutine function such as `async def cb(res, err, ctx)`, not {} ({cb})",
+            cb.get_type().name()?,
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn is_awaitable(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = object.py();
+    if object.get_type().is(imports::coroutine_type(py)?) {
+        return Ok(true);
+    }
+    imports::is_awaitable(py)?.call1((object,))?.is_truthy()
+}
+
+fn check_not_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = coroutine.py();
+    if !coroutine.get_type().is(imports::coroutine_type(py)?) {
+        return Ok(());
+    }
+    let again = "hand in a new coroutine: call its function again";
+    if imports::is_running(py)?.get(coroutine)?.is_truthy()?
+        || imports::is_suspended(py)?.get(coroutine)?.is_truthy()?
+    {
+        return Err(PyRuntimeError::new_err(format!(
+            "the coroutine {coroutine} is running already; {again}"
+        )));
+    }
+    if is_finished(coroutine)? {
+        return Err(PyRuntimeError::new_err(format!(
+            "the coroutine {coroutine} has been awaited or closed already; {again}"
+        )));
+    }
+    Ok(())
+}
+
+/// A coroutine that has a frame refers to its function through it, one that has ended does not.
+/// To ask for `cr_frame` would tell as well, but makes a frame object that a waiting coroutine
+/// then carries: so it is asked only where the answer is likely to be "finished".
+fn is_finished(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = coroutine.py();
+    let mut has_function = false;
+    look_at_referents(coroutine, |referent| {
+        has_function |= referent.is_instance_of::<PyFunction>();
+    });
+    Ok(!has_function && coroutine.getattr(intern!(py, "cr_frame"))?.is_none())
+}

@@ -1,0 +1,178 @@
+//! Which loop a pool belongs to, and that it is used from there only.
+
+use std::process;
+use std::sync::OnceLock;
+
+use pyo3::call::PyCallArgs;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::py::imports;
+use crate::py::plain_tasks::PlainTasks;
+
+/// The loop that a pool belongs to, from its first use on.
+pub(crate) struct OwnLoop(OnceLock<EventLoop>);
+
+pub(crate) struct EventLoop {
+    pub(crate) object: Py<PyAny>,
+    /// The one in which it was first used.
+    process: u32,
+    /// `{"loop": ...}`
+    keywords: Py<PyDict>,
+    plain_tasks: PlainTasks,
+}
+
+impl OwnLoop {
+    pub(crate) fn new(event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let event_loop = event_loop.map(EventLoop::new).transpose()?;
+        Ok(Self(event_loop.map_or_else(OnceLock::new, OnceLock::from)))
+    }
+
+    pub(crate) fn get(&self) -> Option<&EventLoop> {
+        self.0.get()
+    }
+
+    /// The pool's loop, to which the running loop is made if the pool had none, after a check
+    /// that the pool may be used from here.
+    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
+        let running = imports::get_running_loop(py)?.call0();
+        match (self.get(), running) {
+            (Some(own), Ok(running)) if own.object.is(&running) => Ok(own),
+            (Some(own), Ok(running)) => Err(own.refuse_in(&running)),
+            (None, Ok(running)) => self.bind(&running),
+            (Some(own), Err(_)) => own.check_usable_without_running(py).map(|()| own),
+            (None, Err(_)) => Err(PyRuntimeError::new_err(
+                "no loop is running and the pool has none: call this inside a coroutine, or give \
+                 the pool its loop with AioPool(size, loop=loop)",
+            )),
+        }
+    }
+
+    /// Whether it is the loop that runs here.
+    pub(crate) fn is_running(&self, py: Python<'_>) -> bool {
+        let running = imports::get_running_loop(py).and_then(PyAnyMethods::call0);
+        match (self.get(), running) {
+            (Some(own), Ok(running)) => own.object.is(&running),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
+        self.get().is_some_and(|own| own.is_closed(py))
+    }
+
+    fn bind(&self, running: &Bound<'_, PyAny>) -> PyResult<&EventLoop> {
+        let event_loop = EventLoop::new(running)?;
+        Ok(self.0.get_or_init(|| event_loop))
+    }
+}
+
+impl EventLoop {
+    fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "loop"), object)?;
+        Ok(Self {
+            object: object.clone().unbind(),
+            process: process::id(),
+            keywords: keywords.unbind(),
+            plain_tasks: PlainTasks::of(object)?,
+        })
+    }
+
+    pub(crate) fn new_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.object
+            .bind(py)
+            .call_method0(intern!(py, "create_future"))
+    }
+
+    pub(crate) fn new_job_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        imports::job_future(py)?.call((), Some(self.keywords.bind(py)))
+    }
+
+    pub(crate) fn call_soon<'py>(
+        &self,
+        py: Python<'py>,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<()> {
+        let event_loop = self.object.bind(py);
+        event_loop.call_method1(intern!(py, "call_soon"), arguments)?;
+        Ok(())
+    }
+
+    /// Whether `create_task` would make an `asyncio.Task` of a coroutine and do nothing else.
+    pub(crate) fn makes_plain_tasks(&self, py: Python<'_>) -> PyResult<bool> {
+        self.plain_tasks.are_made_by(self.object.bind(py))
+    }
+
+    /// Whether somebody has set one. A loop that does not tell may have one.
+    pub(crate) fn has_task_factory(&self, py: Python<'_>) -> bool {
+        let factory = self.plain_tasks.task_factory(self.object.bind(py));
+        factory.map_or(true, |factory| !factory.is_none())
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.object)?;
+        visit.call(&self.keywords)?;
+        self.plain_tasks.traverse(visit)
+    }
+
+    fn is_closed(&self, py: Python<'_>) -> bool {
+        let closed = self.object.bind(py).call_method0(intern!(py, "is_closed"));
+        closed.is_ok_and(|closed| closed.is_truthy().unwrap_or(false))
+    }
+
+    fn refuse_in(&self, running: &Bound<'_, PyAny>) -> PyErr {
+        let own = self.object.bind(running.py());
+        if self.is_of_another_process() {
+            return self.refuse_after_fork(running.py());
+        }
+        PyRuntimeError::new_err(format!(
+            "this pool belongs to the loop {own} and cannot be used from the loop {running}: make \
+             one pool for each loop"
+        ))
+    }
+
+    /// Before a loop runs its pool may be filled; from a thread beside the one it runs in, never.
+    fn check_usable_without_running(&self, py: Python<'_>) -> PyResult<()> {
+        let object = self.object.bind(py);
+        if self.is_closed(py) {
+            return Err(PyRuntimeError::new_err(format!(
+                "the loop of this pool, {object}, is closed: make a new pool in the new loop"
+            )));
+        }
+        let is_running = object.call_method0(intern!(py, "is_running"))?;
+        if !is_running.is_truthy()? {
+            return Ok(());
+        }
+        if self.is_of_another_process() {
+            return Err(self.refuse_after_fork(py));
+        }
+        let thread = imports::current_thread(py)?
+            .call0()?
+            .getattr(intern!(py, "name"))?;
+        Err(PyRuntimeError::new_err(format!(
+            "this pool belongs to the loop {object}, which runs in another thread, and cannot be \
+             used from the thread {thread}: use asyncio.run_coroutine_threadsafe or \
+             loop.call_soon_threadsafe",
+        )))
+    }
+
+    /// To ask costs a call of the system, so it is asked where something is wrong already.
+    fn is_of_another_process(&self) -> bool {
+        self.process != process::id()
+    }
+
+    fn refuse_after_fork(&self, py: Python<'_>) -> PyErr {
+        let object = self.object.bind(py);
+        PyRuntimeError::new_err(format!(
+            "this pool belongs to the loop {object} of the process {}, from which this one is a \
+             fork, and cannot be used here: make a pool of its own in the child, in a loop of its \
+             own, as in asyncio.run(main())",
+            self.process,
+        ))
+    }
+}

@@ -1,0 +1,56 @@
+//! What the extension borrows from Python: each imported once, at its first use.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::py::ffi::Field;
+
+macro_rules! borrowed {
+    ($($name:ident = $module:literal, $attribute:literal;)*) => {$(
+        pub(crate) fn $name(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+            static CELL: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+            CELL.import(py, $module, $attribute)
+        }
+    )*};
+}
+
+borrowed! {
+    apart = "aiopool._job", "apart";
+    awaited = "aiopool._job", "awaited";
+    call_back = "aiopool._job", "call_back";
+    cancelled_error = "asyncio", "CancelledError";
+    context = "contextvars", "Context";
+    coroutine = "collections.abc", "Coroutine";
+    coroutine_type = "types", "CoroutineType";
+    current_task = "asyncio", "current_task";
+    current_thread = "threading", "current_thread";
+    gave_no_awaitable = "aiopool._refusals", "gave_no_awaitable";
+    generator_type = "types", "GeneratorType";
+    get_running_loop = "asyncio", "get_running_loop";
+    invalid_state_error = "asyncio", "InvalidStateError";
+    is_awaitable = "inspect", "isawaitable";
+    is_future = "asyncio", "isfuture";
+    job_future = "aiopool._job", "JobFuture";
+    loop_end = "aiopool._loop_end", "LoopEnd";
+    not_awaitable = "aiopool._refusals", "not_awaitable";
+    raise_ = "aiopool._job", "raise_";
+    task = "asyncio", "Task";
+    run_job = "aiopool._job", "run_job";
+    run_jobs = "aiopool._job", "run_jobs";
+}
+
+macro_rules! fields {
+    ($($name:ident = $module:literal, $class:literal, $attribute:literal;)*) => {$(
+        pub(crate) fn $name(py: Python<'_>) -> PyResult<&Field> {
+            static CELL: PyOnceLock<Field> = PyOnceLock::new();
+            CELL.get_or_try_init(py, || Field::of(&py.import($module)?.getattr($class)?, $attribute))
+        }
+    )*};
+}
+
+fields! {
+    is_running = "types", "CoroutineType", "cr_running";
+    is_suspended = "types", "CoroutineType", "cr_suspended";
+    owner = "aiopool._job", "JobFuture", "_owner";
+    qualname = "types", "CoroutineType", "__qualname__";
+}

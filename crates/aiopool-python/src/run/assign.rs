@@ -1,0 +1,104 @@
+//! An active job gets the task that runs it: one of its own, or that of a worker.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::py::awaitable::close_unawaited;
+use crate::py::{errors, imports, name};
+use crate::run::task;
+use crate::state::{Job, Pool, Task, Worker};
+
+/// A task for this job alone.
+pub(crate) fn to_own_task<'py>(
+    pool: &Bound<'py, Pool>,
+    job: &Bound<'py, Job>,
+    awaitable: Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    errors::contained(pool.py(), || {
+        let name = name::of(&awaitable)?;
+        let coroutine = imports::run_job(pool.py())?.call1((job, awaitable))?;
+        name::give(&coroutine, &name)?;
+        job.get().runs(&coroutine);
+        let made = task::make(pool, job, &coroutine, context, &name)?;
+        job.get().started(pool.py(), made);
+        Ok(())
+    })
+}
+
+/// The worker that has waited for a job longest, or a new one.
+pub(crate) fn to_worker(
+    pool: &Bound<'_, Pool>,
+    job: &Bound<'_, Job>,
+    context: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = pool.py();
+    // Counted before there is a worker: to find one runs foreign code, and no job that is begun in there
+    // comes before this one.
+    pool.get().count_given(py);
+    let worker = errors::contained(py, || idle(pool).map_or_else(|| employ(pool, job), Ok));
+    let worker = worker.inspect_err(|_| pool.get().take_back_given(py))?;
+    Pool::give(worker, job, context.clone().unbind());
+    Ok(())
+}
+
+/// The worker that has waited longest for a job, if it may have one: what has cancelled the last
+/// job of its task, or is left of it, is not for the next one.
+fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Worker>> {
+    let py = pool.py();
+    loop {
+        let idle = pool.get().take_idle(py)?;
+        if !is_cancelled(&idle) {
+            return Some(idle);
+        }
+        // It is not among the idle workers any more, so its task ends at its next step.
+    }
+}
+
+/// A new worker, which has the name of its first job from the start: see `worker::name_after`.
+fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound<'py, Worker>> {
+    let py = pool.py();
+    let worker = Worker::new(pool)?;
+    let coroutine = imports::run_jobs(py)?.call1((&worker,))?;
+    let name = match job.get().awaitable(py) {
+        Some(awaitable) => name::of(&awaitable)?,
+        None => name::of(&coroutine)?,
+    };
+    name::give(&coroutine, &name)?;
+    // Nothing of a job runs in the context of the task itself.
+    let context = imports::context(py)?.call0()?;
+    let made = task::make(pool, &worker, &coroutine, &context, &name)
+        .inspect_err(|_| close_unawaited(&coroutine))?;
+    let task = made.object.bind(py);
+    // A worker whose task does not tell of its cancellation is not given a second job: see `idle`.
+    let task = Task {
+        cancelling: errors::contained(py, || task.getattr(intern!(py, "cancelling")))
+            .ok()
+            .filter(|_| task.hasattr(intern!(py, "_must_cancel")).unwrap_or(false))
+            .map(Bound::unbind),
+        set_name: task
+            .getattr_opt(intern!(py, "set_name"))?
+            .map(Bound::unbind),
+        made,
+        coroutine: coroutine.unbind(),
+        name: name.unbind(),
+    };
+    worker.get().has_task(task, py);
+    Ok(worker)
+}
+
+/// Whether a cancellation of the task is under way, or has been left behind. A task that does not
+/// tell is not one to be reused.
+pub(crate) fn is_cancelled(worker: &Bound<'_, Worker>) -> bool {
+    let py = worker.py();
+    let is_true = |answer: PyResult<Bound<'_, PyAny>>| {
+        answer.and_then(|answer| answer.is_truthy()).unwrap_or(true)
+    };
+    let Some((task, cancelling)) = worker.get().signs(py) else {
+        return true;
+    };
+    // Up to 3.12 `uncancel` does not take back what the next step of the task will see.
+    let pending =
+        || cfg!(not(Py_3_13)) && is_true(task.bind(py).getattr(intern!(py, "_must_cancel")));
+    is_true(cancelling.bind(py).call0()) || pending()
+}

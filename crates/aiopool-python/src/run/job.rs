@@ -1,0 +1,154 @@
+//! The coroutine of an active job, or its worker, tells here how the job and its callback have ended. An
+//! end starts the next in the queue.
+
+use pyo3::exceptions::PyGeneratorExit;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::py::outcome::Outcome;
+use crate::py::{errors, imports};
+use crate::run::{settle, start, task, withdraw};
+use crate::state::{Callback, FirstStep, Job, Made};
+
+/// Its coroutine makes a step before the job has begun. Tells whether it has to wait for its task.
+pub(crate) fn first_step(job: &Bound<'_, Job>) -> PyResult<bool> {
+    let py = job.py();
+    loop {
+        match job.get().first_step(py) {
+            FirstStep::Pause => return Ok(true),
+            FirstStep::Compare(made) => {
+                if let Some(other) = task::other_than(made.bind(py))? {
+                    let made = Made {
+                        object: other.unbind(),
+                        unseen: false,
+                    };
+                    job.get().started(py, made);
+                }
+            }
+            FirstStep::Begin(awaitable) => {
+                drop(awaitable);
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// The awaitable has returned. Gives the coroutine of the callback, if there is one.
+pub(crate) fn returned<'py>(
+    job: &Bound<'py, Job>,
+    result: Bound<'py, PyAny>,
+) -> Option<Bound<'py, PyAny>> {
+    match job.get().end_or_call_back(job.py()) {
+        Ok(ended) => {
+            if settle::finish(job, ended, Outcome::Returned(result.unbind()), true) {
+                start::advance(job.get().pool(job.py()));
+            }
+            None
+        }
+        // The slot stays with the job until the callback has ended.
+        Err(callback) => {
+            count_executed(job);
+            call_back(job, callback, Some(&result), None)
+        }
+    }
+}
+
+/// The awaitable has raised, or its task was cancelled before it began. Gives the coroutine of the
+/// callback, if there is one to run; raises what must go on through the loop.
+pub(crate) fn raised<'py>(
+    job: &Bound<'py, Job>,
+    error: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    // Where nothing of the job has run, its callback is not called.
+    let began = !settle::never_began(job);
+    if began {
+        let callback = job.get().take_callback(job.py());
+        // Neither may be delayed by a callback, and a coroutine that is closed may not await.
+        let last = errors::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
+        if let Some(callback) = callback.filter(|_| !last) {
+            count_executed(job);
+            return Ok(call_back(job, callback, None, Some(error)));
+        }
+    }
+    settle_error(job, error, began)?;
+    Ok(None)
+}
+
+/// The callback has returned.
+pub(crate) fn callback_returned(job: &Bound<'_, Job>, result: Bound<'_, PyAny>) {
+    settle(job, Outcome::Returned(result.unbind()), true);
+}
+
+/// Settles the job with its error or that of its callback, and raises that again if it ends more than
+/// the job. What has `run` to its end is counted.
+pub(crate) fn settle_error(
+    job: &Bound<'_, Job>,
+    error: &Bound<'_, PyAny>,
+    run: bool,
+) -> PyResult<()> {
+    let py = job.py();
+    let pool = job.get().pool(py);
+    if error.is_instance_of::<PyGeneratorExit>() && !is_stepped(job) {
+        // Nobody has raised it: the task is being destroyed. If its loop is as well, then so is, in whatever
+        // order, all that waits, and nothing that waits is started any more.
+        if !pool.get().own_loop().is_running(py) {
+            withdraw::end(pool);
+        }
+        settle(job, Outcome::Cancelled(None), run);
+        return Ok(());
+    }
+    if !errors::is_exit(error) {
+        settle(job, Outcome::of_error(error), run);
+        return Ok(());
+    }
+    if let Some(task) = job.get().task(py) {
+        // The future tells of the error, and so does the loop; the task need not.
+        let task = task.bind(py);
+        let retrieve = task.get_type().getattr(intern!(py, "exception"));
+        let added = retrieve
+            .and_then(|retrieve| task.call_method1(intern!(py, "add_done_callback"), (retrieve,)));
+        errors::report(py, added.map(drop), task);
+    }
+    // Settled first: the loop may be run again after such an error, and then the slot is to be free.
+    settle(job, Outcome::of_error(error), run);
+    Err(PyErr::from_value(error.clone()))
+}
+
+/// Settles a job that no task has stepped or will step.
+pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
+    settle::never_stepped(job, outcome);
+    start::advance(job.get().pool(job.py()));
+}
+
+fn settle(job: &Bound<'_, Job>, outcome: Outcome, run: bool) {
+    if settle::settle(job, outcome, run) {
+        start::advance(job.get().pool(job.py()));
+    }
+}
+
+/// Whether the task of the job makes a step.
+fn is_stepped(job: &Bound<'_, Job>) -> bool {
+    let py = job.py();
+    let current = imports::current_task(py).and_then(PyAnyMethods::call0);
+    let own = job.get().task(py);
+    matches!((current, own), (Ok(current), Some(own)) if current.is(&own))
+}
+
+fn count_executed(job: &Bound<'_, Job>) {
+    job.get().pool(job.py()).get().count_executed(job.py());
+}
+
+/// The coroutine of the callback; without one, the job has settled.
+fn call_back<'py>(
+    job: &Bound<'py, Job>,
+    callback: Callback,
+    result: Option<&Bound<'py, PyAny>>,
+    error: Option<&Bound<'py, PyAny>>,
+) -> Option<Bound<'py, PyAny>> {
+    let py = job.py();
+    let made = errors::contained(py, || {
+        imports::call_back(py)?.call1((job, callback.function, callback.ctx, result, error))
+    });
+    made.inspect_err(|error| settle(job, Outcome::of_raised(py, error), false))
+        .ok()
+}

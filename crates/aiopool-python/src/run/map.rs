@@ -1,0 +1,116 @@
+//! A running `map` or `itermap`: it stands in the queue, pulls an item, and calls `fn` with it.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::py::check::check_kind_given;
+use crate::py::ffi::in_context;
+use crate::py::{context, errors, imports};
+use crate::run::withdraw;
+use crate::state::{Items, Target, Waiter};
+
+/// A `map` takes the last place in the queue, where it waits for the slot of its next item; it has
+/// `pulled` so many for this one.
+pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
+    let waiter = Waiter::Item {
+        items: items.clone().unbind(),
+        item: None,
+    };
+    let py = items.py();
+    let pool = items.get().pool(py);
+    let submitted = pool.get().submit(py, waiter);
+    // Noted before foreign code runs again, which may stop the map: that withdraws it from its place.
+    let place = submitted.as_ref().ok().copied();
+    items.get().stood_in_queue(py, place, pulled);
+    if let Err(refused) = submitted {
+        withdraw::withdraw(pool, refused);
+    }
+}
+
+/// The next item of a `map`, which goes to the back of the queue; None at the end.
+pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
+    let py = items.py();
+    let mut source = items.get().leave_queue(py)?.into_bound(py);
+    let context = items.get().mapped().source_context.bind(py);
+    match in_context(context, || source.next().transpose()) {
+        Ok(None) => {
+            // It has no place in the queue, so there is none to be withdrawn.
+            items.get().end_source(py);
+            None
+        }
+        Ok(Some(item)) => {
+            // At once, not when the item has started: `fn` may hand in jobs, which come after it.
+            stand_in_queue(items, 1);
+            Some(item.unbind())
+        }
+        Err(error) => {
+            // The jobs of the items before are cancelled. The map raises the error when they have ended.
+            items
+                .get()
+                .fail(error.into_value(py).into_bound(py).into_any());
+            withdraw::cancel_active(items);
+            None
+        }
+    }
+}
+
+/// Calls `fn` with an item in the context that its job will have.
+pub(crate) fn call<'py>(
+    items: &Bound<'py, Items>,
+    item: Py<PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let py = items.py();
+    let mapped = items.get().mapped();
+    let context = context::of_job(mapped.context.bind(py))?;
+    let function = mapped.function.bind(py);
+    let awaitable = in_context(&context, || {
+        if items.get().starts() {
+            call_apart(items, function, item)
+        } else {
+            function.call1((item,))
+        }
+    })?;
+    check_kind_given(items.get().verb(), function, &awaitable)?;
+    Ok((awaitable, context))
+}
+
+/// Calls `fn` below the caller of `map`, whose frames an error of it is not to lead to: see `apart` in
+/// `_job.py`.
+fn call_apart<'py>(
+    items: &Bound<'py, Items>,
+    function: &Bound<'py, PyAny>,
+    item: Py<PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = items.py();
+    let generator = imports::apart(py)?.call1((function, item))?;
+    let called = generator.call_method0(intern!(py, "__next__"))?;
+    let (awaitable, error): (_, Option<Bound<'_, PyAny>>) = called.extract()?;
+    let Some(error) = error else {
+        return Ok(awaitable);
+    };
+    errors::forget_own_frame(&error);
+    // Up to 3.12 to drop a generator runs it once more: not here, below the caller of `map`.
+    let close = generator.getattr(intern!(py, "close"))?;
+    let event_loop = items.get().pool(py).get().enter(py)?;
+    event_loop.call_soon(py, (close,))?;
+    Err(PyErr::from_value(error))
+}
+
+/// Where the outcome of an item goes that is being started.
+pub(crate) fn target(items: &Bound<'_, Items>) -> Target {
+    let py = items.py();
+    let results = items.get().results(py);
+    let results = results.bind(py);
+    let index = results.len();
+    if items.get().ordered()
+        && let Err(error) = results.append(py.None())
+    {
+        items.get().lose(py, error);
+    }
+    Target::Item {
+        items: items.clone().unbind(),
+        index,
+        place: None,
+        future: None,
+    }
+}

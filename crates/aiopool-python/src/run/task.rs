@@ -1,0 +1,123 @@
+//! The one place where a task is made: an `asyncio.Task` for each active job, or for each worker.
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::iterator::PySendResult;
+use pyo3::types::{PyDict, PyString};
+
+use crate::py::event_loop::EventLoop;
+use crate::py::ffi::{Resume, resume};
+use crate::py::{context, imports};
+use crate::state::{Made, Pool};
+
+/// Makes the task of a job or of a worker: for `coroutine`, in `context`, called `name`.
+pub(crate) fn make<'py, O>(
+    pool: &Bound<'py, Pool>,
+    owner: &Bound<'py, O>,
+    coroutine: &Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Made> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?;
+    let is_plain = event_loop.makes_plain_tasks(py)?;
+    let task = if is_plain {
+        make_plain(event_loop, coroutine, context, name)?
+    } else {
+        make_by_loop(event_loop, owner.as_any(), coroutine, context, name)?
+    };
+    // The pool holds its tasks, so one is destroyed while pending only with its pool and its
+    // loop: that is the end of the program, which has nothing to complain of.
+    let _ = task.setattr(intern!(py, "_log_destroy_pending"), false);
+    Ok(Made {
+        object: task.unbind(),
+        unseen: !is_plain,
+    })
+}
+
+/// The task that makes this step, if it is another than the one that was made for it: then a factory
+/// has had its coroutine run elsewhere, and it is there that it has to be cancelled. Raises if it has been
+/// cancelled already, in the task that was made.
+pub(crate) fn other_than<'py>(made: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = made.py();
+    let current = imports::current_task(py)?.call0()?;
+    if current.is(made) || current.is_none() {
+        return Ok(None);
+    }
+    let is_cancelled = [intern!(py, "cancelling"), intern!(py, "cancelled")]
+        .into_iter()
+        .filter_map(|name| made.call_method0(name).ok())
+        .any(|answer| answer.is_truthy().unwrap_or(false));
+    if is_cancelled {
+        let error = imports::cancelled_error(py)?.call0()?;
+        return Err(PyErr::from_value(error));
+    }
+    Ok(Some(current))
+}
+
+/// A coroutine that is cancelled before its first step ends without running a line. So this one
+/// makes its first step here, into its `try`, where it awaits the first step of the task.
+fn make_plain<'py>(
+    event_loop: &EventLoop,
+    coroutine: &Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coroutine.py();
+    if let PySendResult::Return(_) = resume(coroutine, Resume::with_none(py))? {
+        return Err(PyRuntimeError::new_err(
+            "the job ended before it had a task",
+        ));
+    }
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "loop"), &event_loop.object)?;
+    keywords.set_item(intern!(py, "context"), context)?;
+    keywords.set_item(intern!(py, "name"), name)?;
+    imports::task(py)?.call((coroutine,), Some(&keywords))
+}
+
+/// A task factory may await the coroutine in one of its own, which does not work with one that has
+/// begun. Here the end of the task tells, a turn of the loop later, of a job that never began.
+///
+/// The loop is called in the context of the job, of which the task makes a copy: so a factory sees what the
+/// job will see, and need not know of the parameter `context`. Where there is no factory the copy is given,
+/// for there are loops whose tasks make none.
+fn make_by_loop<'py>(
+    event_loop: &EventLoop,
+    owner: &Bound<'py, PyAny>,
+    coroutine: &Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = coroutine.py();
+    let create_task = event_loop
+        .object
+        .bind(py)
+        .getattr(intern!(py, "create_task"))?;
+    let run = context.getattr(intern!(py, "run"))?;
+    let made = if event_loop.has_task_factory(py) {
+        run.call1((&create_task, coroutine))
+    } else {
+        let keywords = PyDict::new(py);
+        // Not the context itself, which has been entered: a task that makes its first step at once enters it.
+        keywords.set_item(intern!(py, "context"), context::of_job(context)?)?;
+        run.call((&create_task, coroutine), Some(&keywords))
+            // A loop, or a patch of one, from before there was this parameter.
+            .or_else(|error| {
+                if error.is_instance_of::<PyTypeError>(py) {
+                    run.call1((&create_task, coroutine))
+                } else {
+                    Err(error)
+                }
+            })
+    };
+    let task = made?;
+    // Not by the loop, which may give it to a factory that does not know of names.
+    if let Some(set_name) = task.getattr_opt(intern!(py, "set_name"))? {
+        set_name.call1((name,))?;
+    }
+    let ended = owner.getattr(intern!(py, "task_ended"))?;
+    task.call_method1(intern!(py, "add_done_callback"), (ended,))?;
+    Ok(task)
+}

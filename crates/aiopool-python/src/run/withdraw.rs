@@ -1,0 +1,112 @@
+//! Jobs end early: one leaves the queue, an active one is cancelled or closed, the loop ends.
+//!
+//! Nothing here admits who is next, so that all withdrawals come before any admission.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::py::awaitable::close_unawaited;
+use crate::py::outcome::Outcome;
+use crate::py::{errors, imports, owner};
+use crate::run::settle;
+use crate::state::{Items, Job, Pool, Waiter, WaitingJob};
+
+/// The loop ends: nobody who waits will start, and a pool that goes on nevertheless takes jobs again
+/// when those that are active have ended.
+pub(crate) fn end(pool: &Bound<'_, Pool>) {
+    let py = pool.py();
+    // The coroutines that are closed below come by here as well, and find it closed.
+    let Some(closed) = pool.get().close(py) else {
+        return;
+    };
+    for waiter in closed.waiters {
+        withdraw(pool, waiter);
+    }
+    // Nobody waits any more. It must not call the pool again when it is destroyed.
+    if let Some(loop_end) = closed.loop_end {
+        loop_end.release(pool);
+    }
+    // No task is stepped in a loop that is closed, so the active jobs cannot end by themselves.
+    if pool.get().own_loop().is_closed(py) {
+        for job in pool.get().active_jobs(py) {
+            errors::report(py, close(job.bind(py)), pool);
+        }
+    }
+}
+
+/// Cancels what has left the queue without a slot.
+pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
+    match waiter {
+        Waiter::Job(job) => withdraw_job(pool, job),
+        Waiter::Item { items, item } => {
+            let items = items.bind(pool.py());
+            match item {
+                Some(_) => settle::settle_item(items, 0, Outcome::Cancelled(None), None),
+                None => end_map(items),
+            }
+        }
+    }
+}
+
+pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob) {
+    let future = job.future.clone_ref(pool.py());
+    // The awaitable is ended before the future tells of that.
+    leave_queue(pool, job);
+    Outcome::Cancelled(None).settle_future(pool.get().own_loop(), future.bind(pool.py()));
+}
+
+/// The same, for a job whose future is being cancelled by its holder.
+pub(crate) fn leave_queue(pool: &Bound<'_, Pool>, job: WaitingJob) {
+    let py = pool.py();
+    // First of all, for to close a coroutine runs foreign code, which may cancel the future.
+    owner::detach(job.future.bind(py));
+    close_unawaited(job.awaitable.bind(py));
+    if let Some(admitted) = job.options.and_then(|options| options.admitted) {
+        Outcome::Returned(py.None()).settle_future(pool.get().own_loop(), admitted.bind(py));
+    }
+}
+
+/// Has the task cancel the job or its callback, and gives the task to be waited for.
+pub(crate) fn cancel(job: &Job, py: Python<'_>) -> Option<Py<PyAny>> {
+    let task = job.task(py)?;
+    // What waits for the end of the task would wait for later jobs as well.
+    job.retire_worker(py);
+    let cancelled = task.call_method0(py, intern!(py, "cancel"));
+    errors::report(py, cancelled.map(drop), task.bind(py));
+    Some(task)
+}
+
+/// The same, for the active jobs of a `map` or an `itermap`.
+pub(crate) fn cancel_active(items: &Bound<'_, Items>) -> Vec<Py<PyAny>> {
+    let py = items.py();
+    let jobs = items.get().pool(py).get().active_jobs_of(items);
+    let jobs = jobs.iter().map(|job| job.bind(py).get());
+    jobs.filter_map(|job| cancel(job, py)).collect()
+}
+
+/// Closes the coroutine of a job, which will never be stepped again, unless it is in the midst of that.
+fn close(job: &Bound<'_, Job>) -> PyResult<()> {
+    let py = job.py();
+    let Some(coroutine) = job.get().coroutine(py) else {
+        return Ok(());
+    };
+    // A coroutine that runs cannot be closed: the end of the loop is seen from inside of this job.
+    let running = coroutine.getattr(py, intern!(py, "cr_running"))?;
+    if running.is_truthy(py)? {
+        return Ok(());
+    }
+    coroutine.call_method0(py, intern!(py, "close"))?;
+    // One that had begun has settled its job as it was closed.
+    if job.get().is_held(py) {
+        settle::never_stepped(job, Outcome::Cancelled(None));
+    }
+    Ok(())
+}
+
+/// The pool has ended before a `map` has pulled all its items.
+fn end_map(items: &Bound<'_, Items>) {
+    if let Ok(cancelled) = imports::cancelled_error(items.py()).and_then(PyAnyMethods::call0) {
+        items.get().fail(cancelled);
+    }
+    settle::tell_waiter(items);
+}

@@ -1,0 +1,391 @@
+//! The classes that Python sees. They stand in one file because they refer to each other as data; what
+//! they hold is changed by the other files of this folder only.
+
+use std::mem;
+use std::sync::atomic::AtomicBool;
+
+use aiopool_core::{Admission, Slot, Ticket};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use slab::Slab;
+
+use super::index::{OfFuture, TicketIndex};
+use super::options::{Callback, WaitingJob};
+use super::pump::Pump;
+use super::results::Results;
+use super::source::{Mapped, Source};
+use super::tasks::Tasks;
+use super::workers::Workers;
+use crate::py::context::Snapshot;
+use crate::py::event_loop::OwnLoop;
+use crate::py::guarded::Guarded;
+use crate::py::loop_end::LoopEnd;
+use crate::py::shape::Shape;
+
+/// The engine of `aiopool.AioPool`, which documents what its calls do.
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct Pool {
+    pub(super) own_loop: OwnLoop,
+    /// Whether a task runs many jobs: see [`Worker`].
+    pub(super) reuses_tasks: bool,
+    pub(super) state: Guarded<PoolState>,
+}
+
+pub(super) struct PoolState {
+    pub(super) admission: Admission<Waiter, Py<PyAny>>,
+    pub(super) index: TicketIndex,
+    pub(super) pump: Pump,
+    /// The active jobs: this holds their tasks, which asyncio holds weakly.
+    pub(super) jobs: Slab<Py<Job>>,
+    pub(super) tasks: Tasks,
+    pub(super) workers: Workers<Py<Worker>>,
+    pub(super) snapshot: Option<Snapshot>,
+    /// There is one since somebody has waited and until the pool is empty.
+    pub(super) loop_end: Option<LoopEnd>,
+    pub(super) executed: u64,
+}
+
+/// Who waits in the queue.
+pub(crate) enum Waiter {
+    Job(WaitingJob),
+    /// An item of an `itermap`; without one, a running `map` whose turn it is to pull one.
+    Item {
+        items: Py<Items>,
+        item: Option<Py<PyAny>>,
+    },
+}
+
+/// By which somebody who waits for a pool to be empty steps out of those who do.
+#[pyclass(frozen, module = "aiopool._core")]
+pub(crate) struct JoinTicket(pub(super) Ticket);
+
+/// What a verb was called with whose own coroutine may never run: a task that is cancelled before its
+/// first step runs no line of it. Then this is dropped with the awaitable in it, and closes it, so that it
+/// does not warn of having been forgotten.
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct Unawaited {
+    pub(super) pool: Py<Pool>,
+    /// There until the verb runs.
+    pub(super) called: Guarded<Option<Called>>,
+}
+
+pub(crate) struct Called {
+    pub(crate) awaitable: Py<PyAny>,
+    pub(crate) cb: Option<Py<PyAny>>,
+    pub(crate) ctx: Py<PyAny>,
+}
+
+/// An active job, as its coroutine in `_job.py` sees it. Awaited, it lets that coroutine pause
+/// until its task makes its first step.
+#[pyclass(frozen, weakref, module = "aiopool._core")]
+pub struct Job {
+    pub(super) pool: Py<Pool>,
+    pub(super) state: Guarded<JobState>,
+}
+
+#[derive(Default)]
+pub(super) struct JobState {
+    /// There from the start until the job settles.
+    pub(super) held: Option<Held>,
+    /// Gone when the job has begun.
+    pub(super) awaitable: Option<Py<PyAny>>,
+    pub(super) callback: Option<Callback>,
+    /// Gone when the job has settled.
+    pub(super) runner: Option<Runner>,
+}
+
+pub(super) struct Held {
+    pub(super) slot: Slot,
+    /// Where the pool holds the job.
+    pub(super) key: usize,
+    pub(super) target: Target,
+}
+
+/// Who is to get the outcome of a job.
+pub(crate) enum Target {
+    Future(Py<PyAny>),
+    Item {
+        items: Py<Items>,
+        /// Where the outcome of an item of `map` belongs in the list of results.
+        index: usize,
+        /// Where the `map` or `itermap` has noted the job, while it is active.
+        place: Option<usize>,
+        /// The future of an item that `cancel` has stopped and wants to hear of.
+        future: Option<Py<PyAny>>,
+    },
+}
+
+/// What runs a job.
+pub(super) enum Runner {
+    /// A task of its own, for a coroutine of `_job.py`.
+    Own {
+        coroutine: Py<PyAny>,
+        task: Option<Made>,
+    },
+    /// If the pool reuses tasks.
+    Worker(Py<Worker>),
+}
+
+/// What the coroutine of a reused task (`run_jobs` in `_job.py`) awaits: runs the job that it has
+/// been given in the context of that job, and then the next. The task ends when it was given none for
+/// a turn of the loop.
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct Worker {
+    pub(super) pool: Py<Pool>,
+    /// Whether it takes no more jobs, because somebody waits for the end of its task.
+    pub(super) retires: AtomicBool,
+    /// Whether it is among the idle workers of the pool.
+    pub(super) idles: AtomicBool,
+    pub(super) state: Guarded<WorkerState>,
+}
+
+#[derive(Default)]
+pub(super) struct WorkerState {
+    /// There from the start of the task until the worker leaves.
+    pub(super) task: Option<Task>,
+    /// What it is to run next.
+    pub(super) given: Option<Given>,
+    /// What it runs, while that is suspended.
+    pub(super) suspended: Option<Begun>,
+    /// Whether it has waited a turn of the loop for another job.
+    pub(super) has_lingered: bool,
+}
+
+/// A task, or whatever a factory has given for one.
+pub(crate) struct Made {
+    pub(crate) object: Py<PyAny>,
+    /// Whether the loop has made it, and nobody has seen it make a step: a factory may run what it is given
+    /// in a task beside the one that it gives.
+    pub(crate) unseen: bool,
+}
+
+pub(crate) struct Task {
+    pub(crate) made: Made,
+    pub(crate) coroutine: Py<PyAny>,
+    /// The method of the task; a factory may make tasks that do not tell of their cancellation.
+    pub(crate) cancelling: Option<Py<PyAny>>,
+    pub(crate) set_name: Option<Py<PyAny>>,
+    /// That of the coroutine.
+    pub(crate) name: Py<PyString>,
+}
+
+pub(crate) struct Given {
+    pub(crate) job: Py<Job>,
+    pub(crate) context: Py<PyAny>,
+}
+
+pub(crate) struct Begun {
+    pub(crate) job: Py<Job>,
+    pub(crate) context: Py<PyAny>,
+    pub(crate) coroutine: Py<PyAny>,
+    pub(crate) kind: Kind,
+}
+
+/// Whose coroutine it is.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    Job,
+    /// Ours, around a job that is an awaitable of another kind.
+    Wrapper,
+    /// Ours, which settles the job itself.
+    Callback,
+}
+
+/// A running `map` or `itermap`. The results of a `map` stand in the order of its items, those of
+/// an `itermap` in the order in which they came.
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct Items {
+    pub(super) pool: Py<Pool>,
+    pub(super) mapped: Mapped,
+    pub(super) shape: Shape,
+    pub(super) ordered: bool,
+    /// Whether the call that starts it is still under way.
+    pub(super) starts: AtomicBool,
+    pub(super) state: Guarded<ItemsState>,
+}
+
+pub(super) struct ItemsState {
+    pub(super) source: Source,
+    pub(super) results: Results,
+    /// Where the pool holds the jobs of this call that are active.
+    pub(super) active: Slab<usize>,
+}
+
+impl OfFuture for Waiter {
+    fn future(&self) -> Option<usize> {
+        match self {
+            Self::Job(job) => Some(job.future.as_ptr() as usize),
+            Self::Item { .. } => None,
+        }
+    }
+}
+
+#[pymethods]
+impl Pool {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(event_loop) = self.own_loop.get() {
+            event_loop.traverse(visit)?;
+        }
+        self.state.traverse(&visit, |state| {
+            for (_, waiter) in state.admission.waiters() {
+                waiter.traverse(visit)?;
+            }
+            for (_, joiner) in state.admission.joiners() {
+                visit.call(joiner)?;
+            }
+            for (_, job) in &state.jobs {
+                visit.call(job)?;
+            }
+            for worker in state.workers.idle() {
+                visit.call(worker)?;
+            }
+            if let Some(snapshot) = &state.snapshot {
+                snapshot.traverse(visit)?;
+            }
+            if let Some(loop_end) = &state.loop_end {
+                loop_end.traverse(visit)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        let cleared = self.state.with(py, |state| {
+            let size = state.admission.size();
+            (
+                mem::replace(&mut state.admission, Admission::new(size)),
+                mem::take(&mut state.jobs),
+                state.workers.clear(),
+                mem::take(&mut state.index),
+                state.snapshot.take(),
+                state.loop_end.take(),
+            )
+        });
+        drop(cleared);
+    }
+}
+
+#[pymethods]
+impl Unawaited {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.called.traverse(&visit, |called| {
+            let Some(called) = called else { return Ok(()) };
+            visit.call(&called.awaitable)?;
+            visit.call(&called.cb)?;
+            visit.call(&called.ctx)
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        self.clear(py);
+    }
+}
+
+#[pymethods]
+impl Job {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.state.traverse(&visit, |state| {
+            if let Some(held) = &state.held {
+                held.target.traverse(visit)?;
+            }
+            if let Some(callback) = &state.callback {
+                callback.traverse(visit)?;
+            }
+            if let Some(runner) = &state.runner {
+                runner.traverse(visit)?;
+            }
+            visit.call(&state.awaitable)
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.with(py, mem::take));
+    }
+}
+
+#[pymethods]
+impl Worker {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.state.traverse(&visit, |state| {
+            if let Some(task) = &state.task {
+                visit.call(&task.made.object)?;
+                visit.call(&task.coroutine)?;
+                visit.call(&task.cancelling)?;
+                visit.call(&task.set_name)?;
+            }
+            if let Some(given) = &state.given {
+                visit.call(&given.job)?;
+                visit.call(&given.context)?;
+            }
+            if let Some(begun) = &state.suspended {
+                visit.call(&begun.job)?;
+                visit.call(&begun.context)?;
+                visit.call(&begun.coroutine)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.with(py, mem::take));
+    }
+}
+
+#[pymethods]
+impl Items {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.mapped.traverse(visit)?;
+        self.state.traverse(&visit, |state| {
+            state.source.traverse(visit)?;
+            state.results.traverse(visit)
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        let cleared = self
+            .state
+            .with(py, |state| (state.source.end(), state.results.clear()));
+        drop(cleared);
+    }
+}
+
+impl Waiter {
+    fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Job(job) => job.traverse(visit),
+            Self::Item { items, item } => {
+                visit.call(items)?;
+                visit.call(item)
+            }
+        }
+    }
+}
+
+impl Target {
+    fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Future(future) => visit.call(future),
+            Self::Item { items, future, .. } => {
+                visit.call(items)?;
+                visit.call(future)
+            }
+        }
+    }
+}
+
+impl Runner {
+    fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Own { coroutine, task } => {
+                visit.call(coroutine)?;
+                visit.call(task.as_ref().map(|made| &made.object))
+            }
+            Self::Worker(worker) => visit.call(worker),
+        }
+    }
+}

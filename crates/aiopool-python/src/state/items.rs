@@ -1,0 +1,214 @@
+//! The steps of a running `map` or `itermap`, over its source and its results.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aiopool_core::Ticket;
+use pyo3::prelude::*;
+use pyo3::types::{PyIterator, PyList};
+use slab::Slab;
+
+use super::classes::{Items, ItemsState, Pool};
+use super::results::{Results, When};
+use super::source::{Mapped, Source};
+use crate::py::guarded::Guarded;
+use crate::py::shape::Shape;
+
+impl Items {
+    /// Of a `map`, whose items are pulled from `iterator`.
+    pub(crate) fn of_map<'py>(
+        pool: &Bound<'py, Pool>,
+        mapped: Mapped,
+        iterator: Bound<'py, PyIterator>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Self>> {
+        let source = Source::new(Some(iterator.unbind()));
+        let results = Results::new(pool.py(), 0);
+        Self::new(pool, mapped, shape, true, source, results)
+    }
+
+    /// Of an `itermap` of so many items.
+    pub(crate) fn of_itermap<'py>(
+        pool: &Bound<'py, Pool>,
+        mapped: Mapped,
+        count: usize,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Self>> {
+        let source = Source::new(None);
+        let results = Results::new(pool.py(), count);
+        Self::new(pool, mapped, shape, false, source, results)
+    }
+
+    pub(crate) fn pool<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, Pool> {
+        self.pool.bind(py)
+    }
+
+    pub(crate) fn mapped(&self) -> &Mapped {
+        &self.mapped
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What its caller has called.
+    pub(crate) fn verb(&self) -> &'static str {
+        if self.ordered { "map" } else { "itermap" }
+    }
+
+    pub(crate) fn ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// Whether the call that starts it is still under way.
+    pub(crate) fn starts(&self) -> bool {
+        self.starts.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_started(&self) {
+        self.starts.store(false, Ordering::Relaxed);
+    }
+
+    /// A `map` has come to the head of the queue: what it is to pull.
+    pub(crate) fn leave_queue(&self, py: Python<'_>) -> Option<Py<PyIterator>> {
+        self.state.with(py, |state| state.source.leave_queue(py))
+    }
+
+    /// A `map` has gone to the back of the queue, unless that has refused it; it has `pulled` so many
+    /// items before.
+    pub(crate) fn stood_in_queue(&self, py: Python<'_>, place: Option<Ticket>, pulled: usize) {
+        self.state.with(py, |state| {
+            state.results.expect(pulled);
+            state.source.stand_in_queue(place);
+        });
+    }
+
+    /// Nothing is pulled any more. Gives the place in the queue that is left to be withdrawn.
+    pub(crate) fn end_source(&self, py: Python<'_>) -> Option<Ticket> {
+        let (iterator, place) = self.state.with(py, |state| state.source.end());
+        drop(iterator);
+        place
+    }
+
+    /// A `map` ends before its source did.
+    pub(crate) fn fail(&self, error: Bound<'_, PyAny>) {
+        let py = error.py();
+        let error = error.unbind();
+        let replaced = self
+            .state
+            .with(py, |state| (state.source.end(), state.results.fail(error)));
+        drop(replaced);
+    }
+
+    /// A result is lost, as a rule because there was no memory for it: who takes the others shall
+    /// hear of that.
+    pub(crate) fn lose(&self, py: Python<'_>, error: PyErr) {
+        let error = error.into_value(py).into_any();
+        drop(self.state.with(py, |state| state.results.fail(error)));
+    }
+
+    /// A job of this call is active, which the pool holds at `key`. Gives the place where that is noted.
+    pub(super) fn hold(&self, py: Python<'_>, key: usize) -> usize {
+        self.state.with(py, |state| state.active.insert(key))
+    }
+
+    /// It has ended.
+    pub(crate) fn let_go(&self, py: Python<'_>, place: usize) {
+        self.state.with(py, |state| state.active.try_remove(place));
+    }
+
+    /// Where the pool holds the active jobs of this call.
+    pub(super) fn active_jobs(&self, py: Python<'_>) -> Vec<usize> {
+        self.state.with(py, |state| {
+            state.active.iter().map(|(_, key)| *key).collect()
+        })
+    }
+
+    /// Where results are stored.
+    pub(crate) fn results(&self, py: Python<'_>) -> Py<PyList> {
+        self.state.with(py, |state| state.results.list(py))
+    }
+
+    /// The same, while somebody will take them.
+    pub(crate) fn open_results(&self, py: Python<'_>) -> Option<Py<PyList>> {
+        self.state.with(py, |state| {
+            (!state.results.is_closed()).then(|| state.results.list(py))
+        })
+    }
+
+    /// An item has settled. Gives the future of the wait, if that is over.
+    pub(crate) fn count_settled(&self, py: Python<'_>, failed: bool) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| {
+            state.results.count_settled(failed);
+            state.take_waiter(py)
+        })
+    }
+
+    /// The future of the wait, if that is over.
+    pub(crate) fn take_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.take_waiter(py))
+    }
+
+    pub(crate) fn is_over(&self, py: Python<'_>, when: When) -> bool {
+        self.state.with(py, |state| {
+            let source_has_ended = state.source.has_ended();
+            state.results.is_over(py, when, source_has_ended)
+        })
+    }
+
+    /// From now on `future` is told when the wait is over.
+    pub(crate) fn set_waiter(&self, future: &Bound<'_, PyAny>, when: When) {
+        let py = future.py();
+        let future = future.clone().unbind();
+        let replaced = self
+            .state
+            .with(py, |state| state.results.set_waiter(future, when));
+        drop(replaced);
+    }
+
+    /// Whether there are results to come or to take.
+    pub(crate) fn has_more(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.results.has_more(py))
+    }
+
+    /// The results so far, or why there will be no more.
+    pub(crate) fn take_results(&self, py: Python<'_>) -> (Py<PyList>, Option<Py<PyAny>>) {
+        let fresh = PyList::empty(py).unbind();
+        self.state.with(py, |state| state.results.take(fresh))
+    }
+
+    /// Nobody takes results any more; gives those that are left, and the waiter.
+    pub(crate) fn close_results(&self, py: Python<'_>) -> (Py<PyList>, Option<Py<PyAny>>) {
+        let fresh = PyList::empty(py).unbind();
+        self.state.with(py, |state| state.results.close(fresh))
+    }
+
+    fn new<'py>(
+        pool: &Bound<'py, Pool>,
+        mapped: Mapped,
+        shape: Shape,
+        ordered: bool,
+        source: Source,
+        results: Results,
+    ) -> PyResult<Bound<'py, Self>> {
+        let state = ItemsState {
+            source,
+            results,
+            active: Slab::new(),
+        };
+        let items = Self {
+            pool: pool.clone().unbind(),
+            mapped,
+            shape,
+            ordered,
+            starts: AtomicBool::new(true),
+            state: Guarded::new(state),
+        };
+        Bound::new(pool.py(), items)
+    }
+}
+
+impl ItemsState {
+    fn take_waiter(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.results.take_waiter(py, self.source.has_ended())
+    }
+}

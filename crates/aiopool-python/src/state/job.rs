@@ -1,0 +1,211 @@
+//! The steps of an active job.
+
+use std::mem;
+
+use aiopool_core::Slot;
+use pyo3::prelude::*;
+
+use super::classes::{Held, Job, JobState, Made, Pool, Runner, Target, Worker};
+use super::effects::{Ended, FirstStep};
+use super::options::Callback;
+use crate::py::guarded::Guarded;
+
+impl Job {
+    pub(crate) fn new<'py>(
+        pool: &Bound<'py, Pool>,
+        awaitable: &Bound<'py, PyAny>,
+        callback: Option<Callback>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let state = JobState {
+            held: None,
+            awaitable: Some(awaitable.clone().unbind()),
+            callback,
+            runner: None,
+        };
+        let job = Self {
+            pool: pool.clone().unbind(),
+            state: Guarded::new(state),
+        };
+        Bound::new(pool.py(), job)
+    }
+
+    pub(crate) fn pool<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, Pool> {
+        self.pool.bind(py)
+    }
+
+    /// Whether it has not settled.
+    pub(crate) fn is_held(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.held.is_some())
+    }
+
+    /// The future of the job; an item of a `map` gets the `fresh` one.
+    pub(crate) fn future(&self, fresh: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+        let py = fresh.py();
+        self.state.with(py, |state| {
+            Some(match &mut state.held.as_mut()?.target {
+                Target::Future(future) => future.clone_ref(py),
+                Target::Item { future, .. } => future
+                    .get_or_insert_with(|| fresh.clone().unbind())
+                    .clone_ref(py),
+            })
+        })
+    }
+
+    pub(super) fn hold(&self, py: Python<'_>, slot: Slot, key: usize, target: Target) {
+        let held = Held { slot, key, target };
+        self.state.with(py, |state| state.held = Some(held));
+    }
+
+    /// The coroutine that the task of the job is made for.
+    pub(crate) fn runs(&self, coroutine: &Bound<'_, PyAny>) {
+        let runner = Runner::Own {
+            coroutine: coroutine.clone().unbind(),
+            task: None,
+        };
+        self.run_by(coroutine.py(), runner);
+    }
+
+    /// The task of that coroutine.
+    pub(crate) fn started(&self, py: Python<'_>, made: Made) {
+        let pool = self.pool.get();
+        pool.state
+            .with(py, |state| state.tasks.insert(&made.object));
+        let replaced = self.state.with(py, |state| match &mut state.runner {
+            Some(Runner::Own { task, .. }) => task.replace(made),
+            _ => Some(made),
+        });
+        if let Some(replaced) = replaced {
+            pool.state
+                .with(py, |state| state.tasks.remove(&replaced.object));
+        }
+    }
+
+    pub(super) fn given_to(&self, worker: Bound<'_, Worker>) {
+        let py = worker.py();
+        self.run_by(py, Runner::Worker(worker.unbind()));
+    }
+
+    pub(crate) fn first_step(&self, py: Python<'_>) -> FirstStep {
+        self.state.with(py, |state| match &mut state.runner {
+            Some(Runner::Own {
+                task: Some(made), ..
+            }) if made.unseen => {
+                made.unseen = false;
+                FirstStep::Compare(made.object.clone_ref(py))
+            }
+            Some(Runner::Own { task: None, .. }) if state.held.is_some() => FirstStep::Pause,
+            _ => FirstStep::Begin(state.awaitable.take()),
+        })
+    }
+
+    /// The awaitable, which the job holds until it begins.
+    pub(crate) fn awaitable<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.state
+            .with(py, |state| Some(state.awaitable.as_ref()?.bind(py).clone()))
+    }
+
+    /// The same, for a job that begins, or that never will.
+    pub(crate) fn take_awaitable(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.awaitable.take())
+    }
+
+    pub(crate) fn take_callback(&self, py: Python<'_>) -> Option<Callback> {
+        self.state.with(py, |state| state.callback.take())
+    }
+
+    /// It has come to its end, unless its callback is to run before.
+    pub(crate) fn end_or_call_back(
+        &self,
+        py: Python<'_>,
+    ) -> Result<Option<(Target, Ended)>, Callback> {
+        // One step, so that nobody can end the job between the look and the end.
+        let ended = self.state.with(py, |state| match state.callback.take() {
+            Some(callback) => Err(callback),
+            None => Ok(mem::take(state)),
+        });
+        ended.map(JobState::ended)
+    }
+
+    /// It has come to its end. Gives the target of its outcome, and what it gives back when that has been
+    /// told. None if it had come to its end before.
+    pub(crate) fn end(&self, py: Python<'_>) -> Option<(Target, Ended)> {
+        self.state.with(py, mem::take).ended()
+    }
+
+    /// The task that runs it.
+    pub(crate) fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match self.runner(py)? {
+            Runner::Own { task, .. } => task.map(|made| made.object),
+            Runner::Worker(worker) => worker.get().task(py),
+        }
+    }
+
+    /// The coroutine that its task runs.
+    pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.runner(py)?.coroutine(py)
+    }
+
+    /// Its task shall run no other job.
+    pub(crate) fn retire_worker(&self, py: Python<'_>) {
+        if let Some(Runner::Worker(worker)) = self.runner(py) {
+            worker.get().retire();
+        }
+    }
+
+    fn run_by(&self, py: Python<'_>, runner: Runner) {
+        drop(self.state.with(py, |state| state.runner.replace(runner)));
+    }
+
+    fn runner(&self, py: Python<'_>) -> Option<Runner> {
+        self.state
+            .with(py, |state| Some(state.runner.as_ref()?.clone_ref(py)))
+    }
+}
+
+impl Ended {
+    /// The coroutine that the task of the job runs.
+    pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.runner.as_ref()?.coroutine(py)
+    }
+}
+
+impl JobState {
+    fn ended(self) -> Option<(Target, Ended)> {
+        let Held { slot, key, target } = self.held?;
+        let ended = Ended {
+            slot,
+            key,
+            callback: self.callback,
+            runner: self.runner,
+        };
+        Some((target, ended))
+    }
+}
+
+impl Runner {
+    fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match self {
+            Self::Own { coroutine, .. } => Some(coroutine.clone_ref(py)),
+            Self::Worker(worker) => worker.get().coroutine(py),
+        }
+    }
+
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Own { coroutine, task } => Self::Own {
+                coroutine: coroutine.clone_ref(py),
+                task: task.as_ref().map(|made| made.clone_ref(py)),
+            },
+            Self::Worker(worker) => Self::Worker(worker.clone_ref(py)),
+        }
+    }
+}
+
+impl Made {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            object: self.object.clone_ref(py),
+            unseen: self.unseen,
+        }
+    }
+}

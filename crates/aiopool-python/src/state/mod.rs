@@ -1,0 +1,436 @@
+//! What a pool knows: its tables, and the steps that change them.
+//!
+//! A step makes one whole change and runs no foreign code. It gives back all that the caller is to call
+//! or to drop because of it: see [`effects`]. Nothing here starts a job.
+
+mod classes;
+mod effects;
+mod index;
+mod items;
+mod job;
+mod options;
+mod pump;
+mod results;
+mod source;
+mod tasks;
+mod unawaited;
+mod worker;
+mod workers;
+
+use std::num::NonZeroUsize;
+
+use aiopool_core::{Admission, Drain, Slot, Ticket};
+use pyo3::prelude::*;
+use slab::Slab;
+
+pub(crate) use classes::{
+    Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Pool, Target, Task, Unawaited,
+    Waiter, Worker,
+};
+pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker};
+pub(crate) use options::{Callback, Options, WaitingJob};
+pub(crate) use results::When;
+pub(crate) use source::Mapped;
+
+use crate::py::context::{self, Snapshot};
+use crate::py::event_loop::{EventLoop, OwnLoop};
+use crate::py::guarded::Guarded;
+use crate::py::loop_end::LoopEnd;
+use classes::{PoolState, Runner};
+use effects::{Closed, Emptied};
+use index::{OfFuture, TicketIndex};
+use pump::Pump;
+use tasks::Tasks;
+use workers::Workers;
+
+/// A new pool, and questions.
+impl Pool {
+    pub(crate) fn of_size(
+        size: NonZeroUsize,
+        event_loop: Option<&Bound<'_, PyAny>>,
+        reuses_tasks: bool,
+    ) -> PyResult<Self> {
+        Ok(Self {
+            own_loop: OwnLoop::new(event_loop)?,
+            reuses_tasks,
+            state: Guarded::new(PoolState {
+                admission: Admission::new(size),
+                index: TicketIndex::default(),
+                pump: Pump::default(),
+                jobs: Slab::new(),
+                tasks: Tasks::default(),
+                workers: Workers::new(),
+                snapshot: None,
+                loop_end: None,
+                executed: 0,
+            }),
+        })
+    }
+
+    pub(crate) fn own_loop(&self) -> &OwnLoop {
+        &self.own_loop
+    }
+
+    /// See [`OwnLoop::enter`].
+    pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
+        self.own_loop.enter(py)
+    }
+
+    pub(crate) fn reuses_tasks(&self) -> bool {
+        self.reuses_tasks
+    }
+
+    /// Asks the core.
+    pub(crate) fn ask<R>(
+        &self,
+        py: Python<'_>,
+        question: impl FnOnce(&Admission<Waiter, Py<PyAny>>) -> R,
+    ) -> R {
+        self.state.with(py, |state| question(&state.admission))
+    }
+
+    /// How many coroutines have run to their end.
+    pub(crate) fn count_of_executed(&self, py: Python<'_>) -> u64 {
+        self.state.with(py, |state| state.executed)
+    }
+
+    /// Whether a job would get a slot at once.
+    pub(crate) fn has_free_slot(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| {
+            let admission = &state.admission;
+            let free = admission.active() < admission.size().get() && admission.waiting() == 0;
+            free && state.pump.is_ready()
+        })
+    }
+
+    pub(crate) fn active_jobs(&self, py: Python<'_>) -> Vec<Py<Job>> {
+        self.state.with(py, |state| {
+            let jobs = state.jobs.iter();
+            jobs.map(|(_, job)| job.clone_ref(py)).collect()
+        })
+    }
+
+    /// Those of a `map` or an `itermap`.
+    pub(crate) fn active_jobs_of(&self, items: &Bound<'_, Items>) -> Vec<Py<Job>> {
+        let py = items.py();
+        let keys = items.get().active_jobs(py);
+        self.state.with(py, |state| {
+            let jobs = keys.into_iter().filter_map(|key| state.jobs.get(key));
+            jobs.map(|job| job.clone_ref(py)).collect()
+        })
+    }
+
+    /// Whether `task` runs jobs of this pool.
+    pub(crate) fn is_own_task(&self, task: &Bound<'_, PyAny>) -> bool {
+        self.state
+            .with(task.py(), |state| state.tasks.contains(task))
+    }
+}
+
+/// Handing in and withdrawing. The core and the index of tickets are changed together.
+impl Pool {
+    /// The current context as it is now. Calls between which no variable changed share one
+    /// snapshot, so that a million waiting jobs do not hold a million copies of the same; each
+    /// job runs in a [copy](context::of_job) of its own.
+    pub(crate) fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let context = context::current(py)?;
+        let Some(snapshot) = Snapshot::of(&context) else {
+            return Ok(context.unbind());
+        };
+        let (shared, dropped) = self.state.with(py, |state| match &state.snapshot {
+            Some(last) if last.is_same(&snapshot) => (last.context(py), Some(snapshot)),
+            _ => (snapshot.context(py), state.snapshot.replace(snapshot)),
+        });
+        drop(dropped);
+        Ok(shared)
+    }
+
+    /// Puts a waiter in the queue, or gives it back if the pool is closed.
+    pub(crate) fn submit(&self, py: Python<'_>, waiter: Waiter) -> Result<Ticket, Waiter> {
+        self.state.with(py, |state| {
+            let future = waiter.future();
+            let submitted = state.admission.submit(waiter);
+            let ticket = submitted.map_err(|closed| closed.0)?;
+            if let Some(future) = future {
+                state.index.insert(future, ticket, &state.admission);
+            }
+            Ok(ticket)
+        })
+    }
+
+    /// Takes a `map` out of the queue, which has no future. None if it is not there.
+    pub(crate) fn withdraw(&self, py: Python<'_>, ticket: Ticket) -> Option<Waiter> {
+        self.state.with(py, |state| {
+            let waiter = state.admission.withdraw(ticket);
+            state.index.remove(None, ticket, &state.admission);
+            waiter
+        })
+    }
+
+    /// Takes the job of a future out of the queue. None if it is not there.
+    pub(crate) fn withdraw_job(&self, future: &Bound<'_, PyAny>) -> Option<WaitingJob> {
+        self.state.with(future.py(), |state| {
+            let future = future.as_ptr() as usize;
+            let ticket = state.index.find(future, &state.admission)?;
+            let waiter = state.admission.withdraw(ticket);
+            state.index.remove(Some(future), ticket, &state.admission);
+            match waiter? {
+                Waiter::Job(job) => Some(job),
+                Waiter::Item { .. } => None,
+            }
+        })
+    }
+
+    /// Empties the queue; the waiters come in its order.
+    pub(crate) fn withdraw_all(&self, py: Python<'_>) -> Drain<Waiter> {
+        self.state.with(py, |state| {
+            state.index = TicketIndex::default();
+            state.admission.withdraw_all()
+        })
+    }
+
+    /// Empties the queue, and lets nobody in until the pool is empty. None if that is so already.
+    pub(crate) fn close(&self, py: Python<'_>) -> Option<Closed> {
+        self.state.with(py, |state| {
+            (!state.admission.is_closed()).then(|| {
+                state.index = TicketIndex::default();
+                Closed {
+                    waiters: state.admission.close(),
+                    loop_end: state.loop_end.take(),
+                }
+            })
+        })
+    }
+
+    /// `joiner` wants to know that the pool is empty.
+    pub(crate) fn add_joiner(&self, joiner: &Bound<'_, PyAny>) -> JoinTicket {
+        let told = joiner.clone().unbind();
+        let ticket = self
+            .state
+            .with(joiner.py(), |state| state.admission.join(told));
+        JoinTicket(ticket)
+    }
+
+    pub(crate) fn remove_joiner(&self, py: Python<'_>, joiner: &JoinTicket) {
+        drop(self.state.with(py, |state| state.admission.leave(joiner.0)));
+    }
+}
+
+/// The admission of who is next: `begin_advance`, and then `admit` and `go_on` as long as there is
+/// [someone](Next::Someone).
+impl Pool {
+    /// None if a caller further up the stack admits: it sees what has been changed when it looks again.
+    pub(crate) fn begin_advance(&self, py: Python<'_>) -> Option<Next> {
+        self.state
+            .with(py, |state| state.pump.begin().then(|| state.next(py)))
+    }
+
+    pub(crate) fn go_on(&self, py: Python<'_>) -> Next {
+        self.state.with(py, |state| state.next(py))
+    }
+
+    pub(crate) fn admit(&self, py: Python<'_>) -> Option<(Slot, Waiter)> {
+        self.state.with(py, |state| {
+            let admitted = state.admission.poll_admit()?;
+            let future = admitted.waiter.future();
+            state
+                .index
+                .remove(future, admitted.ticket, &state.admission);
+            Some((admitted.slot, admitted.waiter))
+        })
+    }
+
+    /// See [`Pump::count_unstarted`].
+    pub(crate) fn count_unstarted(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.pump.count_unstarted())
+    }
+
+    /// Nobody is admitted before [`end_pause`](Self::end_pause).
+    pub(crate) fn pause(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.pump.pause());
+    }
+
+    /// Whether slots come back in the next turn of the loop.
+    pub(crate) fn has_spent_slots(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.pump.has_spent())
+    }
+
+    /// The slot comes back at the [end of the pause](Self::end_pause).
+    pub(crate) fn spend(&self, py: Python<'_>, slot: Slot) {
+        self.state.with(py, |state| state.pump.spend(slot));
+    }
+
+    /// The next turn of the loop.
+    pub(crate) fn end_pause(&self, py: Python<'_>) {
+        self.state.with(py, |state| {
+            for slot in state.pump.resume() {
+                state.admission.finish(slot);
+            }
+        });
+    }
+
+    pub(crate) fn watch(&self, py: Python<'_>, loop_end: LoopEnd) {
+        drop(
+            self.state
+                .with(py, |state| state.loop_end.replace(loop_end)),
+        );
+    }
+
+    /// Nobody waits and no job is active.
+    pub(crate) fn become_empty(&self, py: Python<'_>) -> Emptied {
+        self.state.with(py, |state| {
+            // It was closed if the loop has ended: one that goes on nevertheless finds the pool open.
+            state.admission.reopen();
+            Emptied {
+                loop_end: state.loop_end.take(),
+                snapshot: state.snapshot.take(),
+            }
+        })
+    }
+
+    /// The next who wants to know that the pool is empty, while it is.
+    pub(crate) fn next_joiner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.admission.poll_idle())
+    }
+}
+
+/// The active jobs.
+impl Pool {
+    /// A job takes its slot, and the pool holds it until it is [finished](Self::finish).
+    pub(crate) fn hold(&self, job: &Bound<'_, Job>, slot: Slot, mut target: Target) {
+        let py = job.py();
+        let own = job.clone().unbind();
+        let key = self.state.with(py, |state| state.jobs.insert(own));
+        if let Target::Item { items, place, .. } = &mut target {
+            *place = Some(items.get().hold(py, key));
+        }
+        job.get().hold(py, slot, key, target);
+    }
+
+    /// Takes back a slot that no job has taken.
+    pub(crate) fn take_back(&self, py: Python<'_>, slot: Slot) {
+        self.state.with(py, |state| state.admission.finish(slot));
+    }
+
+    /// Counts a coroutine that has run to its end.
+    pub(crate) fn count_executed(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.executed += 1);
+    }
+
+    /// An ended job gives its slot back, and its worker is idle. What has `run` to its end is counted.
+    /// The rest of the job is given to be dropped.
+    #[must_use]
+    pub(crate) fn finish(&self, py: Python<'_>, ended: Ended, run: bool) -> impl Sized + use<> {
+        let Ended { slot, key, .. } = ended;
+        let (idle, runner) = match ended.runner {
+            Some(Runner::Worker(worker)) if worker.get().becomes_idle() => (Some(worker), None),
+            runner => (None, runner),
+        };
+        // The slot comes back and the worker becomes idle in one step. The next job may then have both, and
+        // no foreign code can find the one without the other.
+        let job = self.state.with(py, |state| {
+            state.executed += u64::from(run);
+            state.admission.finish(slot);
+            if let Some(Runner::Own {
+                task: Some(made), ..
+            }) = &runner
+            {
+                state.tasks.remove(&made.object);
+            }
+            if let Some(worker) = idle {
+                state.workers.become_idle(worker);
+            }
+            state.jobs.try_remove(key)
+        });
+        (job, ended.callback, runner)
+    }
+}
+
+/// The workers of a pool that reuses tasks.
+impl Pool {
+    /// A job is to be given to a worker, which has yet to be found. Then it is [given](Self::give), or
+    /// [taken back](Self::take_back_given).
+    pub(crate) fn count_given(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.workers.count_given());
+    }
+
+    pub(crate) fn take_back_given(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.workers.take_back());
+    }
+
+    pub(crate) fn give(worker: Bound<'_, Worker>, job: &Bound<'_, Job>, context: Py<PyAny>) {
+        let given = Given {
+            job: job.clone().unbind(),
+            context,
+        };
+        worker.get().give(job.py(), given);
+        job.get().given_to(worker);
+    }
+
+    /// Takes away what the worker has been given and has not begun.
+    pub(crate) fn take_given(&self, py: Python<'_>, worker: &Worker) -> Option<Given> {
+        let given = worker.take_given(py)?;
+        self.take_back_given(py);
+        Some(given)
+    }
+
+    /// What a worker does next: see [`Workers::begin`].
+    pub(crate) fn next_of(
+        &self,
+        py: Python<'_>,
+        worker: &Worker,
+        has_ended: bool,
+        has_begun: bool,
+    ) -> NextOfWorker {
+        let given = match worker.look_for_job(py) {
+            Ok(given) => given,
+            Err(waits) if waits => return NextOfWorker::Pause,
+            Err(_) => return NextOfWorker::End,
+        };
+        let begin = |workers: &mut Workers<_>| workers.begin(has_ended, has_begun);
+        if self.state.with(py, |state| begin(&mut state.workers)) {
+            return NextOfWorker::Begin(given);
+        }
+        // Not lost: the next step of the task looks again.
+        worker.give(py, given);
+        NextOfWorker::Pause
+    }
+
+    /// The worker that has been idle longest is idle no more.
+    pub(crate) fn take_idle<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Worker>> {
+        let worker = self
+            .state
+            .with(py, |state| state.workers.take_longest_idle())?;
+        worker.get().leaves_idle();
+        Some(worker.into_bound(py))
+    }
+
+    /// The task of the worker ends. The rest of the worker is given to be dropped.
+    #[must_use]
+    pub(crate) fn let_go(&self, worker: &Bound<'_, Worker>) -> impl Sized + use<> {
+        let py = worker.py();
+        worker.get().retire();
+        // The list of the idle workers is searched only for a worker that is in it.
+        let idle = worker.get().leaves_idle().then(|| {
+            self.state
+                .with(py, |state| state.workers.take_idle(|idle| idle.is(worker)))
+        });
+        (idle, worker.get().take_task(py))
+    }
+}
+
+impl PoolState {
+    fn next(&mut self, py: Python<'_>) -> Next {
+        let admission = &self.admission;
+        // The caller that hears of nobody ends the pump in the same step: a change that comes later finds it
+        // at rest and starts it again, so none is missed.
+        if self.pump.goes_on(admission.has_turn()) {
+            let loop_end = self.loop_end.as_ref();
+            return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));
+        }
+        Next::Nobody {
+            waits: admission.waiting() > 0 && self.loop_end.is_none(),
+            empty: admission.is_empty(),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! A `map` pulls its source, and calls a function with each item.
+
+use aiopool_core::Ticket;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::PyIterator;
+
+use super::options::Callback;
+
+pub(crate) struct Mapped {
+    pub(crate) function: Py<PyAny>,
+    pub(crate) callback: Option<Callback>,
+    /// What the caller of `map` saw; each job gets a copy.
+    pub(crate) context: Py<PyAny>,
+    /// Where the source is pulled, apart from what the jobs see.
+    pub(crate) source_context: Py<PyAny>,
+}
+
+pub(super) struct Source {
+    /// There until it is exhausted; an `itermap` has none, for it has taken all its items.
+    iterator: Option<Py<PyIterator>>,
+    /// The place of a `map` in the queue.
+    place: Option<Ticket>,
+}
+
+impl Mapped {
+    pub(crate) fn callback(&self, py: Python<'_>) -> Option<Callback> {
+        let callback = self.callback.as_ref();
+        callback.map(|callback| callback.clone_ref(py))
+    }
+
+    pub(super) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        visit.call(&self.context)?;
+        visit.call(&self.source_context)?;
+        if let Some(callback) = &self.callback {
+            callback.traverse(visit)?;
+        }
+        Ok(())
+    }
+}
+
+impl Source {
+    pub(super) fn new(iterator: Option<Py<PyIterator>>) -> Self {
+        Self {
+            iterator,
+            place: None,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.iterator.is_none()
+    }
+
+    /// Takes the place that the queue has given, or none if it has not.
+    pub(super) fn stand_in_queue(&mut self, place: Option<Ticket>) {
+        self.place = place;
+    }
+
+    /// The place in the queue has become a slot: the iterator, to be pulled.
+    pub(super) fn leave_queue(&mut self, py: Python<'_>) -> Option<Py<PyIterator>> {
+        self.place = None;
+        Some(self.iterator.as_ref()?.clone_ref(py))
+    }
+
+    /// Nothing is pulled any more.
+    pub(super) fn end(&mut self) -> (Option<Py<PyIterator>>, Option<Ticket>) {
+        (self.iterator.take(), self.place.take())
+    }
+
+    pub(super) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.iterator)
+    }
+}

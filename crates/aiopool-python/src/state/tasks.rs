@@ -1,0 +1,24 @@
+//! The tasks that run jobs.
+
+use std::collections::HashSet;
+
+use pyo3::prelude::*;
+use rustc_hash::FxBuildHasher;
+
+/// Their addresses. Each is taken out before the pool lets go of its task, so none is that of another one.
+#[derive(Default)]
+pub(super) struct Tasks(HashSet<usize, FxBuildHasher>);
+
+impl Tasks {
+    pub(super) fn insert(&mut self, task: &Py<PyAny>) {
+        self.0.insert(task.as_ptr() as usize);
+    }
+
+    pub(super) fn remove(&mut self, task: &Py<PyAny>) {
+        self.0.remove(&(task.as_ptr() as usize));
+    }
+
+    pub(super) fn contains(&self, task: &Bound<'_, PyAny>) -> bool {
+        self.0.contains(&(task.as_ptr() as usize))
+    }
+}

@@ -1,0 +1,47 @@
+//! What a verb was called with, until the coroutine of the verb makes its first step.
+
+use pyo3::prelude::*;
+
+use super::classes::{Called, Pool, Unawaited};
+use crate::py::awaitable::close_if_new;
+use crate::py::errors;
+use crate::py::guarded::Guarded;
+
+impl Unawaited {
+    pub(crate) fn new(pool: Bound<'_, Pool>, called: Called) -> Self {
+        Self {
+            pool: pool.unbind(),
+            called: Guarded::new(Some(called)),
+        }
+    }
+
+    pub(crate) fn pool<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, Pool> {
+        self.pool.bind(py)
+    }
+
+    /// The verb runs: from here on it answers for the awaitable.
+    pub(crate) fn take(&self, py: Python<'_>) -> Option<Called> {
+        self.called.with(py, Option::take)
+    }
+
+    pub(super) fn clear(&self, py: Python<'_>) {
+        if let Some(called) = self.take(py) {
+            called.close(py);
+        }
+    }
+}
+
+impl Drop for Unawaited {
+    fn drop(&mut self) {
+        if let Some(called) = self.called.get_mut().take() {
+            Python::attach(|py| called.close(py));
+        }
+    }
+}
+
+impl Called {
+    /// The verb will not run.
+    fn close(self, py: Python<'_>) {
+        errors::apart(py, || close_if_new(self.awaitable.bind(py)));
+    }
+}

@@ -1,0 +1,74 @@
+"""What bad arguments deserve, at the call instead of later."""
+
+import asyncio
+import inspect
+import operator
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+
+def checked_size(size: int) -> int:
+    if isinstance(size, bool):
+        raise TypeError(f"size must be an int, not {size!r}")
+    try:
+        slots = operator.index(size)
+    except TypeError:
+        raise TypeError(f"size must be an int, not {size!r}") from None
+    if slots < 1:
+        raise ValueError(f"size must be at least 1, not {slots}: without a slot no job ever starts")
+    return min(slots, sys.maxsize)
+
+
+def checked_loop(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop | None:
+    if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):
+        raise TypeError(f"loop must be an asyncio event loop or None, not {loop!r}")
+    return loop
+
+
+def checked_reuse_tasks(reuse_tasks: bool) -> bool:
+    if not isinstance(reuse_tasks, bool):
+        raise TypeError(f"reuse_tasks must be True or False, not {reuse_tasks!r}")
+    return reuse_tasks
+
+
+def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:
+    """The arguments of `pool.<verb>(fn, iterable, cb)`."""
+    if not callable(fn):
+        advice = ""
+        if callable(iterable) or inspect.isawaitable(fn):
+            advice = f": the function comes first, and is not called, as in pool.{verb}(fn, items)"
+        elif isinstance(fn, Iterable):
+            advice = (
+                ": coroutines that are there already are for exec, as in "
+                "await asyncio.gather(*(pool.exec(coro) for coro in coros))"
+            )
+        raise TypeError(
+            f"pool.{verb} takes a function of one item that gives an awaitable, not {fn!r}{advice}"
+        )
+    if cb is not None and not callable(cb):
+        raise TypeError(
+            f"cb must be a coroutine function such as `async def cb(res, err, ctx)`, not {cb!r}"
+        )
+    if iterable is MISSING:
+        raise TypeError(f"the items are missing: what shall pool.{verb} call {fn!r} with?")
+    check_iterable(iterable)
+
+
+def check_iterable(iterable: object) -> None:
+    if hasattr(iterable, "__aiter__"):
+        raise TypeError(
+            f"the items must be an iterable, not the asynchronous {iterable!r}: collect them "
+            "first, as in [item async for item in items]"
+        )
+    if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
+        raise TypeError(f"the items must be an iterable, not {iterable!r}")
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "<missing>"
+
+
+# For an argument that has to be given: what was given in its place tells what to write instead.
+MISSING: Any = _Missing()

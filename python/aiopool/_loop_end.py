@@ -1,0 +1,136 @@
+"""What tells a pool that its loop ends while jobs wait.
+
+A waiting job is not a task, so nothing that ends the tasks of a loop reaches it. While somebody
+waits, the pool has one `LoopEnd`, which is reached in both of the ways in which a loop ends: its
+task is cancelled with all others, or the loop is closed and drops its timers.
+"""
+
+import asyncio
+import contextvars
+import types
+import weakref
+from collections.abc import Callable, Generator
+
+from aiopool._core import Pool
+
+# In seconds. Not long: there are loops whose timers end at 24 days.
+_PERIOD = 3600.0
+
+
+class LoopEnd:
+    """Ends `pool` when its loop ends, until it is released.
+
+    A loop that gives no timer, or runs no task of asyncio's, is told of that once; its pools go on
+    without.
+    """
+
+    #: How often the task was cancelled: if at all, then all tasks of the loop are.
+    cancelling: Callable[[], int]
+
+    def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = pool
+        self._released: asyncio.Future[None] | None = None
+        # Not the timer itself, which the loop alone holds.
+        self._watched: set[LoopEnd] | None = None
+        self.cancelling = int  # never
+        if loop in _UNWATCHED:
+            return
+        try:
+            self._watch(loop)
+        except (MemoryError, RecursionError):
+            raise  # not the fault of the loop: the next who waits tries again
+        except Exception as error:
+            _UNWATCHED.add(loop)
+            loop.call_exception_handler(
+                {
+                    "message": "aiopool cannot notice the end of this loop: jobs that still wait "
+                    "then will wait for ever. Await them, or leave `async with` before",
+                    "exception": error,
+                }
+            )
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        timer = _Timer.of(loop)
+        released = loop.create_future()
+        context = contextvars.Context()
+        coroutine = _until(released, self)
+        # As for a job, the first step is made here: a task that is cancelled before its own first
+        # step would end without running a line.
+        coroutine.send(None)
+        name = "aiopool waits for the end of the loop"
+        task = asyncio.Task(coroutine, loop=loop, name=name, context=context)
+        # A loop that is closed with the task pending has nothing to complain of.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        timer.watched.add(self)
+        # Up to here, where there was no memory, all of this comes to nothing.
+        self._released, self._watched = released, timer.watched
+        self.cancelling = task.cancelling
+
+    def release(self) -> None:
+        """Nobody waits any more."""
+        released, watched = self._released, self._watched
+        self._released = self._watched = None
+        if watched is not None:
+            watched.discard(self)
+        if released is not None and not released.done() and not released.get_loop().is_closed():
+            released.set_result(None)
+
+    def end(self) -> None:
+        """The loop ends."""
+        if self._released is not None:
+            self._pool.end()
+
+
+class _Timer:
+    """The callback of a timer of the loop; its destruction says that the loop is closed.
+
+    All pools of a loop share one. It is set anew when it fires, whether an hour has passed or
+    somebody has moved the clock, and so it is never cancelled: nobody holds its handle, which some
+    loops let nobody refer to weakly.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        #: Who wants to know.
+        self.watched: set[LoopEnd] = set()
+        self._set(loop)
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "_Timer":
+        """That of the loop. The loop alone holds it, so that to close the loop destroys it."""
+        found = _TIMERS.get(loop)
+        timer = found() if found is not None else None
+        if timer is None:
+            timer = cls(loop)
+            _TIMERS[loop] = weakref.ref(timer)
+        return timer
+
+    def _set(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Not in the context of a job, which this would keep alive.
+        loop.call_later(_PERIOD, self, context=contextvars.Context())
+
+    def __call__(self) -> None:
+        if self.watched:
+            self._set(asyncio.get_running_loop())
+
+    def __del__(self) -> None:
+        for loop_end in list(self.watched):
+            loop_end.end()
+
+
+async def _until(released: asyncio.Future[None], loop_end: LoopEnd) -> None:
+    try:
+        await _first_step()
+        await released
+    except BaseException:
+        loop_end.end()
+        raise
+
+
+@types.coroutine
+def _first_step() -> Generator[None, None, None]:
+    yield
+
+
+_TIMERS = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Timer]]()
+# The loops whose end cannot be noticed.
+_UNWATCHED = weakref.WeakSet[asyncio.AbstractEventLoop]()

@@ -1,0 +1,48 @@
+"""What to write instead, where a verb has been given no job."""
+
+import inspect
+import reprlib
+from collections.abc import Iterable
+
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 100
+
+
+def not_awaitable(verb: str, given: object, cb: object, ctx: object) -> TypeError:
+    """Refuses the job of `pool.<verb>(given, cb, ctx)`."""
+    what, call = _repr.repr(given), f"call it, as in pool.{verb}({_call(given, cb, ctx)})"
+    if inspect.iscoroutinefunction(given):
+        return TypeError(f"a coroutine is needed, not the coroutine function {what}: {call}")
+    needed = f"a coroutine or another awaitable is needed, not {type(given).__name__} ({what})"
+    if callable(given):
+        return TypeError(f"{needed}: if it gives one, {call}")
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return TypeError(f"{needed}: hand in one at a time, as in pool.{verb}(coro)")
+    return TypeError(f"{needed}: hand in what calling an async function returns")
+
+
+def gave_no_awaitable(verb: str, fn: object, given: object) -> TypeError:
+    """Refuses what `fn` gave for an item of `pool.<verb>(fn, items)`."""
+    what = f"pool.{verb} needs an awaitable for each item, but {_repr.repr(fn)} gave"
+    if inspect.iscoroutinefunction(given):
+        return TypeError(
+            f"{what} the coroutine function {_repr.repr(given)}: let it give "
+            f"{_call(given, None, None)}"
+        )
+    return TypeError(
+        f"{what} {type(given).__name__} ({_repr.repr(given)}): define it with `async def`, or let "
+        "it give what an async function returns"
+    )
+
+
+def _call(given: object, cb: object, ctx: object) -> str:
+    """The call that was meant: arguments for it may stand where those of the verb belong."""
+    name = getattr(given, "__name__", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        name = "fn"
+    if inspect.iscoroutinefunction(cb):
+        return f"{name}(...), {getattr(cb, '__name__', 'cb')}"
+    if cb is None or callable(cb):
+        return f"{name}(...)"
+    arguments = [cb] if ctx is None else [cb, ctx]
+    return f"{name}({', '.join(map(_repr.repr, arguments))})"

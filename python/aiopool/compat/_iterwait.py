@@ -1,0 +1,134 @@
+"""The results of futures as they settle."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, Literal, TypeVar, overload
+
+from aiopool._checks import check_iterable
+from aiopool._results import AnyFuture
+from aiopool.compat._batches import batches, checked_wait
+from aiopool.compat._results import getres
+
+R = TypeVar("R")
+G = TypeVar("G")
+
+
+@overload
+def iterwait(
+    futures: Iterable[AnyFuture[R]],
+    *,
+    flat: Literal[True] = True,
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[R | BaseException, None]: ...
+@overload
+def iterwait(
+    futures: Iterable[AnyFuture[R]],
+    *,
+    flat: Literal[False],
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[list[R | BaseException], None]: ...
+@overload
+def iterwait(
+    futures: Iterable[AnyFuture[R]],
+    *,
+    flat: Literal[True] = True,
+    get_result: Callable[[asyncio.Future[R]], G],
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[G, None]: ...
+@overload
+def iterwait(
+    futures: Iterable[AnyFuture[R]],
+    *,
+    flat: Literal[False],
+    get_result: Callable[[asyncio.Future[R]], G],
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[list[G], None]: ...
+def iterwait(
+    futures: Iterable[AnyFuture[Any]],
+    *,
+    flat: bool = True,
+    get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
+    timeout: float | None = None,
+    yield_when: str = asyncio.ALL_COMPLETED,
+) -> AsyncGenerator[Any, None]:
+    """Iterates over the results of futures as they settle.
+
+    :param futures: any iterable of futures; one that is named twice gives one result.
+    :param flat: whether to yield results one by one, or a list after each wait (an empty list
+        when `timeout` passes with nothing settled).
+    :param get_result: what to make of a settled future; see `getres`.
+    :param timeout: how long one wait lasts at most, in seconds; None for no limit.
+    :param yield_when: when a wait is over, as in `asyncio.wait`.
+    :returns: an asynchronous iterator, to be used in the loop of the futures.
+    :raises TypeError: if something in `futures` is not a future, or `timeout` is not a number.
+    :raises ValueError: if `yield_when` is not one of the constants of asyncio.
+    """
+    seconds = checked_wait(timeout, yield_when)
+    check_iterable(futures)
+    awaited: list[Any] = list(futures)
+    for future in awaited:
+        if not asyncio.isfuture(future):
+            raise TypeError(f"iterwait takes futures, such as those of map_n, not {future!r}")
+    return batches(
+        lambda: _Futures(awaited, yield_when),
+        flat=flat,
+        get_result=get_result,
+        timeout=seconds,
+        yield_when=yield_when,
+    )
+
+
+class _Futures:
+    """Futures as a source: each is looked at once, when it settles."""
+
+    def __init__(self, futures: list[asyncio.Future[Any]], when: str) -> None:
+        self._pending = dict.fromkeys(futures)
+        self._settled: list[asyncio.Future[Any]] = []
+        # As asyncio does, errors are looked at only where the wait depends on them: an error that
+        # has been looked at is not reported as lost.
+        self._looks_at_errors = when == asyncio.FIRST_EXCEPTION
+        self._failed = False
+        self._waiter: tuple[asyncio.Future[None], str] | None = None
+        for future in self._pending:
+            future.add_done_callback(self._settle)
+
+    @property
+    def left(self) -> bool:
+        return bool(self._pending or self._settled)
+
+    def wait(self, when: str) -> asyncio.Future[None] | None:
+        if self._is_over(when):
+            return None
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiter = (waiter, when)
+        return waiter
+
+    def take(self) -> list[asyncio.Future[Any]]:
+        taken, self._settled, self._failed = self._settled, [], False
+        return taken
+
+    def close(self) -> None:
+        for future in self._pending:
+            future.remove_done_callback(self._settle)
+
+    def _settle(self, future: asyncio.Future[Any]) -> None:
+        del self._pending[future]
+        self._settled.append(future)
+        if self._looks_at_errors and not future.cancelled() and future.exception() is not None:
+            self._failed = True
+        if self._waiter is not None and self._is_over(self._waiter[1]):
+            waiter = self._waiter[0]
+            self._waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _is_over(self, when: str) -> bool:
+        return (
+            not self._pending
+            or (when == asyncio.FIRST_COMPLETED and bool(self._settled))
+            or (when == asyncio.FIRST_EXCEPTION and self._failed)
+        )

@@ -1,0 +1,255 @@
+"""The pool with the surface of asyncio-pool 0.6.0."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from aiopool._base import BasePool, Callback
+from aiopool._checks import MISSING, check_map
+from aiopool._ended import ended
+from aiopool._results import AnyFuture, mark_read
+from aiopool.compat._itermap import MxAsyncGenPool
+from aiopool.compat._results import getres, shape_of
+
+T = TypeVar("T")
+R = TypeVar("R")
+G = TypeVar("G")
+
+
+class BaseAioPool(BasePool):
+    """All of `AioPool` but its `itermap`, which a mixin adds."""
+
+    def __init__(
+        self,
+        size: int = 4,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        reuse_tasks: bool = False,
+    ) -> None:
+        super().__init__(size, loop, reuse_tasks)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if exc_type is not None and issubclass(exc_type, GeneratorExit):
+            return  # The block is destroyed with its task, and may not await any more.
+        if (
+            exc_type is not None
+            and issubclass(exc_type, asyncio.CancelledError)
+            and _is_cancelled()
+        ):
+            await self._stop_block()
+            return
+        try:
+            await self.join()
+        except asyncio.CancelledError:
+            await self._stop_block()
+            raise
+
+    @property
+    def n_executed(self) -> int:
+        """How many coroutines have run to their end, those of callbacks included."""
+        return self._core.executed
+
+    _executed = n_executed
+
+    @overload
+    async def map(
+        self,
+        fn: Callable[[T], Awaitable[R]],
+        iterable: Iterable[T],
+        cb: None = None,
+        ctx: Any = None,
+    ) -> list[R | BaseException]: ...
+    @overload
+    async def map(
+        self,
+        fn: Callable[[T], Awaitable[Any]],
+        iterable: Iterable[T],
+        cb: Callback[R],
+        ctx: Any = None,
+    ) -> list[R | BaseException]: ...
+    @overload
+    async def map(
+        self,
+        fn: Callable[[T], Awaitable[R]],
+        iterable: Iterable[T],
+        cb: None = None,
+        ctx: Any = None,
+        *,
+        get_result: Callable[[asyncio.Future[R]], G],
+    ) -> list[G]: ...
+    @overload
+    async def map(
+        self,
+        fn: Callable[[T], Awaitable[Any]],
+        iterable: Iterable[T],
+        cb: Callback[R],
+        ctx: Any = None,
+        *,
+        get_result: Callable[[asyncio.Future[R]], G],
+    ) -> list[G]: ...
+    async def map(
+        self,
+        fn: Callable[[Any], Awaitable[Any]],
+        iterable: Iterable[Any] = MISSING,
+        cb: Callback[Any] | None = None,
+        ctx: Any = None,
+        *,
+        get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
+    ) -> list[Any]:
+        """Runs `fn(item)` for each item and waits for all of them.
+
+        The iterable is pulled, and `fn` called, when a slot is at hand; the map stands in the queue
+        with one item at a time and goes to the back after each. If the caller is cancelled, so are
+        the jobs; their end is waited for, however often the caller is cancelled.
+
+        :param fn: a function of one item that gives an awaitable. What it raises is the outcome
+            of that item.
+        :param iterable: the items.
+        :param cb: as for `spawn`, for each job.
+        :param ctx: as for `spawn`, the same for all jobs.
+        :param get_result: what to make of the settled future of a job; see `getres`.
+        :returns: the results in the order of `iterable`.
+        :raises Exception: what `iterable` raises, after the jobs started so far were cancelled.
+        :raises TypeError: if `fn` or `cb` is not callable or `iterable` cannot be iterated over.
+        :raises RuntimeError: if the pool belongs to another loop or thread.
+        """
+        check_map("map", fn, iterable, cb)
+        shape, get_result_later = shape_of(get_result)
+        context = contextvars.copy_context()
+        items = self._core.map(fn, iter(iterable), cb, ctx, context, shape)
+        try:
+            over = items.wait(asyncio.ALL_COMPLETED)
+            if over is not None:
+                await over
+        except asyncio.CancelledError:
+            await ended(items.stop())
+            raise
+        except BaseException:
+            items.stop()
+            raise
+        if get_result_later is None:
+            return items.take()
+        unread = iter(items.take())
+        try:
+            return list(map(get_result_later, unread))
+        finally:
+            # Not even this frame keeps a future then: that of a job would lead to its error, which
+            # may be the one that is raised here.
+            mark_read(unread)
+
+    @overload
+    def map_n(
+        self,
+        fn: Callable[[T], Awaitable[R]],
+        iterable: Iterable[T],
+        cb: None = None,
+        ctx: Any = None,
+    ) -> list[asyncio.Future[R]]: ...
+    @overload
+    def map_n(
+        self,
+        fn: Callable[[T], Awaitable[Any]],
+        iterable: Iterable[T],
+        cb: Callback[G],
+        ctx: Any = None,
+    ) -> list[asyncio.Future[G]]: ...
+    def map_n(
+        self,
+        fn: Callable[[Any], Awaitable[Any]],
+        iterable: Iterable[Any] = MISSING,
+        cb: Callback[Any] | None = None,
+        ctx: Any = None,
+    ) -> list[asyncio.Future[Any]]:
+        """Calls `fn(item)` for each item and puts all the jobs in the queue at once.
+
+        :param fn: as for `map`; it is called for all items in this call.
+        :param iterable: the items; all are taken before the first job is put in the queue.
+        :param cb: as for `spawn`, for each job.
+        :param ctx: as for `spawn`, the same for all jobs.
+        :returns: the futures in the order of `iterable`.
+        :raises Exception: what `iterable` raises, before any job is put in the queue.
+        :raises TypeError: if `fn` or `cb` is not callable or `iterable` cannot be iterated over.
+        :raises RuntimeError: if the pool belongs to another loop or thread.
+        """
+        check_map("map_n", fn, iterable, cb)
+        return self._core.map_n(fn, list(iterable), cb, ctx)
+
+    # Without futures there is no R: the results of all jobs can be anything.
+    @overload
+    async def cancel(self) -> tuple[int, list[Any]]: ...
+    @overload
+    async def cancel(
+        self, *, get_result: Callable[[asyncio.Future[Any]], G]
+    ) -> tuple[int, list[G]]: ...
+    @overload
+    async def cancel(self, *futures: AnyFuture[R]) -> tuple[int, list[R | BaseException]]: ...
+    @overload
+    async def cancel(
+        self, *futures: AnyFuture[R], get_result: Callable[[asyncio.Future[R]], G]
+    ) -> tuple[int, list[G]]: ...
+    async def cancel(
+        self,
+        *futures: AnyFuture[Any],
+        get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
+    ) -> tuple[int, list[Any]]:
+        """Stops the jobs of these futures, or all jobs, and waits until they have ended.
+
+        A waiting job leaves the queue and never starts. An active one gets CancelledError, as does
+        its callback if it is that which runs. A running `map` goes on with the items it has not
+        pulled yet: to stop it, cancel the task that awaits it. A caller that is cancelled waits for
+        the end of the jobs all the same, unless it is itself a job of the pool.
+
+        :param futures: futures of this pool; settled and foreign ones are passed over. None for
+            all jobs.
+        :param get_result: what to make of the settled future of a job; see `getres`.
+        :returns: how many jobs were stopped, and their results; of all jobs, those that waited
+            come first.
+        :raises TypeError: if something in `futures` is not a future.
+        :raises RuntimeError: if the pool belongs to another loop or thread.
+        """
+        stopped = await self._stop(futures)
+        try:
+            return len(stopped), list(map(get_result, stopped))
+        finally:
+            del futures, stopped  # as in `map`
+
+
+class AioPool(MxAsyncGenPool, BaseAioPool):
+    """Keeps no more and no less than `size` jobs active while any are waiting.
+
+    A job is a coroutine, or another awaitable, that is handed to the pool. It waits its turn, first
+    come first served, until it has one of the `size` slots; then it is active, in an
+    `asyncio.Task` of its own. A job may have a callback, which runs after it in the same slot.
+
+    With `reuse_tasks` the jobs that follow one another in a slot run in one task, which costs
+    between a third and two thirds of a task for each. Each job still has its own context,
+    cancellation, callback and error, and the task bears its name meanwhile. What they share is the
+    task itself, and so everything that is kept by `asyncio.current_task()`, such as sessions scoped
+    to the task. Do not use it with those, and not with jobs that let their task be cancelled after
+    they have ended. A job may begin in the same turn of the loop in which the one before it
+    ended.
+
+    As an asynchronous context manager the pool joins at exit. If the block is itself cancelled,
+    the jobs of the pool are cancelled and waited for, however often it is cancelled meanwhile.
+    The maps of other tasks end then with CancelledError, and what is handed in before all jobs
+    have ended is cancelled at once.
+
+    :param size: the number of slots, at least 1.
+    :param loop: the loop the pool belongs to; by default the one that runs at its first use.
+    :param reuse_tasks: whether a task runs many jobs, one after another.
+    :raises TypeError: if `size` is not an int, `loop` is not a loop or `reuse_tasks` not a bool.
+    :raises ValueError: if `size` is below 1.
+    """
+
+
+def _is_cancelled() -> bool:
+    """Whether the current task is, and not only something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

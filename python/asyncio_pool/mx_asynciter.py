@@ -1,0 +1,6 @@
+"""The submodule of this name in asyncio-pool 0.6.0: the mixin of the other, for older Pythons."""
+
+from aiopool.compat import MxAsyncGenPool as MxAsyncIterPool
+from aiopool.compat import getres, iterwait
+
+__all__ = ["MxAsyncIterPool", "getres", "iterwait"]
