@@ -3,14 +3,13 @@
 use core::fmt;
 use core::num::NonZeroUsize;
 
-use crate::queue::{Drain, Queue, Ticket};
+use crate::queue::{Drain, Queue, Ticket, Walk};
 
 /// The admission of waiters `W` to a fixed number of slots, and of joiners `J` to the news that
 /// the pool is idle.
 ///
 /// The [crate documentation](crate) says in which order the methods are to be called. Every method
-/// is O(1), save [`withdraw_all`](Self::withdraw_all) and [`close`](Self::close), which are O(1)
-/// per waiter.
+/// is O(1): none moves or drops what others have handed in.
 #[derive(Debug)]
 pub struct Admission<W, J> {
     size: NonZeroUsize,
@@ -163,6 +162,19 @@ impl<W, J> Admission<W, J> {
         waiter
     }
 
+    /// Begins to look at all who wait now, one after another, while others may come and leave:
+    /// [`walk_on`](Self::walk_on) gives them in the order of the queue. An admission has one place
+    /// up to which it has been walked: if a second walk begins before the first has ended, both go
+    /// on from the head of the queue.
+    pub fn begin_walk(&mut self) -> Walk {
+        self.queue.begin_walk()
+    }
+
+    /// The next waiter that a walk comes by; `None` at its end.
+    pub fn walk_on(&mut self, walk: &Walk) -> Option<(Ticket, &W)> {
+        self.queue.walk_on(walk)
+    }
+
     /// Empties the queue; the waiters come in the order in which they stood.
     pub fn withdraw_all(&mut self) -> Drain<W> {
         let waiters = self.queue.drain();
@@ -214,6 +226,12 @@ impl<W, J> Admission<W, J> {
             return None;
         }
         self.joiners.pop().map(|(_, joiner)| joiner)
+    }
+
+    /// As [`poll_idle`](Self::poll_idle), all joiners at once: for a face that tells them when it
+    /// has given its lock back.
+    pub fn poll_all_idle(&mut self) -> Option<Drain<J>> {
+        (self.is_empty() && self.joiners.len() > 0).then(|| self.joiners.drain())
     }
 }
 

@@ -12,11 +12,12 @@
 //! | --- | --- | --- |
 //! | questions | [`size`], [`active`], [`waiting`], [`len`], [`is_empty`], [`is_full`], [`is_closed`], [`get`], [`waiters`], [`joiners`] | look, change nothing |
 //! | inputs | [`submit`], [`finish`], [`join`] | tell the core what happened |
-//! | commands | [`withdraw`], [`withdraw_all`], [`leave`], [`close`], [`reopen`] | take back what was told |
-//! | outputs | [`poll_admit`], [`poll_idle`] | what the face must now do |
+//! | commands | [`withdraw`], [`withdraw_all`], [`begin_walk`], [`walk_on`], [`leave`], [`close`], [`reopen`] | take back what was told |
+//! | outputs | [`poll_admit`], [`poll_idle`], [`poll_all_idle`] | what the face must now do |
 //!
 //! After any inputs and commands, first call [`poll_admit`] until it answers `None` and start
-//! what it hands out; then call [`poll_idle`] until it answers `None` and tell each one. The core
+//! what it hands out; then call [`poll_idle`] until it answers `None`, or
+//! [`poll_all_idle`] once, and tell each one. The core
 //! does nothing by itself: an admission that is not polled for is late, never lost.
 //!
 //! A running `map` is admitted like anybody else. It takes one item, which keeps the slot, and is
@@ -57,11 +58,14 @@
 //! [`join`]: Admission::join
 //! [`withdraw`]: Admission::withdraw
 //! [`withdraw_all`]: Admission::withdraw_all
+//! [`begin_walk`]: Admission::begin_walk
+//! [`walk_on`]: Admission::walk_on
 //! [`leave`]: Admission::leave
 //! [`close`]: Admission::close
 //! [`reopen`]: Admission::reopen
 //! [`poll_admit`]: Admission::poll_admit
 //! [`poll_idle`]: Admission::poll_idle
+//! [`poll_all_idle`]: Admission::poll_all_idle
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -72,4 +76,4 @@ mod admission;
 mod queue;
 
 pub use admission::{Admission, Admitted, Closed, Slot};
-pub use queue::{Drain, Ticket};
+pub use queue::{Drain, Ticket, Walk};

@@ -1,5 +1,6 @@
 //! The queue: first in, first out, and anybody may step out of the middle.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
@@ -10,44 +11,69 @@ use core::num::NonZeroU32;
 /// counts the places given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
-    index: u32,
+    /// Where the chunk of the place is.
+    chunk: u32,
     serial: NonZeroU32,
 }
 
-/// A linked list inside one vector. Who steps out of the middle leaves a gap, and when there are
-/// more gaps than waiters all of them are closed: so every step is O(1), spread over those before
-/// it, and a place costs 8 bytes beside the waiter itself if an `Option` of it costs nothing.
+/// A list of chunks, in each of which waiters stand in the order of their serials. A waiter that
+/// leaves the middle leaves its place vacant, and a chunk without waiters is unlinked: so every step
+/// is O(1), the queue never moves what stands in it, and a place costs little beside the waiter
+/// itself if an `Option` of it costs nothing.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    places: Vec<Place<T>>,
+    links: Vec<Link<T>>,
     head: u32,
+    /// The chunk that is being filled. It alone may have no waiters.
     tail: u32,
-    /// The first vacant place; each names the next.
+    /// The first of the vacant links; each names the next.
     vacant: u32,
+    /// The storage of a chunk that was unlinked, for the next one.
+    spare: Option<Box<Chunk<T>>>,
     len: usize,
-    gaps: usize,
-    /// The serial of the next ticket. It goes on counting when the storage is given back, so an
-    /// old ticket can be mistaken for a new one only after 2^32 pushes.
+    /// The serial of the next ticket. It goes on counting when the queue is drained, so an old
+    /// ticket can be mistaken for a new one only after 2^32 pushes.
     serial: NonZeroU32,
+    /// Where the [walk](Self::begin_walk) has come to.
+    walked: Cursor,
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct Link<T> {
     /// `None`: vacant.
-    serial: Option<NonZeroU32>,
-    /// Who stands behind; of a vacant place, the next vacant one.
+    chunk: Option<Box<Chunk<T>>>,
+    before: u32,
+    /// The chunk behind; of a vacant link, the next vacant one.
     behind: u32,
-    /// `None`: vacant, or a gap.
-    waiter: Option<T>,
+}
+
+#[derive(Debug)]
+struct Chunk<T> {
+    /// The serials of its places have this number, save for their last [`PLACE_BITS`].
+    number: u32,
+    /// A bit for each place: whether somebody stands there.
+    taken: u32,
+    waiters: [Option<T>; PLACES],
+}
+
+/// The place behind those that have been looked at.
+#[derive(Debug, Clone, Copy)]
+struct Cursor {
+    chunk: u32,
+    place: u32,
+}
+
+/// A walk along all who stand in the queue when it begins: see
+/// [`Admission::begin_walk`](crate::Admission::begin_walk).
+#[derive(Debug)]
+pub struct Walk {
+    /// The serial of the first who came later.
+    end: NonZeroU32,
 }
 
 /// The waiters of an emptied queue, in the order in which they stood.
 #[derive(Debug)]
-pub struct Drain<T> {
-    places: Vec<Place<T>>,
-    head: u32,
-    left: usize,
-}
+pub struct Drain<T>(Queue<T>);
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,16 +81,27 @@ impl fmt::Display for Ticket {
     }
 }
 
+impl Ticket {
+    fn number(self) -> u32 {
+        position(self.serial) >> PLACE_BITS
+    }
+
+    fn place(self) -> u32 {
+        position(self.serial) % PLACES as u32
+    }
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
-            places: Vec::new(),
+            links: Vec::new(),
             head: NOBODY,
             tail: NOBODY,
             vacant: NOBODY,
+            spare: None,
             len: 0,
-            gaps: 0,
             serial: NonZeroU32::MIN,
+            walked: Cursor::END,
         }
     }
 
@@ -73,157 +110,253 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn get(&self, ticket: Ticket) -> Option<&T> {
-        let place = self.places.get(ticket.index as usize)?;
-        place.waiter.as_ref().filter(|_| place.is_of(ticket))
+        let chunk = self.chunk(ticket.chunk)?;
+        let waiter = chunk.waiters.get(ticket.place() as usize)?.as_ref();
+        waiter.filter(|_| chunk.number == ticket.number())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &T)> {
-        let mut next = self.head;
-        let places = core::iter::from_fn(move || {
-            let place = self.places.get(next as usize)?;
-            let index = core::mem::replace(&mut next, place.behind);
-            Some((index, place))
-        });
-        places.filter_map(|(index, place)| {
-            let serial = place.serial?;
-            Some((Ticket { index, serial }, place.waiter.as_ref()?))
+        let mut cursor = Cursor::at(self.head);
+        core::iter::from_fn(move || {
+            let ticket = self.seek(&mut cursor)?;
+            Some((ticket, self.get(ticket)?))
         })
     }
 
     pub(crate) fn push(&mut self, waiter: T) -> Ticket {
         let serial = self.serial;
         self.serial = serial.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let taken = Place {
-            serial: Some(serial),
-            behind: NOBODY,
-            waiter: Some(waiter),
-        };
-        let index = self.take_place(taken);
-        self.link(self.tail, index);
-        self.tail = index;
+        let position = position(serial);
+        let place = position % PLACES as u32;
+        if place == 0 || self.tail == NOBODY {
+            self.begin_chunk(position >> PLACE_BITS);
+        }
+        let chunk = self.tail;
+        if let Some(chunk) = self.chunk_mut(chunk) {
+            chunk.put(place, waiter);
+        }
         self.len += 1;
-        Ticket { index, serial }
+        Ticket { chunk, serial }
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Ticket, T)> {
-        loop {
-            let index = self.head;
-            let (serial, behind, waiter) = self.vacate(index)?;
-            self.head = behind;
-            if behind == NOBODY {
-                self.tail = NOBODY;
-            }
-            if let Some(waiter) = waiter {
-                self.len -= 1;
-                self.tidy();
-                return Some((Ticket { index, serial }, waiter));
-            }
-            self.gaps -= 1;
-        }
+        let index = self.head;
+        let chunk = self.chunk_mut(index)?;
+        let place = chunk.first(0)?;
+        let serial = chunk.serial(place);
+        let waiter = chunk.take(place)?;
+        let ticket = Ticket {
+            chunk: index,
+            serial,
+        };
+        let is_empty = chunk.taken == 0;
+        self.left(index, is_empty);
+        Some((ticket, waiter))
     }
 
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        let place = self.places.get_mut(ticket.index as usize)?;
-        if !place.is_of(ticket) {
+        let chunk = self.chunk_mut(ticket.chunk)?;
+        if chunk.number != ticket.number() {
             return None;
         }
-        let waiter = place.waiter.take()?;
-        self.len -= 1;
-        self.gaps += 1;
-        self.tidy();
+        let waiter = chunk.take(ticket.place())?;
+        let is_empty = chunk.taken == 0;
+        self.left(ticket.chunk, is_empty);
         Some(waiter)
     }
 
     pub(crate) fn drain(&mut self) -> Drain<T> {
-        let (head, left) = (self.head, self.len);
-        let places = self.give_storage_back();
-        Drain { places, head, left }
+        let rest = Self {
+            serial: self.serial,
+            ..Self::new()
+        };
+        Drain(core::mem::replace(self, rest))
     }
 
-    /// What holds after every step. The links are walked only while the queue is short, so that a
-    /// debug build stays O(1) per step.
+    /// Begins to look at all who stand here now, one after another. Others may come and step out
+    /// meanwhile. The walks of a queue have one cursor: if a second begins before the first has
+    /// ended, both of them go on from the head.
+    pub(crate) fn begin_walk(&mut self) -> Walk {
+        self.walked = Cursor::at(self.head);
+        Walk { end: self.serial }
+    }
+
+    /// The next whom the walk comes by; `None` at its end.
+    pub(crate) fn walk_on(&mut self, walk: &Walk) -> Option<(Ticket, &T)> {
+        let mut cursor = self.walked;
+        let ticket = self.seek(&mut cursor)?;
+        // The distance, which is right also where the serials begin again.
+        let left = walk.end.get().wrapping_sub(ticket.serial.get());
+        if left == 0 || left > u32::MAX / 2 {
+            return None;
+        }
+        self.walked = cursor;
+        Some((ticket, self.get(ticket)?))
+    }
+
+    /// What holds after every step. The chunks are walked only while they are few, so that a debug
+    /// build stays O(1) per step.
     pub(crate) fn check(&self) {
-        debug_assert!(self.gaps <= self.len, "gaps are left open");
-        debug_assert_eq!(self.len == 0, self.head == NOBODY);
-        debug_assert_eq!(self.len == 0, self.tail == NOBODY);
-        if cfg!(debug_assertions) && self.places.len() <= CHECKED_PLACES {
-            let (mut walked, mut gaps, mut last, mut index) = (0, 0, NOBODY, self.head);
-            while let Some(place) = self.places.get(index as usize) {
-                if place.waiter.is_some() {
-                    walked += 1;
-                } else {
-                    gaps += 1;
-                }
-                (last, index) = (index, place.behind);
+        if cfg!(debug_assertions) && self.links.len() <= CHECKED_CHUNKS {
+            let (mut waiters, mut last, mut index) = (0, NOBODY, self.head);
+            while let Some(link) = self.links.get(index as usize) {
+                debug_assert_eq!(link.before, last, "a chunk does not know who is before it");
+                let taken = link.chunk.as_ref().map_or(0, |chunk| chunk.taken);
+                debug_assert!(
+                    taken != 0 || index == self.tail,
+                    "a chunk without waiters is kept"
+                );
+                waiters += taken.count_ones() as usize;
+                (last, index) = (index, link.behind);
             }
             debug_assert_eq!(last, self.tail, "the queue does not end at its tail");
-            debug_assert_eq!(walked, self.len, "the queue has lost or won somebody");
-            debug_assert_eq!(gaps, self.gaps, "a gap has been lost or won");
+            debug_assert_eq!(waiters, self.len, "the queue has lost or won somebody");
         }
     }
 
-    /// Closes the gaps when there are too many, and gives the storage of a long queue back when
-    /// nobody is left.
-    fn tidy(&mut self) {
-        if self.gaps > self.len {
-            let (mut last, mut index) = (NOBODY, self.head);
-            while let Some(place) = self.places.get(index as usize) {
-                let next = place.behind;
-                if place.waiter.is_some() {
-                    last = index;
-                } else {
-                    self.vacate(index);
-                    self.link(last, next);
-                }
-                index = next;
+    /// The first who stands at the cursor or behind it. The cursor moves behind that one.
+    fn seek(&self, cursor: &mut Cursor) -> Option<Ticket> {
+        loop {
+            let link = self.links.get(cursor.chunk as usize)?;
+            let chunk = link.chunk.as_ref()?;
+            if let Some(place) = chunk.first(cursor.place) {
+                cursor.place = place + 1;
+                return Some(Ticket {
+                    chunk: cursor.chunk,
+                    serial: chunk.serial(place),
+                });
             }
-            (self.tail, self.gaps) = (last, 0);
-        }
-        if self.len == 0 && self.places.capacity() > KEPT_PLACES {
-            self.give_storage_back();
+            // More may come into the last chunk.
+            if cursor.chunk == self.tail {
+                return None;
+            }
+            *cursor = Cursor::at(link.behind);
         }
     }
 
-    fn take_place(&mut self, taken: Place<T>) -> u32 {
+    /// The chunk with this number is the last from now on.
+    #[cold]
+    fn begin_chunk(&mut self, number: u32) {
+        let tail = self.tail;
+        if let Some(chunk) = self.chunk_mut(tail).filter(|chunk| chunk.taken == 0) {
+            chunk.number = number;
+            if self.walked.chunk == tail {
+                self.walked.place = 0;
+            }
+            return;
+        }
+        let mut chunk = self.spare.take().unwrap_or_else(Chunk::new);
+        chunk.number = number;
+        let index = self.take_link(Link {
+            chunk: Some(chunk),
+            before: self.tail,
+            behind: NOBODY,
+        });
+        self.link(self.tail, index);
+        self.tail = index;
+    }
+
+    /// Somebody has left the chunk at this index.
+    fn left(&mut self, index: u32, is_empty: bool) {
+        self.len -= 1;
+        if is_empty && index != self.tail {
+            self.unlink(index);
+        }
+    }
+
+    #[cold]
+    fn unlink(&mut self, index: u32) {
+        let Some(link) = self.links.get_mut(index as usize) else {
+            return;
+        };
+        let (before, behind) = (link.before, link.behind);
+        link.behind = self.vacant;
+        self.spare = link.chunk.take();
+        self.vacant = index;
+        self.link(before, behind);
+        // Only the tail has nobody behind it, and that is never unlinked.
+        if let Some(link) = self.links.get_mut(behind as usize) {
+            link.before = before;
+        }
+        if self.walked.chunk == index {
+            self.walked = Cursor::at(behind);
+        }
+    }
+
+    fn take_link(&mut self, taken: Link<T>) -> u32 {
         let index = self.vacant;
-        if let Some(place) = self.places.get_mut(index as usize) {
-            self.vacant = place.behind;
-            *place = taken;
+        if let Some(link) = self.links.get_mut(index as usize) {
+            self.vacant = link.behind;
+            *link = taken;
             return index;
         }
-        let index = u32::try_from(self.places.len()).unwrap_or(NOBODY);
-        assert!(index != NOBODY, "the queue holds at most 2^32 - 1 waiters");
-        self.places.push(taken);
+        let index = u32::try_from(self.links.len()).unwrap_or(NOBODY);
+        // As many chunks as there are numbers for.
+        assert!(
+            index <= NOBODY >> PLACE_BITS,
+            "the queue holds at most 2^32 - 1 waiters"
+        );
+        self.links.push(taken);
         index
     }
 
-    /// Who had the place at `index`, who stood behind it and who in it.
-    fn vacate(&mut self, index: u32) -> Option<(NonZeroU32, u32, Option<T>)> {
-        let place = self.places.get_mut(index as usize)?;
-        let serial = place.serial.take()?;
-        let behind = core::mem::replace(&mut place.behind, self.vacant);
-        self.vacant = index;
-        Some((serial, behind, place.waiter.take()))
-    }
-
-    /// Lets the one at `index`, or the queue itself, know who stands behind it now.
-    fn link(&mut self, index: u32, now: u32) {
-        match self.places.get_mut(index as usize) {
-            Some(place) => place.behind = now,
-            None => self.head = now,
+    /// Lets the chunk at `index`, or the queue itself, know which is behind it now.
+    fn link(&mut self, index: u32, behind: u32) {
+        match self.links.get_mut(index as usize) {
+            Some(link) => link.behind = behind,
+            None => self.head = behind,
         }
     }
 
-    fn give_storage_back(&mut self) -> Vec<Place<T>> {
-        (self.head, self.tail, self.vacant) = (NOBODY, NOBODY, NOBODY);
-        (self.len, self.gaps) = (0, 0);
-        core::mem::take(&mut self.places)
+    fn chunk(&self, index: u32) -> Option<&Chunk<T>> {
+        self.links.get(index as usize)?.chunk.as_deref()
+    }
+
+    fn chunk_mut(&mut self, index: u32) -> Option<&mut Chunk<T>> {
+        self.links.get_mut(index as usize)?.chunk.as_deref_mut()
     }
 }
 
-impl<T> Place<T> {
-    fn is_of(&self, ticket: Ticket) -> bool {
-        self.serial == Some(ticket.serial)
+impl<T> Chunk<T> {
+    fn new() -> Box<Self> {
+        Box::new(Self {
+            number: 0,
+            taken: 0,
+            waiters: [const { None }; PLACES],
+        })
+    }
+
+    /// The first place that is taken, from this one on.
+    fn first(&self, from: u32) -> Option<u32> {
+        let taken = self.taken & u32::MAX.checked_shl(from).unwrap_or(0);
+        (taken != 0).then(|| taken.trailing_zeros())
+    }
+
+    fn serial(&self, place: u32) -> NonZeroU32 {
+        // The very last position of all has no serial, and nobody has it.
+        let position = self.number << PLACE_BITS | place;
+        NonZeroU32::MIN.saturating_add(position)
+    }
+
+    fn put(&mut self, place: u32, waiter: T) {
+        if let Some(vacant) = self.waiters.get_mut(place as usize) {
+            *vacant = Some(waiter);
+            self.taken |= 1 << place;
+        }
+    }
+
+    fn take(&mut self, place: u32) -> Option<T> {
+        let waiter = self.waiters.get_mut(place as usize)?.take()?;
+        self.taken &= !(1 << place);
+        Some(waiter)
+    }
+}
+
+impl Cursor {
+    const END: Self = Self::at(NOBODY);
+
+    const fn at(chunk: u32) -> Self {
+        Self { chunk, place: 0 }
     }
 }
 
@@ -231,31 +364,30 @@ impl<T> Iterator for Drain<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        loop {
-            let place = self.places.get_mut(self.head as usize)?;
-            self.head = place.behind;
-            if let Some(waiter) = place.waiter.take() {
-                self.left -= 1;
-                return Some(waiter);
-            }
-        }
+        self.0.pop().map(|(_, waiter)| waiter)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.0.len, Some(self.0.len))
     }
 }
 
 impl<T> ExactSizeIterator for Drain<T> {}
 impl<T> FusedIterator for Drain<T> {}
 
-/// The index that names no place.
+/// Serials count from 1, positions from 0.
+fn position(serial: NonZeroU32) -> u32 {
+    serial.get() - 1
+}
+
+/// The index that names no chunk.
 const NOBODY: u32 = u32::MAX;
-/// An empty queue keeps storage for this many, so that a pool that is now and then full does not
-/// allocate each time; a longer queue gives its storage back when it empties.
-const KEPT_PLACES: usize = 1024;
-/// Debug builds walk the links of a queue with at most this many places after each step.
-const CHECKED_PLACES: usize = 64;
+/// How many bits of a position name the place in its chunk.
+const PLACE_BITS: u32 = 5;
+/// How many stand in a chunk: as many as a word has bits.
+const PLACES: usize = 1 << PLACE_BITS;
+/// Debug builds walk through a queue of at most so many chunks after each step.
+const CHECKED_CHUNKS: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -264,13 +396,10 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn a_place_costs_sixteen_bytes_beside_the_waiter() {
-        assert_eq!(size_of::<Place<[usize; 4]>>(), 16 + 32);
-    }
-
-    #[test]
-    fn a_place_costs_eight_bytes_beside_a_waiter_that_is_never_null() {
-        assert_eq!(size_of::<Place<(&u8, usize)>>(), 8 + 16);
+    fn a_place_costs_a_byte_beside_a_waiter_that_is_never_null() {
+        let waiters = PLACES * size_of::<(&u8, usize)>();
+        let beside = size_of::<Chunk<(&u8, usize)>>() - waiters + size_of::<Link<(&u8, usize)>>();
+        assert!(beside <= PLACES, "{beside}");
     }
 
     #[test]
@@ -282,20 +411,51 @@ mod tests {
             assert_eq!(queue.remove(ticket), Some(n));
             queue.check();
         }
-        assert!(queue.places.len() <= 4);
+        assert!(queue.links.len() <= 2);
         assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(0));
     }
 
     #[test]
     fn an_old_ticket_names_nobody_when_its_place_is_used_again() {
         let mut queue = Queue::new();
-        let old = queue.push('a');
-        assert_eq!(queue.remove(old), Some('a'));
-        let new = queue.push('b');
-        assert_eq!(new.index, old.index);
+        let old = queue.push(0);
+        queue.remove(old);
+        for n in 1..PLACES {
+            let ticket = queue.push(n);
+            queue.remove(ticket);
+        }
+        let new = queue.push(PLACES);
+        assert_eq!((new.chunk, new.place()), (old.chunk, old.place()));
         assert_eq!(queue.get(old), None);
         assert_eq!(queue.remove(old), None);
-        assert_eq!(queue.get(new), Some(&'b'));
+        assert_eq!(queue.get(new), Some(&PLACES));
+    }
+
+    #[test]
+    fn a_walk_that_begins_takes_the_other_back_to_the_head() {
+        let mut queue = Queue::new();
+        let a = queue.push('a');
+        let first = queue.begin_walk();
+        assert_eq!(queue.walk_on(&first), Some((a, &'a')));
+        let b = queue.push('b');
+        assert_eq!(queue.walk_on(&first), None);
+        let second = queue.begin_walk();
+        assert_eq!(queue.walk_on(&first), Some((a, &'a')));
+        assert_eq!(queue.walk_on(&first), None);
+        assert_eq!(queue.walk_on(&second), Some((b, &'b')));
+        assert_eq!(queue.walk_on(&second), None);
+    }
+
+    #[test]
+    fn a_walk_goes_on_behind_a_chunk_that_has_gone() {
+        let mut queue = Queue::new();
+        let tickets: Vec<_> = (0..3 * PLACES).map(|n| queue.push(n)).collect();
+        let walk = queue.begin_walk();
+        assert_eq!(queue.walk_on(&walk), Some((tickets[0], &0)));
+        for ticket in &tickets[..PLACES] {
+            queue.remove(*ticket);
+        }
+        assert_eq!(queue.walk_on(&walk), Some((tickets[PLACES], &PLACES)));
     }
 
     #[test]
@@ -308,25 +468,45 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_gives_its_storage_back_when_it_empties() {
+    fn a_long_queue_gives_its_storage_back_as_it_empties() {
         let mut queue = Queue::new();
-        for n in 0..=KEPT_PLACES {
-            queue.push(n);
+        let tickets: Vec<_> = (0..1_000).map(|n| queue.push(n)).collect();
+        assert_eq!(chunks(&queue), 1_000_usize.div_ceil(PLACES));
+        // From both ends, so that chunks of the middle are the last to go.
+        for n in 0..500 {
+            assert_eq!(queue.remove(tickets[n]), Some(n));
+            assert_eq!(queue.remove(tickets[999 - n]), Some(999 - n));
+            queue.check();
         }
-        for n in 0..=KEPT_PLACES {
-            assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(n));
-        }
-        assert_eq!(queue.places.capacity(), 0);
+        assert!(chunks(&queue) <= 2);
     }
 
     #[test]
-    fn a_line_that_is_not_long_keeps_its_storage() {
+    fn who_comes_and_goes_alone_keeps_to_one_chunk() {
         let mut queue = Queue::new();
-        for n in 0..KEPT_PLACES {
+        for n in 0..1_000 {
             queue.push(n);
+            assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(n));
+            queue.check();
         }
-        while queue.pop().is_some() {}
-        assert_eq!(queue.places.capacity(), KEPT_PLACES);
+        assert_eq!(chunks(&queue), 1);
+    }
+
+    #[test]
+    fn serials_begin_again_after_the_last_one() {
+        let mut queue = Queue::new();
+        queue.serial = NonZeroU32::new(u32::MAX - 40).expect("it is not 0");
+        let tickets: Vec<_> = (0..100).map(|n| queue.push(n)).collect();
+        let walk = queue.begin_walk();
+        for (n, ticket) in tickets.iter().enumerate() {
+            assert_eq!(queue.walk_on(&walk), Some((*ticket, &n)));
+            assert_eq!(queue.get(*ticket), Some(&n));
+        }
+        assert!(queue.walk_on(&walk).is_none());
+        for n in 0..100 {
+            assert_eq!(queue.pop(), Some((tickets[n], n)));
+            queue.check();
+        }
     }
 
     #[test]
@@ -337,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drained_line_comes_out_in_order_and_is_empty() {
+    fn a_drained_queue_comes_out_in_order_and_is_empty() {
         let mut queue = Queue::new();
         let tickets: Vec<_> = (0..5).map(|n| queue.push(n)).collect();
         queue.remove(tickets[0]);
@@ -350,5 +530,10 @@ mod tests {
         assert_eq!(drained.collect::<Vec<_>>(), vec![2, 4, 5]);
         assert_eq!(queue.pop(), None);
         queue.check();
+    }
+
+    fn chunks<T>(queue: &Queue<T>) -> usize {
+        let linked = queue.links.iter().filter(|link| link.chunk.is_some());
+        linked.count() + usize::from(queue.spare.is_some())
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn take(bytes: &[u8]) {
 }
 
 fn step_of(kind: u8, which: usize) -> Step {
-    match kind % 11 {
+    match kind % 14 {
         0 => Step::Submit,
         1 => Step::Finish(which),
         2 => Step::Admit,
@@ -26,6 +26,9 @@ fn step_of(kind: u8, which: usize) -> Step {
         7 => Step::Reopen,
         8 => Step::Join,
         9 => Step::Leave(which),
-        _ => Step::TellIdle,
+        10 => Step::TellIdle,
+        11 => Step::BeginWalk,
+        12 => Step::WalkOn,
+        _ => Step::TellAllIdle,
     }
 }

@@ -12,11 +12,14 @@ fn step() -> impl Strategy<Value = Step> {
         4 => any::<usize>().prop_map(Step::Withdraw),
         1 => any::<usize>().prop_map(Step::WithdrawStale),
         1 => Just(Step::WithdrawAll),
+        1 => Just(Step::BeginWalk),
+        3 => Just(Step::WalkOn),
         1 => Just(Step::Close),
         2 => Just(Step::Reopen),
         2 => Just(Step::Join),
         1 => any::<usize>().prop_map(Step::Leave),
-        3 => Just(Step::TellIdle),
+        2 => Just(Step::TellIdle),
+        1 => Just(Step::TellAllIdle),
     ]
 }
 

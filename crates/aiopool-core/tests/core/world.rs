@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 
-use aiopool_core::{Admission, Slot, Ticket};
+use aiopool_core::{Admission, Slot, Ticket, Walk};
 
 /// One step. Numbers choose among what is there, modulo its count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +14,14 @@ pub(crate) enum Step {
     Withdraw(usize),
     WithdrawStale(usize),
     WithdrawAll,
+    BeginWalk,
+    WalkOn,
     Close,
     Reopen,
     Join,
     Leave(usize),
     TellIdle,
+    TellAllIdle,
 }
 
 /// The pool as one would describe it on a napkin.
@@ -29,6 +32,8 @@ struct Model {
     queue: VecDeque<u32>,
     joiners: VecDeque<u32>,
     closed: bool,
+    /// The last whom the walk has come by, and the first that came after it began.
+    walk: (u32, u32),
 }
 
 /// The core beside its model, with what a face would hold.
@@ -39,7 +44,17 @@ pub(crate) struct World {
     tickets: Vec<(Ticket, u32)>,
     stale: Vec<Ticket>,
     joined: Vec<(Ticket, u32)>,
+    walk: Option<Walk>,
     next: u32,
+}
+
+impl Model {
+    fn walked_next(&self) -> Option<u32> {
+        let (last, end) = self.walk;
+        // Waiters are numbered in the order in which they come.
+        let mut queue = self.queue.iter().copied();
+        queue.find(|waiter| (last + 1..end).contains(waiter))
+    }
 }
 
 impl World {
@@ -55,6 +70,7 @@ impl World {
             tickets: Vec::new(),
             stale: Vec::new(),
             joined: Vec::new(),
+            walk: None,
             next: 0,
         }
     }
@@ -70,6 +86,11 @@ impl World {
                 let withdrawn = self.core.withdraw_all();
                 self.emptied(withdrawn);
             }
+            Step::BeginWalk => {
+                self.walk = Some(self.core.begin_walk());
+                self.model.walk = (0, self.next + 1);
+            }
+            Step::WalkOn => self.walk_on(),
             Step::Close => {
                 let withdrawn = self.core.close();
                 self.model.closed = true;
@@ -82,6 +103,7 @@ impl World {
             Step::Join => self.join(),
             Step::Leave(which) => self.leave(which),
             Step::TellIdle => self.tell_idle(),
+            Step::TellAllIdle => self.tell_all_idle(),
         }
         self.compare();
     }
@@ -92,10 +114,13 @@ impl World {
             Step::Submit,
             Step::Admit,
             Step::WithdrawAll,
+            Step::BeginWalk,
+            Step::WalkOn,
             Step::Close,
             Step::Reopen,
             Step::Join,
             Step::TellIdle,
+            Step::TellAllIdle,
         ];
         // Slots are all alike.
         steps.extend((!self.slots.is_empty()).then_some(Step::Finish(0)));
@@ -114,13 +139,19 @@ impl World {
             queue,
             joiners,
             closed,
+            ..
         } = &self.model;
         match step {
             Step::Submit | Step::Close => !closed,
             Step::Admit => active < size && !queue.is_empty(),
             Step::WithdrawAll => !queue.is_empty(),
+            // Another one that has just begun goes the same way.
+            Step::BeginWalk => !queue.is_empty() && self.model.walk != (0, self.next + 1),
+            Step::WalkOn => self.model.walked_next().is_some(),
             Step::Reopen => *closed,
-            Step::TellIdle => *active == 0 && queue.is_empty() && !joiners.is_empty(),
+            Step::TellIdle | Step::TellAllIdle => {
+                *active == 0 && queue.is_empty() && !joiners.is_empty()
+            }
             Step::WithdrawStale(_) => false,
             Step::Finish(_) | Step::Withdraw(_) | Step::Join | Step::Leave(_) => true,
         }
@@ -204,6 +235,17 @@ impl World {
         }
     }
 
+    fn walk_on(&mut self) {
+        let Some(walk) = &self.walk else { return };
+        let next = self.core.walk_on(walk);
+        let next = next.map(|(ticket, waiter)| (ticket, *waiter));
+        assert_eq!(next.map(|(_, waiter)| waiter), self.model.walked_next());
+        if let Some((ticket, waiter)) = next {
+            assert!(self.tickets.contains(&(ticket, waiter)));
+            self.model.walk.0 = waiter;
+        }
+    }
+
     fn tell_idle(&mut self) {
         let told = self.core.poll_idle();
         if self.model.queue.is_empty() && self.model.active == 0 {
@@ -212,6 +254,16 @@ impl World {
             assert_eq!(told, None);
         }
         self.joined.retain(|(_, joiner)| Some(*joiner) != told);
+    }
+
+    fn tell_all_idle(&mut self) {
+        let told: Vec<_> = self.core.poll_all_idle().into_iter().flatten().collect();
+        if self.model.queue.is_empty() && self.model.active == 0 {
+            assert!(told.iter().copied().eq(self.model.joiners.drain(..)));
+            self.joined.clear();
+        } else {
+            assert!(told.is_empty());
+        }
     }
 
     fn compare(&self) {
