@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use aiopool_core::Ticket;
 
+use crate::cancel::Stopping;
 use crate::error::JobError;
 use crate::job::cell::{Observer, Receiver};
 use crate::state::Shared;
@@ -109,6 +110,15 @@ impl<T> JobHandle<T> {
         }
         self.shared.stop(self.ticket, || self.job.active_index());
         true
+    }
+
+    /// As [`cancel`](Self::cancel), one of several.
+    pub(crate) fn cancel_with(&self, stopping: &mut Stopping<'_>) -> bool {
+        let is_running = !self.is_finished();
+        if is_running {
+            stopping.stop(self.ticket, || self.job.active_index());
+        }
+        is_running
     }
 
     /// Whether the job has ended and its result can be read, or has been.

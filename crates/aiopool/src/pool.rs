@@ -408,8 +408,11 @@ impl Pool {
             .into_iter()
             .filter(|handle| handle.is_of(&self.shared));
         let mut handles: Vec<_> = ours.collect();
+        let shared = self.shared.clone();
         async move {
-            handles.retain(|handle| handle.cancel());
+            let mut stopping = shared.begin_stop();
+            handles.retain(|handle| handle.cancel_with(&mut stopping));
+            stopping.end();
             let mut stopped = Vec::with_capacity(handles.len());
             for handle in handles {
                 if poll_fn(|cx| poll_in_budget(cx, |cx| handle.poll_settled(cx))).await {

@@ -15,7 +15,7 @@ use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State};
 use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
 use crate::sys::sync::MutexGuard;
-use crate::sys::unwind::{discard, wake};
+use crate::sys::unwind::{discard, guarded, wake};
 
 /// Runs what the first open entry is held for, then whoever is next in the queue, and ends when
 /// nobody waits.
@@ -74,17 +74,34 @@ impl Shared {
     /// here again. So one caller at a time starts workers, in a loop, and whoever comes meanwhile
     /// leaves its waiters to that loop: a million jobs that wait at a shutdown are dropped one
     /// after another, not one inside the other.
+    ///
+    /// What others hand in meanwhile is not this caller's work: after some starts it leaves the rest
+    /// to the workers, each of which comes here when it searches.
     pub(crate) fn advance<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
         if !state.begin_advance() {
             // The one that is at it looks again before it stops, under this lock.
             return;
         }
+        let mut left = MOST_STARTS;
         while let Some(admitted) = state.admit() {
             if let Some(wakeup) = state.start(admitted) {
                 drop(state);
                 self.wake_up(wakeup);
                 // Others may have handed in, ended and left meanwhile: the loop looks again.
                 state = self.lock();
+            }
+            left = left.saturating_sub(1);
+            if left == 0 && state.admission().has_turn() {
+                let wakeups = state.hand_over();
+                drop(state);
+                for wakeup in wakeups {
+                    self.wake_up(wakeup);
+                }
+                state = self.lock();
+                if state.is_handed_over() {
+                    break;
+                }
+                left = MOST_STARTS;
             }
         }
         let effects = state.end_advance();
@@ -95,10 +112,26 @@ impl Shared {
     /// Wakes or starts the worker that is to look for an open entry, under no lock: a runtime that
     /// shuts down drops a new worker here.
     fn wake_up(self: &Arc<Self>, wakeup: Wakeup) {
+        let again = self.try_wake_up(wakeup);
+        // A hook that panics again has been heard: the next that comes finds the entry open.
+        if let Some(wakeup) = again {
+            self.try_wake_up(wakeup);
+        }
+    }
+
+    /// Gives whom to start instead if a hook of the runtime panics: Tokio keeps such a task, and
+    /// never polls it.
+    fn try_wake_up(self: &Arc<Self>, wakeup: Wakeup) -> Option<Wakeup> {
         match wakeup {
-            Wakeup::Parked(remote) => remote.wake(),
+            Wakeup::Parked(remote) => {
+                remote.wake();
+                None
+            }
             Wakeup::New { workers, runtime } => {
-                runtime.spawn(Worker::new(self.clone(), workers));
+                let worker = Worker::new(self.clone(), workers);
+                let payload = guarded(|| runtime.spawn(worker)).err()?;
+                discard(payload);
+                self.lock().lose_worker(workers)
             }
         }
     }
@@ -136,7 +169,12 @@ impl Worker {
             self.member.remote = Some(state.connect(waker));
         }
         let found = state.search(&self.member, is_alive);
-        drop(state);
+        if state.has_turn() {
+            // Somebody has left it to the workers.
+            self.shared.advance(state);
+        } else {
+            drop(state);
+        }
         match found {
             Found::Work(taken, wakeup) => {
                 self.take_up(taken);
@@ -145,7 +183,12 @@ impl Worker {
                 }
             }
             Found::Park => self.step = Step::Park,
-            Found::Nothing(runtime) => discard(runtime),
+            Found::Nothing(left, wakeup) => {
+                discard(left);
+                if let Some(wakeup) = wakeup {
+                    self.shared.wake_up(wakeup);
+                }
+            }
         }
     }
 
@@ -153,9 +196,9 @@ impl Worker {
     fn leave_parked(&mut self) {
         let mut state = self.shared.lock();
         if self.member.is_parked() {
-            let runtime = state.leave(&self.member, false);
+            let left = state.leave(&self.member, false);
             drop(state);
-            discard(runtime);
+            discard(left);
         } else {
             // It was counted as one that searches, for an entry that nobody else takes perhaps.
             drop(state);
@@ -458,3 +501,6 @@ fn lay_down(held: &mut Option<(usize, Slot)>, step: &mut Step, next: Step) -> Op
         _ => unreachable!("who holds a slot runs something"),
     }
 }
+
+/// So many are started by one caller before it leaves the others to the workers.
+const MOST_STARTS: usize = if cfg!(aiopool_models) { 1 } else { 32 };

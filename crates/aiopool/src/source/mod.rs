@@ -2,6 +2,7 @@
 //! do.
 
 pub(crate) mod mapped;
+mod places;
 pub(crate) mod results;
 
 use std::any::Any;

@@ -1,11 +1,11 @@
 //! Where the results of a map or a stream wait for their reader.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
 
 use crate::error::JobError;
+use crate::source::places::Places;
 use crate::source::{AnyResults, End, Place, Reserved, Source};
 use crate::sys::unwind::{Payload, discard};
 
@@ -14,7 +14,7 @@ pub(crate) struct Results<T> {
     order: Order,
     /// A place for each item that was pulled and not read yet, save that in the order of
     /// completion a place comes with its result.
-    places: Places<T>,
+    places: Places<Result<T, JobError>>,
     /// The place of the first of `places`.
     first: usize,
     /// How many items may be pulled and not read yet.
@@ -28,8 +28,6 @@ pub(crate) struct Results<T> {
     parked: Option<Box<Source>>,
     pub(crate) reader: Option<Waker>,
 }
-
-type Places<T> = VecDeque<Option<Result<T, JobError>>>;
 
 /// In which order results are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +54,7 @@ impl<T> Results<T> {
     pub(crate) fn new(order: Order, ahead: usize) -> Self {
         Self {
             order,
-            places: VecDeque::new(),
+            places: Places::new(),
             first: 0,
             ahead,
             unread: 0,
@@ -74,8 +72,7 @@ impl<T> Results<T> {
         if self.order == Order::Completion {
             self.places.push_back(Some(result));
         } else {
-            let index = place.0 - self.first;
-            self.places[index] = Some(result);
+            self.places.fill(place.0 - self.first, result);
         }
         self.wake_reader()
     }
@@ -86,7 +83,7 @@ impl<T> Results<T> {
         let readable = match self.order {
             Order::Completion | Order::Items => {
                 let ended = self.unread == 0 && self.end.is_some();
-                ended || matches!(self.places.front(), Some(Some(_)))
+                ended || self.places.is_ready()
             }
             Order::Whole => match self.end {
                 Some(End::Panicked(_)) => true,
@@ -157,7 +154,7 @@ impl<T: Send + 'static> AnyResults for Results<T> {
             ..
         } = *self;
         // One by one: two that panic when they are dropped together abort the process.
-        for result in places {
+        for result in places.into_values() {
             discard(result);
         }
         discard(end);
@@ -176,8 +173,7 @@ impl<T> Results<T> {
 
     /// The next result of a stream, or none yet.
     pub(crate) fn read(&mut self) -> Option<Read<T>> {
-        if let Some(result) = self.places.front_mut().and_then(Option::take) {
-            self.places.pop_front();
+        if let Some(result) = self.places.pop_ready() {
             self.first += 1;
             self.unread -= 1;
             return Some(Read::Result(result, self.take_source()));
@@ -203,7 +199,7 @@ impl<T> Results<T> {
             }
             end => {
                 self.end = Some(end);
-                (self.active == 0).then(|| Ok(Whole(mem::take(&mut self.places))))
+                (self.active == 0).then(|| Ok(Whole(mem::replace(&mut self.places, Places::new()))))
             }
         }
     }
@@ -229,11 +225,11 @@ impl<T> Results<T> {
 }
 
 /// All results of a map.
-pub(crate) struct Whole<T>(Places<T>);
+pub(crate) struct Whole<T>(Places<Result<T, JobError>>);
 
 impl<T> Whole<T> {
     /// To be called under no lock: it takes as long as there are results.
     pub(crate) fn into_vec(self) -> Vec<Result<T, JobError>> {
-        self.0.into_iter().flatten().collect()
+        self.0.into_values().collect()
     }
 }

@@ -2,6 +2,7 @@
 //! withdrawal.
 
 use std::mem;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -42,6 +43,11 @@ pub(crate) struct Taken {
     pub(crate) index: usize,
     pub(crate) slot: Slot,
     pub(crate) work: Work,
+}
+
+/// Memory that nobody needs. It takes as long to free as a peak was high.
+pub(crate) struct Spare {
+    _slots: Slab<Active>,
 }
 
 /// The entry of a slot that is held.
@@ -130,17 +136,33 @@ impl ActiveTable {
         self.slots[index].stop()
     }
 
-    /// As [`stop`](Self::stop), for the items of this source.
-    pub(crate) fn stop_items(&mut self, source: SourceId) -> impl Iterator<Item = usize> {
-        let entries = self.slots.iter_mut().map(|(_, entry)| entry);
-        let items = entries.filter(move |entry| entry.source == Some(source));
-        items.filter_map(Active::stop)
+    /// As [`stop`](Self::stop), for those of these entries that are items of `source`.
+    pub(crate) fn stop_items(&mut self, entries: Range<usize>, source: SourceId) -> Vec<usize> {
+        let entries = entries.filter_map(|index| {
+            let entry = self.slots.get_mut(index)?;
+            (entry.source == Some(source)).then(|| entry.stop())?
+        });
+        entries.collect()
     }
 
-    /// As [`stop`](Self::stop), for all entries.
-    pub(crate) fn stop_all(&mut self) -> impl Iterator<Item = usize> {
-        let entries = self.slots.iter_mut();
-        entries.filter_map(|(_, entry)| entry.stop())
+    /// As [`stop`](Self::stop), for all of these entries. Somebody waits for their ends.
+    pub(crate) fn stop_some(
+        &mut self,
+        entries: Range<usize>,
+        countdown: &Arc<Countdown>,
+    ) -> Vec<usize> {
+        let entries = entries.filter_map(|index| {
+            let entry = self.slots.get_mut(index)?;
+            countdown.add();
+            entry.watchers.push(countdown.clone());
+            entry.stop()
+        });
+        entries.collect()
+    }
+
+    /// The indices of all entries that are here now lie below this.
+    pub(crate) fn end(&self) -> usize {
+        self.slots.capacity()
     }
 
     /// Jobs have left the queue, and are going to be dropped.
@@ -157,16 +179,12 @@ impl ActiveTable {
         !self.withdrawals.is_empty()
     }
 
-    /// Somebody waits for the ends of all that is here now.
-    pub(crate) fn watch_all(&mut self) -> Arc<Countdown> {
-        let countdown = Countdown::from(self.slots.len() + self.withdrawals.len());
-        for (_, entry) in &mut self.slots {
-            entry.watchers.push(countdown.clone());
-        }
+    /// Somebody waits for the ends of all withdrawals. There is at most one for each thread.
+    pub(crate) fn watch_withdrawals(&mut self, countdown: &Arc<Countdown>) {
         for (_, watchers) in &mut self.withdrawals {
+            countdown.add();
             watchers.push(countdown.clone());
         }
-        countdown
     }
 
     /// Those who wait for the end of the job of an entry.
@@ -174,12 +192,13 @@ impl ActiveTable {
         &mut self.slots[index].watchers
     }
 
-    /// Gives memory back when nothing is held: a slab is walked through with all places that a peak
-    /// has left.
-    pub(crate) fn shrink_if_empty(&mut self) {
-        if self.slots.is_empty() {
-            self.slots.shrink_to_fit();
-        }
+    /// Gives memory away, to be freed under no lock, when nothing is held: a slab is walked through
+    /// with all places that a peak has left.
+    pub(crate) fn take_spare(&mut self) -> Option<Spare> {
+        let is_spare = self.slots.is_empty() && self.slots.capacity() > KEPT_ENTRIES;
+        is_spare.then(|| Spare {
+            _slots: mem::take(&mut self.slots),
+        })
     }
 }
 
@@ -228,3 +247,6 @@ impl Waiter {
         }
     }
 }
+
+/// A table that is empty now and then keeps memory for so many entries.
+const KEPT_ENTRIES: usize = 64;

@@ -4,6 +4,9 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
+use aiopool_core::Drain;
+
+use crate::state::Left;
 use crate::state::signal::{Countdown, Remote, tell, wake_workers};
 use crate::sys::runtime::Handle;
 use crate::sys::unwind::{discard, wake};
@@ -22,10 +25,11 @@ pub(crate) struct Effects {
 #[derive(Default)]
 struct Others {
     runtimes: Vec<Handle>,
-    workers: Vec<Arc<Remote>>,
+    left: Option<Left>,
+    worker: Option<Arc<Remote>>,
     watchers: Vec<Arc<Countdown>>,
     was_stopped: bool,
-    joiners: Vec<Waker>,
+    joiners: Option<Drain<Waker>>,
 }
 
 impl Effects {
@@ -44,10 +48,15 @@ impl Effects {
         }
     }
 
-    /// Wakes workers whose job is to be stopped, or which are to search.
-    pub(crate) fn wake_workers(&mut self, workers: Vec<Arc<Remote>>) {
-        if !workers.is_empty() {
-            self.others().workers = workers;
+    /// Drops what a worker has left behind that is not there any more.
+    pub(crate) fn drop_left(&mut self, left: Left) {
+        self.others().left = Some(left);
+    }
+
+    /// Wakes a worker, which is to search.
+    pub(crate) fn wake_worker(&mut self, worker: Option<Arc<Remote>>) {
+        if worker.is_some() {
+            self.others().worker = worker;
         }
     }
 
@@ -62,8 +71,8 @@ impl Effects {
     }
 
     /// Wakes those who wait for an idle pool.
-    pub(crate) fn wake_joiners(&mut self, joiners: Vec<Waker>) {
-        if !joiners.is_empty() {
+    pub(crate) fn wake_joiners(&mut self, joiners: Option<Drain<Waker>>) {
+        if joiners.is_some() {
             self.others().joiners = joiners;
         }
     }
@@ -89,9 +98,10 @@ impl Others {
     fn carry_out(self, waker: Option<Waker>) {
         // The last handle of a runtime drops what its hooks have captured.
         self.runtimes.into_iter().for_each(discard);
-        wake_workers(self.workers);
+        discard(self.left);
+        wake_workers(self.worker);
         wake(waker);
         tell(&self.watchers, self.was_stopped);
-        wake(self.joiners);
+        wake(self.joiners.into_iter().flatten());
     }
 }

@@ -8,20 +8,20 @@ pub(crate) mod signal;
 pub(crate) mod sources;
 pub(crate) mod workers;
 
-use std::iter;
 use std::mem;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 
-use aiopool_core::{Admission, Admitted, Slot, Ticket};
+use aiopool_core::{Admission, Admitted, Drain, Slot, Ticket, Walk};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
 use crate::source::results::Results;
 use crate::source::{AnyResults, DiscardedSource, End, Item, Items, Rest, Source, SourceId};
-use crate::state::active::{ActiveTable, Taken, Waiter, Work};
+use crate::state::active::{ActiveTable, Spare, Taken, Waiter, Work};
 use crate::state::effects::Effects;
 use crate::state::signal::{Countdown, Remote};
 use crate::state::sources::SourceTable;
@@ -45,6 +45,8 @@ pub(crate) struct State {
     spinning: usize,
     /// Whether somebody starts those who are admitted.
     starting: bool,
+    /// How many callers [hold](Self::hold) those back who wait.
+    holds: usize,
     executed: u64,
 }
 
@@ -53,23 +55,29 @@ pub(crate) enum Found {
     /// Another worker is to be called in its place, perhaps.
     Work(Taken, Option<Wakeup>),
     Park,
-    /// There is nothing, and it has left. The handle of its runtime is to be dropped under no lock.
-    Nothing(Option<Handle>),
+    /// There is nothing, and it has left. Another that has nothing to do either is to be called.
+    Nothing(Left, Option<Wakeup>),
 }
 
-/// Jobs that have left the queue and are to be dropped under no lock. Until that has been said,
-/// the pool is not idle, and who cancels all of its jobs waits.
-#[must_use = "its end is waited for"]
-pub(crate) struct Withdrawal<J> {
-    pub(crate) index: usize,
-    pub(crate) jobs: J,
+/// What a worker leaves behind that is not there any more, to be dropped under no lock.
+#[must_use = "its drop may run foreign code"]
+pub(crate) struct Left {
+    _runtime: Option<Handle>,
+    _spare: Option<Spare>,
 }
+
+/// Names jobs that have left the queue and are to be dropped under no lock. Until that has been
+/// said, the pool is not idle, and who cancels all of its jobs waits.
+#[must_use = "its end is waited for"]
+pub(crate) struct Withdrawal(usize);
 
 /// What is left of a source that has been abandoned, to be discarded under no lock.
 pub(crate) struct Abandoned {
     pub(crate) results: Box<dyn AnyResults>,
     /// The source, if it stood in the queue.
     pub(crate) source: Option<Waiter>,
+    /// Whether it has items that are to be stopped.
+    pub(crate) has_items: bool,
 }
 
 impl Shared {
@@ -81,6 +89,7 @@ impl Shared {
             sources: SourceTable::default(),
             spinning: 0,
             starting: false,
+            holds: 0,
             executed: 0,
         };
         Arc::new(Self {
@@ -204,6 +213,26 @@ impl State {
         !mem::replace(&mut self.starting, true)
     }
 
+    /// Whether somebody would be admitted, and nobody sees to it.
+    pub(crate) fn has_turn(&self) -> bool {
+        self.holds == 0 && !self.starting && self.admission.has_turn()
+    }
+
+    /// Leaves those who would be admitted to workers, one on each runtime where somebody waits.
+    pub(crate) fn hand_over(&mut self) -> Vec<Wakeup> {
+        self.workers.call_for_waiting()
+    }
+
+    /// Whether these workers are there: a runtime that shuts down drops them at once.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.workers.are_called()
+    }
+
+    /// A worker could not be started, and a hook of its runtime was why.
+    pub(crate) fn lose_worker(&mut self, workers: usize) -> Option<Wakeup> {
+        self.workers.lose(workers)
+    }
+
     /// Nobody is admitted any more. Gives those who wait for an idle pool, if it is idle.
     pub(crate) fn end_advance(&mut self) -> Effects {
         self.starting = false;
@@ -215,6 +244,9 @@ impl State {
     /// Who is next in the queue, if a slot is free. It is to be started under the same lock.
     #[inline]
     pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
+        if self.holds > 0 {
+            return None;
+        }
         let admitted = self.admission.poll_admit()?;
         self.workers.expect_no_more(admitted.waiter.workers());
         Some(admitted)
@@ -245,22 +277,32 @@ impl State {
     /// A worker that was searching takes the first open entry, or leaves. One that is alive calls
     /// another for the next entry if nobody else does, and may park.
     pub(crate) fn search(&mut self, worker: &Member, is_alive: bool) -> Found {
-        if let Some(taken) = self.take_open(worker) {
-            let wakeup = is_alive.then(|| self.workers.call(worker.workers));
-            return Found::Work(taken, wakeup.flatten());
+        let index = worker.workers;
+        if !is_alive {
+            self.workers.find(worker);
+            return match self.take_open(worker) {
+                Some(taken) => Found::Work(taken, None),
+                None => Found::Nothing(self.leave(worker, true), None),
+            };
         }
-        if is_alive && self.workers.idle(worker) == Idle::Park {
+        if let Some(taken) = self.take_open(worker) {
+            let wakeup = self.workers.call(index);
+            let wakeup = wakeup.or_else(|| self.workers.call_unneeded(index));
+            return Found::Work(taken, wakeup);
+        }
+        if self.workers.idle(worker) == Idle::Park {
             return Found::Park;
         }
-        Found::Nothing(self.leave(worker, true))
+        let wakeup = self.workers.call_unneeded(index);
+        Found::Nothing(self.leave(worker, true), wakeup)
     }
 
     /// A worker that was searching, or one that was not, is not there any more.
-    /// The handle of its runtime is to be dropped under no lock.
-    pub(crate) fn leave(&mut self, worker: &Member, was_searching: bool) -> Option<Handle> {
-        let runtime = self.workers.leave(worker, was_searching);
-        self.active.shrink_if_empty();
-        runtime
+    pub(crate) fn leave(&mut self, worker: &Member, was_searching: bool) -> Left {
+        Left {
+            _runtime: self.workers.leave(worker, was_searching),
+            _spare: self.active.take_spare(),
+        }
     }
 
     /// A worker leaves what it has taken to whichever comes first after the other tasks have had
@@ -319,7 +361,7 @@ impl State {
                     Err(self.workers.pause(worker))
                 };
                 if let Err(Idle::Leave) = next {
-                    effects.drop_runtimes(self.leave(worker, true).into_iter().collect());
+                    effects.drop_left(self.leave(worker, true));
                 }
                 effects.wake_joiners(self.ready_joiners());
                 (next, wakeup, effects)
@@ -343,7 +385,7 @@ impl State {
             self.workers.search(worker.workers);
             return (self.take_open(worker), effects);
         }
-        effects.drop_runtimes(self.leave(worker, false).into_iter().collect());
+        effects.drop_left(self.leave(worker, false));
         (None, effects)
     }
 
@@ -448,7 +490,7 @@ impl State {
     ) -> (Result<Option<Waker>, End>, Effects) {
         let ended = self.sources.end(source, end);
         let mut effects = Effects::default();
-        effects.wake_workers(self.workers.remove_source(source.workers));
+        effects.wake_worker(self.workers.remove_source(source.workers));
         effects.drop_runtimes(self.workers.forget_unused());
         (ended, effects)
     }
@@ -456,18 +498,76 @@ impl State {
 
 /// Cancelling.
 impl State {
-    /// Takes a job out of the queue, if it is still there.
-    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Withdrawal<Option<Waiter>>> {
-        let job = self.take_out(ticket)?;
-        Some(self.withdrawal(Some(job)))
+    /// Nobody is admitted from now on, until everybody who holds those back that wait
+    /// [releases](Self::release) them: a caller that stops many lets others to the lock in between,
+    /// and none of its jobs is to begin in the slot of one that it has stopped.
+    pub(crate) fn hold(&mut self) {
+        self.holds += 1;
+    }
+
+    pub(crate) fn release(&mut self) {
+        self.holds -= 1;
+    }
+
+    /// Jobs are going to leave the queue.
+    pub(crate) fn begin_withdrawal(&mut self) -> Withdrawal {
+        Withdrawal(self.active.begin_withdrawal())
     }
 
     /// The jobs of a withdrawal have been dropped.
-    pub(crate) fn end_withdrawal(&mut self, index: usize) -> Effects {
+    pub(crate) fn end_withdrawal(&mut self, withdrawal: Withdrawal) -> Effects {
         let mut effects = Effects::default();
-        effects.tell(&mut self.active.end_withdrawal(index), false);
+        effects.tell(&mut self.active.end_withdrawal(withdrawal.0), false);
         effects.drop_runtimes(self.workers.forget_unused());
         effects
+    }
+
+    /// Takes a waiter out of the queue, if it is still there.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let waiter = self.admission.withdraw(ticket)?;
+        self.workers.expect_no_more(waiter.workers());
+        Some(waiter)
+    }
+
+    /// Begins to stop all jobs that exist, and to wait for them.
+    pub(crate) fn begin_stop_all(&mut self, countdown: &Arc<Countdown>) -> Walk {
+        self.active.watch_withdrawals(countdown);
+        self.admission.begin_walk()
+    }
+
+    /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
+    pub(crate) fn withdraw_some(
+        &mut self,
+        walk: &Walk,
+        most: usize,
+        jobs: &mut Vec<Waiter>,
+    ) -> bool {
+        for _ in 0..most {
+            let Some((ticket, waiter)) = self.admission.walk_on(walk) else {
+                return false;
+            };
+            // The items that a source has not been asked for do not exist yet.
+            if let Waiter::Job(_) = waiter {
+                jobs.extend(self.withdraw(ticket));
+            }
+        }
+        true
+    }
+
+    /// The jobs of these entries are to be stopped, and somebody waits for their ends. Their workers
+    /// are to be woken under no lock.
+    pub(crate) fn stop_some(
+        &mut self,
+        entries: Range<usize>,
+        countdown: &Arc<Countdown>,
+    ) -> Vec<Arc<Remote>> {
+        let workers = self.active.stop_some(entries, countdown);
+        self.stop_workers(workers)
+    }
+
+    /// The indices of the entries of all who are active lie below this.
+    pub(crate) fn end_of_entries(&self) -> usize {
+        self.active.end()
     }
 
     /// The job that had `ticket` in the queue is to be stopped, if it is still active in the entry
@@ -480,57 +580,36 @@ impl State {
         self.workers.stop(worker)
     }
 
-    /// All jobs that exist are to be stopped: those that waited, and who waits for the ends of
-    /// those that are active.
-    pub(crate) fn stop_all(&mut self) -> (Withdrawal<Vec<Waiter>>, Arc<Countdown>, Effects) {
-        let waiting = self.admission.waiters();
-        // The items that a source has not been asked for do not exist yet.
-        let jobs = waiting.filter(|(_, waiter)| !matches!(waiter, Waiter::Source(_)));
-        let tickets: Vec<_> = jobs.map(|(ticket, _)| ticket).collect();
-        let jobs: Vec<_> = tickets
-            .into_iter()
-            .filter_map(|ticket| self.take_out(ticket))
-            .collect();
-        // Before the withdrawal, which is the caller's own, and whose end it knows.
-        let countdown = self.active.watch_all();
-        let mut effects = Effects::default();
-        let workers = self.active.stop_all();
-        let told = workers.filter_map(|worker| self.workers.stop(worker));
-        effects.wake_workers(told.collect());
-        (self.withdrawal(jobs), countdown, effects)
+    /// Those of these entries that are items of a source are to be stopped. Their workers are to be
+    /// woken under no lock.
+    pub(crate) fn stop_items(
+        &mut self,
+        entries: Range<usize>,
+        source: SourceId,
+    ) -> Vec<Arc<Remote>> {
+        let workers = self.active.stop_items(entries, source);
+        self.stop_workers(workers)
     }
 
-    /// The items of a source are to be stopped. Their workers are to be woken under no lock.
-    pub(crate) fn stop_items(&mut self, source: SourceId) -> Vec<Arc<Remote>> {
-        let workers = self.active.stop_items(source);
+    fn stop_workers(&self, workers: Vec<usize>) -> Vec<Arc<Remote>> {
+        let workers = workers.into_iter();
         workers
             .filter_map(|worker| self.workers.stop(worker))
             .collect()
     }
 
-    /// Nobody reads the results of a source any more: it leaves the queue, and its items are to be
-    /// stopped.
+    /// Nobody reads the results of a source any more: it leaves the queue.
     pub(crate) fn abandon(&mut self, id: SourceId) -> Option<(Abandoned, Effects)> {
         let entry = self.sources.remove(id)?;
-        let source = entry.ticket.and_then(|ticket| self.take_out(ticket));
+        let source = entry.ticket.and_then(|ticket| self.withdraw(ticket));
         let mut effects = Effects::default();
-        if entry.results.is_unfinished() {
-            effects.wake_workers(self.stop_items(id));
-        }
         effects.drop_runtimes(self.workers.forget_unused());
-        let results = entry.results;
-        Some((Abandoned { results, source }, effects))
-    }
-
-    fn take_out(&mut self, ticket: Ticket) -> Option<Waiter> {
-        let waiter = self.admission.withdraw(ticket)?;
-        self.workers.expect_no_more(waiter.workers());
-        Some(waiter)
-    }
-
-    fn withdrawal<J>(&mut self, jobs: J) -> Withdrawal<J> {
-        let index = self.active.begin_withdrawal();
-        Withdrawal { index, jobs }
+        let abandoned = Abandoned {
+            source,
+            has_items: entry.results.is_unfinished(),
+            results: entry.results,
+        };
+        Some((abandoned, effects))
     }
 }
 
@@ -546,10 +625,10 @@ impl State {
         self.admission.leave(ticket)
     }
 
-    fn ready_joiners(&mut self) -> Vec<Waker> {
-        if !self.is_idle() {
-            return Vec::new();
+    fn ready_joiners(&mut self) -> Option<Drain<Waker>> {
+        if self.active.has_withdrawals() {
+            return None;
         }
-        iter::from_fn(|| self.admission.poll_idle()).collect()
+        self.admission.poll_all_idle()
     }
 }

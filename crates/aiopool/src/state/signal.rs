@@ -72,12 +72,18 @@ impl Remote {
 }
 
 impl Countdown {
-    pub(crate) fn from(active: usize) -> Arc<Self> {
+    /// One to wait for, which is the caller until it has stopped them all.
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(Mutex::new(Left {
-            active,
+            active: 1,
             stopped: 0,
             waker: None,
         })))
+    }
+
+    /// One more to wait for.
+    pub(crate) fn add(&self) {
+        self.0.lock().active += 1;
     }
 
     /// How many were stopped, when all have ended.

@@ -1,7 +1,6 @@
 //! The workers: an entry for those of each runtime, and the remotes by which each can be reached.
 
 use std::collections::VecDeque;
-use std::iter;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -24,6 +23,8 @@ struct Workers {
     /// How many of those who stand in the queue are to run here.
     waiting: usize,
     count: usize,
+    /// How many of them are never polled, and so do not search.
+    lost: usize,
     /// How many of the workers are about to look for an open entry. There are never fewer of them
     /// than open entries, or than `enough`: so each entry is taken.
     searching: usize,
@@ -117,6 +118,7 @@ impl WorkersTable {
             pauses: 0,
             waiting: 0,
             count: 0,
+            lost: 0,
             searching: 0,
             open: VecDeque::new(),
             sources: 0,
@@ -143,12 +145,22 @@ impl WorkersTable {
 
     /// A source has ended. After the last one, the parked workers are to look whether there is
     /// still something to do: none of them is needed just because a source may give something.
-    pub(crate) fn remove_source(&mut self, index: usize) -> Vec<Arc<Remote>> {
+    /// The first is to be woken under no lock, and [wakes the next](Self::call_unneeded).
+    pub(crate) fn remove_source(&mut self, index: usize) -> Option<Arc<Remote>> {
         self.runtimes[index].sources -= 1;
+        self.unpark_unneeded(index)
+    }
+
+    /// A worker that has searched wakes one that is parked though there are no sources any more.
+    pub(crate) fn call_unneeded(&mut self, index: usize) -> Option<Wakeup> {
+        self.unpark_unneeded(index).map(Wakeup::Parked)
+    }
+
+    fn unpark_unneeded(&mut self, index: usize) -> Option<Arc<Remote>> {
         if self.runtimes[index].sources > 0 {
-            return Vec::new();
+            return None;
         }
-        iter::from_fn(|| self.unpark(index)).collect()
+        self.unpark(index)
     }
 
     /// Forgets the entries that nobody needs. Their handles are to be dropped under no lock.
@@ -216,6 +228,44 @@ impl WorkersTable {
         let workers = &self.runtimes[index];
         let are_fewer = workers.searching < workers.open.len();
         are_fewer.then(|| self.wake_or_start(index))
+    }
+
+    /// One worker searches for each runtime where somebody waits.
+    pub(crate) fn call_for_waiting(&mut self) -> Vec<Wakeup> {
+        let indices: Vec<_> = self.without_search().collect();
+        indices
+            .into_iter()
+            .map(|index| self.wake_or_start(index))
+            .collect()
+    }
+
+    /// Whether a worker searches wherever somebody waits.
+    pub(crate) fn are_called(&self) -> bool {
+        self.without_search().next().is_none()
+    }
+
+    fn without_search(&self) -> impl Iterator<Item = usize> {
+        let entries = self.runtimes.iter();
+        let without = entries.filter(|(_, workers)| workers.waiting > 0 && workers.searching == 0);
+        without.map(|(index, _)| index)
+    }
+
+    /// A worker that was to be started has been left unpolled by its runtime, a hook of which has
+    /// panicked. Another is to be started in its place if that is needed.
+    pub(crate) fn lose(&mut self, index: usize) -> Option<Wakeup> {
+        let workers = &mut self.runtimes[index];
+        workers.searching = workers.searching.saturating_sub(1);
+        workers.lost += 1;
+        self.call(index)
+    }
+
+    /// A worker is dropped that may be a [lost](Self::lose) one: it searches after all.
+    pub(crate) fn find(&mut self, worker: &Member) {
+        let workers = &mut self.runtimes[worker.workers];
+        if worker.remote.is_none() && workers.lost > 0 {
+            workers.lost -= 1;
+            workers.searching += 1;
+        }
     }
 
     fn wake_or_start(&mut self, index: usize) -> Wakeup {
