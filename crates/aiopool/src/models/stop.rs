@@ -153,6 +153,40 @@ fn cancel_all_meets_a_job_that_is_handed_in() {
     );
 }
 
+// Fails when `State::admit` admits somebody in spite of a hold.
+#[test]
+fn a_waiting_job_does_not_begin_in_the_slot_of_another_that_is_cancelled_with_it() {
+    explore([1, 2], || {
+        let (pool, begun) = (Pool::new(1), Note::default());
+        let mut first = pool.spawn_n(suspend_once());
+        let job = endless(begun.clone(), ());
+        let mut second = pool.spawn_n(job);
+        // The second may begin after the first has ended by itself, which then was not stopped.
+        let (stopped, _) = block_on(pool.cancel([&mut first, &mut second]));
+        assert!(!begun.is_set() || stopped == 1);
+        stopped
+    });
+}
+
+// Fails when `Shared::stop_all` takes all jobs out of the queue under one lock.
+#[test]
+fn others_come_to_the_lock_while_cancel_all_empties_the_queue() {
+    explore([0, 1, 2], || {
+        let pool = Pool::new(1);
+        let _active = pool.spawn_n(std::future::pending::<()>());
+        let _waiting = [
+            pool.spawn_n(std::future::pending::<()>()),
+            pool.spawn_n(std::future::pending::<()>()),
+        ];
+        let looker = thread::spawn({
+            let pool = pool.clone();
+            move || pool.len() - pool.active()
+        });
+        block_on(pool.cancel_all());
+        looker.join().expect("it looks only")
+    });
+}
+
 // Fails when `Shared::stop` takes a job out of the queue and begins its withdrawal under two locks,
 // when `State::is_idle` leaves withdrawals out, and when `Shared::end_withdrawal` tells no joiner,
 // or does it before it drops the job.

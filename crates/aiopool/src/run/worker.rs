@@ -504,3 +504,65 @@ fn lay_down(held: &mut Option<(usize, Slot)>, step: &mut Step, next: Step) -> Op
 
 /// So many are started by one caller before it leaves the others to the workers.
 const MOST_STARTS: usize = if cfg!(aiopool_models) { 1 } else { 32 };
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use super::MOST_STARTS;
+    use crate::pool::Pool;
+
+    /// Hands `jobs` in while nobody is admitted, and lets them go.
+    fn release(pool: &Pool, jobs: usize) -> Vec<crate::handle::JobHandle<()>> {
+        pool.shared.lock().hold();
+        let handles = pool.map_n(0..jobs, |_| async {});
+        let mut state = pool.shared.lock();
+        state.release();
+        pool.shared.advance(state);
+        handles
+    }
+
+    #[tokio::test]
+    async fn a_caller_starts_some_of_those_whom_others_have_handed_in_and_leaves_the_rest() {
+        let pool = Pool::new(10 * MOST_STARTS);
+        let handles = release(&pool, 8 * MOST_STARTS);
+        assert_eq!(pool.active(), MOST_STARTS);
+        for handle in handles {
+            handle.await.expect("the workers start it");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_started_on_each_runtime_though_that_of_the_others_stands_still() {
+        let pool = Pool::new(10 * MOST_STARTS);
+        let runtime = || {
+            let builder = &mut tokio::runtime::Builder::new_current_thread();
+            builder.build().expect("a runtime needs nothing")
+        };
+        let (still, other) = (runtime(), runtime());
+        pool.shared.lock().hold();
+        let _waiting = {
+            let _entered = still.enter();
+            pool.map_n(0..2 * MOST_STARTS, |_| async {})
+        };
+        let entered = other.enter();
+        let handle = pool.spawn_n(async {});
+        drop(entered);
+        let mut state = pool.shared.lock();
+        state.release();
+        pool.shared.advance(state);
+        let ended = other.block_on(handle);
+        ended.expect("its runtime is driven");
+    }
+
+    #[test]
+    fn a_runtime_that_has_shut_down_gives_all_of_them_up() {
+        let pool = Pool::new(2);
+        let builder = &mut tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.build().expect("a runtime needs nothing");
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _entered = handle.enter();
+        let handles = release(&pool, 10 * MOST_STARTS);
+        assert!(handles.iter().all(crate::handle::JobHandle::is_finished));
+        assert_eq!((pool.len(), pool.active()), (0, 0));
+    }
+}
