@@ -3,8 +3,8 @@
     async with AioPool(size=20) as pool:
         results = await pool.map(fetch, urls)
 
-`AioPool` keeps no more and no less than `size` jobs active while any are waiting. `getres` says
-what the results of many jobs look like, `iterwait` iterates over futures as they settle.
+`AioPool` keeps exactly `size` jobs active while any jobs wait. `getres` names the shapes that the
+results of many jobs can have. `iterwait` iterates over the results of futures as they settle.
 """
 
 from aiopool.compat import AioPool, getres, iterwait

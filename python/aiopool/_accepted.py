@@ -10,7 +10,7 @@ from typing import Any
 if sys.version_info >= (3, 14):
     from annotationlib import Format
 
-    # As strings: annotations that are there for type checkers may name what cannot be imported.
+    # As strings: annotations for type checkers may name objects that cannot be imported.
     _signature = functools.partial(
         inspect.signature, follow_wrapped=False, annotation_format=Format.STRING
     )
@@ -18,14 +18,17 @@ else:
     _signature = functools.partial(inspect.signature, follow_wrapped=False)
 
 _MOST = 3
-# In a partial of 3.14 and later, the place of an argument that is still to be given.
+# In a partial of 3.14 and later, the place of an argument that the caller still has to give.
 _PLACEHOLDER = getattr(functools, "Placeholder", object())
 # More than any number of arguments: the callable has `*args`.
 _ANY = sys.maxsize
 
 
 def accepted_positionals(function: Callable[..., Any]) -> int:
-    """How many positional arguments `function` accepts, defaults included; at most three."""
+    """The number of positional arguments that `function` accepts, at most three.
+
+    Arguments with a default count.
+    """
     return max(0, min(_MOST, _accepted(function)))
 
 
@@ -39,9 +42,9 @@ _PROBE = _Probe()
 
 def _accepted(function: Callable[..., Any]) -> int:
     if _is_singledispatchmethod(function):
-        # It hides that it is bound: what it wraps is not.
+        # It hides that it is bound: `__wrapped__` is the unbound method.
         function = function.__wrapped__.__get__(_PROBE, _Probe)  # type: ignore[attr-defined]
-    # By their types: a mock claims to be an instance of what it stands for.
+    # Compare the types: a mock claims to be an instance of the class that it stands for.
     if type(function) is MethodType:
         return _accepted(function.__func__) - 1  # pyright: ignore[reportFunctionMemberAccess]
     if type(function) is FunctionType:
@@ -52,26 +55,30 @@ def _accepted(function: Callable[..., Any]) -> int:
 
 
 def _is_singledispatchmethod(function: Callable[..., Any]) -> bool:
-    """Whether that gave it: a function of one code, from 3.14 on an object of one type."""
+    """Whether a `singledispatchmethod` made it.
+
+    All of its functions share one code object. From 3.14 on it makes objects of one type.
+    """
     if type(function) is FunctionType:
         return function.__code__ is getattr(_PROBE.method, "__code__", None)
     return type(function) is type(_PROBE.method)
 
 
 def _of_function(function: FunctionType) -> int:
-    # A signature that was set by hand, by `create_autospec` say, is what its callers rely on.
+    # Callers rely on a signature that was set explicitly, by `create_autospec` say.
     signature = function.__dict__.get("__signature__")
     if isinstance(signature, inspect.Signature):
         return _of_parameters(signature)
     if not function.__code__.co_flags & inspect.CO_VARARGS:
         return function.__code__.co_argcount
-    # A decorator that takes everything passes everything on.
+    # A decorator that takes any arguments passes them all on.
     wrapped = function.__dict__.get("__wrapped__")
     return _accepted(wrapped) if callable(wrapped) else _ANY
 
 
 def _of_object(function: Callable[..., Any]) -> int:
-    # A mock tells nobody else what it stands for, but may refuse to be called with more.
+    # Only this attribute of a mock has the signature that it stands for. The mock may refuse a
+    # call with more arguments.
     signature = getattr(function, "_spec_signature", None)
     if isinstance(signature, inspect.Signature):
         return _of_parameters(signature)
@@ -95,7 +102,7 @@ def _of_partial(function: functools.partial[Any]) -> int:
         return _of_partial(functools.partial(wrapped, *given, **function.keywords))
     left = code.co_varnames[len(given) : code.co_argcount]
     for position, name in enumerate(left):
-        # Those behind an argument that is given by its name can be given by theirs only.
+        # A caller can give the arguments after one that is given by name only by name.
         if name in function.keywords and len(given) + position >= code.co_posonlyargcount:
             left = left[:position]
             break
@@ -105,7 +112,7 @@ def _of_partial(function: functools.partial[Any]) -> int:
 def _of_signature(function: Callable[..., Any]) -> int:
     try:
         return _of_parameters(_signature(function))
-    except Exception:  # A built-in that does not tell, say: it is called with all there is.
+    except Exception:  # For example, a built-in without a signature: it gets all three.
         return _ANY
 
 

@@ -1,4 +1,4 @@
-"""What every pool of this package has, however its `map` and its block treat errors."""
+"""The part that all pools of this package share, however their `map` and block treat errors."""
 
 import asyncio
 import warnings
@@ -18,7 +18,7 @@ Callback = Callable[..., Awaitable[G]]
 
 
 class BasePool:
-    """Keeps no more and no less than `size` jobs active while any are waiting."""
+    """Keeps exactly `size` jobs active while any jobs wait."""
 
     def __init__(
         self, size: int, loop: asyncio.AbstractEventLoop | None, reuse_tasks: bool
@@ -31,7 +31,7 @@ class BasePool:
         return self
 
     def __len__(self) -> int:
-        """How many jobs wait or are active; a running `map` counts as one that waits."""
+        """The number of jobs that wait or are active; a running `map` counts as one waiting job."""
         return len(self._core)
 
     def __repr__(self) -> str:
@@ -45,17 +45,17 @@ class BasePool:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop of the pool; None while it has none and none is running."""
+        """The loop of the pool; None if the pool has no loop yet and no loop is running."""
         return self._core.loop
 
     @property
     def n_waiting(self) -> int:
-        """How many jobs wait; a running `map` counts as one that waits."""
+        """The number of waiting jobs; a running `map` counts as one waiting job."""
         return len(self._core) - self._core.active
 
     @property
     def n_active(self) -> int:
-        """How many jobs are active."""
+        """The number of active jobs."""
         return self._core.active
 
     @property
@@ -82,17 +82,17 @@ class BasePool:
     ) -> Coroutine[Any, Any, asyncio.Future[Any]]:
         """Waits for a slot, and starts the job on the next turn of the loop.
 
-        With a free slot this does not suspend. If the caller is cancelled while it waits, the job
-        is withdrawn and the coroutine closed.
+        While a slot is free, the call does not suspend. If the caller is cancelled while it waits,
+        the pool takes the job out of the queue and closes the coroutine.
 
-        :param coro: the job: a coroutine that nobody has awaited, or another awaitable.
-        :param cb: a coroutine function that runs after the job, in the same slot, also when the
-            job failed or was cancelled while active; what it returns or raises settles the future.
-            It is called as `cb(res, err, ctx)` with as many of the three as it accepts: the result
-            or None; None or `(exception, traceback text)`; and `ctx`.
-        :param ctx: anything, for the callback.
-        :returns: the future of the job. It is cancelled already if `cancel` took the job out of
-            the queue meanwhile.
+        :param coro: the job: a new coroutine, not awaited before, or another awaitable.
+        :param cb: a coroutine function that runs after the job, in the same slot. It also runs if
+            the job failed or was cancelled while active. Its return value or its error settles the
+            future. The pool calls it as `cb(res, err, ctx)`, with as many of the three arguments as
+            it accepts: the result or None; None or `(exception, traceback text)`; and `ctx`.
+        :param ctx: any object, for the callback.
+        :returns: the future of the job. If `cancel` took the job out of the queue meanwhile, the
+            future is already cancelled.
         :raises TypeError: if `coro` is not awaitable or `cb` is not callable.
         :raises RuntimeError: if `coro` runs or has run already, or the pool belongs to another
             loop or thread, or its loop is closed.
@@ -112,8 +112,8 @@ class BasePool:
     ) -> asyncio.Future[Any]:
         """Queues a job and returns its future at once; nothing of the job runs in this call.
 
-        `future.cancel()` takes a waiting job out of the queue, and only gives up the result of an
-        active one: to stop that, use `cancel`.
+        `future.cancel()` takes a waiting job out of the queue. An active job runs on, and only its
+        result is lost: to stop an active job, use `cancel`.
 
         :param coro: as for `spawn`.
         :param cb: as for `spawn`.
@@ -134,15 +134,15 @@ class BasePool:
     ) -> Coroutine[Any, Any, Any]:
         """Waits for a slot and for the end of the job.
 
-        If the caller is cancelled, so is the job; its end is waited for, however often the caller
-        is cancelled.
+        If the caller is cancelled, the call cancels the job and waits for its end, however often
+        the caller is cancelled.
 
         :param coro: as for `spawn`.
         :param cb: as for `spawn`.
         :param ctx: as for `spawn`.
-        :returns: what the job returned, or its callback if there is one.
-        :raises BaseException: what the job or its callback raised; CancelledError if it was
-            cancelled.
+        :returns: the result of the job, or of its callback if it has one.
+        :raises BaseException: the error of the job or of its callback; CancelledError if the job
+            was cancelled.
         :raises TypeError: as `spawn` does.
         :raises RuntimeError: as `spawn` does.
         """
@@ -174,15 +174,15 @@ class BasePool:
         return True
 
     async def _stop(self, futures: Sequence[AnyFuture[Any]]) -> list[asyncio.Future[Any]]:
-        """Stops the jobs of these futures, or all, and gives their futures when they have ended."""
+        """Stops the jobs of these futures, or all; gives their futures when they have ended."""
         self._core.enter()
         stopped, tasks = self._core.stop(futures) if futures else self._core.stop_all()
-        # A job that cancels jobs may be waited for by one of them: it does not insist.
+        # One of the stopped jobs may wait for the job that calls this, so such a job may leave.
         await ended(tasks, may_leave=self._is_in_job)
         return stopped
 
     async def _stop_block(self) -> None:
-        """Ends a block that is cancelled: nothing that is handed in before it has ended starts."""
+        """Ends a cancelled block: no job that is handed in before the block has ended starts."""
         self._core.end()
         _, tasks = self._core.stop_all()
         await ended(tasks, may_leave=self._is_in_job)
@@ -192,8 +192,9 @@ class BasePool:
         return task is not None and self._core.runs_in(task)
 
 
-# What `spawn` and `exec` do stands apart from them: a coroutine that is cancelled before its first
-# step runs no line, and so cannot close what it was called with. The extension does that.
+# `spawn` and `exec` return the coroutines of the functions below. A coroutine that is cancelled
+# before its first step runs no line, and so cannot close the awaitable that its verb was called
+# with. `Unawaited` in the extension closes it.
 
 
 @named("BasePool.spawn")
@@ -217,5 +218,5 @@ async def _exec(unawaited: _core.Unawaited) -> Any:
         await ended(unawaited.pool.stop([future])[1])
         raise
     finally:
-        # The future holds the error, and the error this frame.
+        # The future refers to the error, and the error to this frame: that would be a cycle.
         del future

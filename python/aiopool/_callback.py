@@ -1,4 +1,4 @@
-"""How a callback is called."""
+"""Calling a callback."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,11 @@ def called(
     result: Any,
     error: BaseException | None,
 ) -> Awaitable[Any]:
-    """What `function` gives for the outcome of a job, with as many arguments as it accepts.
+    """Calls `function` for the outcome of a job, with as many arguments as it accepts.
 
-    :raises RuntimeError: if it accepts none.
-    :raises TypeError: if what it gives cannot be awaited.
+    :returns: the awaitable that `function` gives.
+    :raises RuntimeError: if `function` accepts no positional argument.
+    :raises TypeError: if `function` gives an object that cannot be awaited.
     """
     count = accepted_positionals(function)
     if count == 0:

@@ -1,4 +1,4 @@
-"""What bad arguments deserve, at the call instead of later."""
+"""Checks of arguments, which raise at the call instead of later."""
 
 import asyncio
 import inspect
@@ -33,7 +33,7 @@ def checked_reuse_tasks(reuse_tasks: bool) -> bool:
 
 
 def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:
-    """The arguments of `pool.<verb>(fn, iterable, cb)`."""
+    """Checks the arguments of `pool.<verb>(fn, iterable, cb)`."""
     if not callable(fn):
         advice = ""
         if callable(iterable) or inspect.isawaitable(fn):
@@ -70,5 +70,5 @@ class _Missing:
         return "<missing>"
 
 
-# For an argument that has to be given: what was given in its place tells what to write instead.
+# The default of an argument that is required: the other arguments show what to write instead.
 MISSING: Any = _Missing()

@@ -1,4 +1,4 @@
-"""A call that owns jobs is not left while they run, however often its caller is cancelled."""
+"""A call that owns jobs does not return while they run, however often its caller is cancelled."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -11,9 +11,9 @@ async def ended(
     """Waits until these tasks have ended. A caller that is cancelled meanwhile waits again.
 
     :param tasks: tasks of the running loop.
-    :param may_leave: whether a cancelled caller leaves at once all the same.
-    :raises CancelledError: if the caller was cancelled, as a TaskGroup does when its own tasks
-        have ended.
+    :param may_leave: whether a cancelled caller may leave at once all the same.
+    :raises CancelledError: if the caller was cancelled. It is raised when the tasks have ended, as
+        a TaskGroup does.
     """
     countdown = _Countdown(tasks)
     cancellation = None
@@ -25,17 +25,18 @@ async def ended(
                 if may_leave():
                     raise
                 # A cancel scope of anyio cancels in each turn of the loop, and takes back only
-                # errors that name it: one that names nobody must not be lost among them.
+                # errors that name the scope. An error that names no scope must not be lost among
+                # them.
                 if cancellation is None or not error.args:
                     cancellation = error
         if cancellation is not None:
             raise cancellation
     finally:
-        del cancellation  # its frames lead to this one
+        del cancellation  # its frames lead to this frame
 
 
 class _Countdown:
-    """Counts tasks as they end, so that to wait again costs nothing for each of them."""
+    """Counts tasks as they end, so that waiting again costs nothing for each task."""
 
     def __init__(self, tasks: Collection[asyncio.Task[Any]]) -> None:
         self.left = len(tasks)
@@ -44,7 +45,7 @@ class _Countdown:
             task.add_done_callback(self._count)
 
     async def wait(self) -> None:
-        """Returns when all have ended; cancelled, it can be called again."""
+        """Returns when all tasks have ended. After a cancellation it can be called again."""
         self._over = asyncio.get_running_loop().create_future()
         await self._over
 

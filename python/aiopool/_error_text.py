@@ -1,7 +1,7 @@
-"""The text of an error for callbacks: what `traceback` makes of it, of a bounded length.
+"""The text of an error for callbacks: the text of `traceback`, with a bounded length.
 
-An error that many jobs raise, such as that of a dead connection, collects the frames of all of
-them: the newest come first, and they are those of the job in question.
+An error that many jobs raise, such as the error of a dead connection, collects the frames of all of
+them. The newest frames come first, and they belong to the job in question.
 """
 
 import itertools
@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Any, cast
 
 _HEADING = "Traceback (most recent call last):\n"
-# So many frames are looked at, and of those so many of the first and of the last are told.
+# The number of frames to look at, and the number of first and of last frames among them to print.
 _LOOKED_AT = 1_000
 _TOLD = 32
-# Those of what led to it or what it groups, if it is not one of more errors than this.
+# The number of frames to print of each error that led to it or that it groups. If there are more
+# errors than `_ERRORS`, none of them is printed.
 _FRAMES_OF_OTHERS = 8
 _ERRORS = 100
 _CHARACTERS = 16_000
@@ -24,7 +25,7 @@ def error_text(error: BaseException) -> str:
     """The traceback of `error`, as `traceback.format_exception` would give it if it is short."""
     try:
         text = "".join(_formatted(error))
-    except Exception:  # An error that cannot be formatted is still one to call back with.
+    except Exception:  # The callback must run even if the error cannot be formatted.
         text = "".join(_stack(error).format()) + _line(error)
     # An error without frames, or a group, is formatted without this heading.
     text = text if text.startswith(_HEADING) else _HEADING + text
@@ -49,7 +50,7 @@ def _stack(error: BaseException) -> traceback.StackSummary:
 
 
 def _all_of(error: BaseException) -> Iterator[BaseException]:
-    """The error, what led to it, and what it groups."""
+    """The error, the errors that led to it, and the errors that it groups."""
     to_look_at, seen = [error], set[int]()
     while to_look_at:
         looked_at = to_look_at.pop()
@@ -72,7 +73,7 @@ def _line(error: BaseException) -> str:
 
 
 def _traceback_of(error: BaseException) -> TracebackType | None:
-    # Not as the error itself gives it, which may refuse.
+    # Not by an attribute of the error itself, which may refuse.
     frames: TracebackType | None = _TRACEBACK.__get__(error)
     return frames
 

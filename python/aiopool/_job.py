@@ -1,7 +1,7 @@
 """The Python half of a job: its future, and the genuine coroutine that its task runs.
 
-What the extension does itself stands in `crates/aiopool-python/src/run/job.rs`. The coroutine is
-Python so that debuggers, tracers and `python -m asyncio ps` see through it.
+The other half is in `crates/aiopool-python/src/run/job.rs`. The coroutine is written in Python so
+that debuggers, tracers and `python -m asyncio ps` see the job that it awaits.
 """
 
 import asyncio
@@ -11,15 +11,15 @@ from typing import Any, NoReturn
 from aiopool._callback import called
 from aiopool._core import Job, Pool, Worker
 
-# Instead of `super()`, for which there may be no memory when a job has just left the queue.
+# Instead of `super()`, which needs memory. There may be none when a job has just left the queue.
 _cancel = asyncio.Future[Any].cancel
 
 
 class JobFuture(asyncio.Future[Any]):
-    """The future of a job. To cancel it takes a waiting job out of the queue."""
+    """The future of a job. Cancelling it takes a waiting job out of the queue."""
 
-    # Who answers for the job: its pool while it waits, the job itself while it is active,
-    # nobody when it has settled. When it has failed: its name.
+    # The owner of the job: its pool while the job waits, the job itself while it is active, None
+    # when it has settled. When the job has failed: its name.
     __slots__ = ("_owner",)
 
     _owner: Pool | Job | str | None
@@ -31,7 +31,7 @@ class JobFuture(asyncio.Future[Any]):
         return _cancel(self, msg)
 
     def __repr__(self) -> str:
-        # The report of an error that nobody has read tells it: there the name stands as in a task.
+        # asyncio's report of an unread error prints this. The name stands where a task has it.
         state, exception, rest = super().__repr__().partition(" exception=")
         name = f" name={self._owner!r}" if exception and self._owner is not None else ""
         return f"{state}{name}{exception}{rest}"
@@ -45,15 +45,16 @@ async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
         result = await awaitable
     except BaseException as raised:
         error = raised
-    # Others are started in here, so not inside `except`: their errors have nothing to do with it.
+    # This call starts other jobs, so it is not inside `except`: this error must not become the
+    # context of theirs.
     callback = job.returned(result) if error is None else job.failed(error)
-    # From 3.12 on the frames of an error lead to this one: it is to keep nothing alive.
+    # From 3.12 on the frames of an error lead to this frame, which must keep no object alive.
     del job, awaitable, result, error
     if callback is not None:
         try:
             await callback
         except GeneratorExit:
-            pass  # It has told the job, which has settled with that.
+            pass  # The callback's coroutine has told the job, which has settled.
 
 
 async def run_jobs(worker: Worker) -> None:
@@ -61,13 +62,13 @@ async def run_jobs(worker: Worker) -> None:
     try:
         await worker
     except GeneratorExit:
-        pass  # The worker has closed its job, which has settled with that.
+        pass  # The worker has closed its job, which has settled.
     finally:
         del worker  # as above
 
 
 async def awaited(awaitable: Awaitable[Any]) -> Any:
-    """A coroutine for a job that is none."""
+    """A coroutine for a job that is another awaitable."""
     return await awaitable
 
 
@@ -99,9 +100,9 @@ def apart(
 ) -> Generator[tuple[Awaitable[Any] | None, BaseException | None]]:
     """Calls a function in a frame that leads to no other; gives what it returned and raised.
 
-    From 3.12 on the frames of an error lead to those that have called them, and so to all that
-    these know: in the end to the results of a `map`, among which is the error. The frame of a
-    generator leads to its caller only while it runs, and this one is left where it yields.
+    From 3.12 on the frames of an error lead to the frames of their callers, and so to all objects
+    in these: in the end to the results of a `map`, which contain the error. That is a cycle. The
+    frame of a generator leads to its caller only while it runs, and this one stops at its `yield`.
     """
     called = list[tuple[Awaitable[Any] | None, BaseException | None]]()
     try:
@@ -113,21 +114,22 @@ def apart(
 
 
 def raise_(error: BaseException) -> NoReturn:
-    """Raises in a callback of the loop what is to end the program."""
+    """Raises, in a callback of the loop, an error that must end the program."""
     raise error
 
 
 async def _forget_cancellation(job: Job) -> None:
-    """The cancellation of a job was for the job: its callback begins as a new task would."""
+    """Takes back the cancellation of the job, so that its callback begins as a new task would."""
     task = asyncio.current_task()
     if not isinstance(task, asyncio.Task):
         return
     while task.cancelling():
-        # Whoever has cancelled the task may wait for its end, and so not for that of later jobs.
+        # The code that cancelled the task may wait for its end. It must not wait for later jobs.
         job.retire()
         task.uncancel()
-    # A job that ended before it noticed leaves its cancellation pending (up to 3.12, where
-    # `uncancel` does not take that back): let it come, and drop it, but not one for the callback.
+    # A job that ended before it saw its cancellation leaves it pending. Up to 3.12 `uncancel` does
+    # not take that back. So let the cancellation come, and drop it, but not a new one for the
+    # callback.
     if getattr(task, "_must_cancel", False):
         try:
             await asyncio.sleep(0)

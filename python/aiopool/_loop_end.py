@@ -1,8 +1,8 @@
-"""What tells a pool that its loop ends while jobs wait.
+"""Tells a pool that its loop ends while jobs wait.
 
-A waiting job is not a task, so nothing that ends the tasks of a loop reaches it. While somebody
-waits, the pool has one `LoopEnd`, which is reached in both of the ways in which a loop ends: its
-task is cancelled with all others, or the loop is closed and drops its timers.
+A waiting job is not a task, so ending the tasks of a loop does not reach it. While any job waits,
+the pool has one `LoopEnd`. It notices both ways in which a loop ends: its task is cancelled with
+all others, or the loop is closed and drops its timers.
 """
 
 import asyncio
@@ -13,24 +13,24 @@ from collections.abc import Callable, Generator
 
 from aiopool._core import Pool
 
-# In seconds. Not long: there are loops whose timers end at 24 days.
+# In seconds. Not longer: some loops have no timers beyond 24 days.
 _PERIOD = 3600.0
 
 
 class LoopEnd:
     """Ends `pool` when its loop ends, until it is released.
 
-    A loop that gives no timer, or runs no task of asyncio's, is told of that once; its pools go on
-    without.
+    If a loop gives no timer, or runs no tasks of asyncio, this is reported to the loop once. The
+    pools of that loop go on without a `LoopEnd`.
     """
 
-    #: How often the task was cancelled: if at all, then all tasks of the loop are.
+    #: How often the task was cancelled. If it was, all tasks of the loop are being cancelled.
     cancelling: Callable[[], int]
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
         self._released: asyncio.Future[None] | None = None
-        # Not the timer itself, which the loop alone holds.
+        # The set of the timer, not the timer itself: only the loop may hold that.
         self._watched: set[LoopEnd] | None = None
         self.cancelling = int  # never
         if loop in _UNWATCHED:
@@ -38,7 +38,7 @@ class LoopEnd:
         try:
             self._watch(loop)
         except (MemoryError, RecursionError):
-            raise  # not the fault of the loop: the next who waits tries again
+            raise  # not the fault of the loop: the next job that waits tries again
         except Exception as error:
             _UNWATCHED.add(loop)
             loop.call_exception_handler(
@@ -54,20 +54,20 @@ class LoopEnd:
         released = loop.create_future()
         context = contextvars.Context()
         coroutine = _until(released, self)
-        # As for a job, the first step is made here: a task that is cancelled before its own first
+        # As for a job, the first step is made here. A task that is cancelled before its own first
         # step would end without running a line.
         coroutine.send(None)
         name = "aiopool waits for the end of the loop"
         task = asyncio.Task(coroutine, loop=loop, name=name, context=context)
-        # A loop that is closed with the task pending has nothing to complain of.
+        # A loop that is closed while the task is pending must not report that.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         timer.watched.add(self)
-        # Up to here, where there was no memory, all of this comes to nothing.
+        # If memory ran out before this line, the steps above have no effect.
         self._released, self._watched = released, timer.watched
         self.cancelling = task.cancelling
 
     def release(self) -> None:
-        """Nobody waits any more."""
+        """Stops watching: no job waits any more."""
         released, watched = self._released, self._watched
         self._released = self._watched = None
         if watched is not None:
@@ -76,27 +76,27 @@ class LoopEnd:
             released.set_result(None)
 
     def end(self) -> None:
-        """The loop ends."""
+        """Tells the pool that the loop ends."""
         if self._released is not None:
             self._pool.end()
 
 
 class _Timer:
-    """The callback of a timer of the loop; its destruction says that the loop is closed.
+    """The callback of a timer of the loop; its destruction shows that the loop is closed.
 
-    All pools of a loop share one. It is set anew when it fires, whether an hour has passed or
-    somebody has moved the clock, and so it is never cancelled: nobody holds its handle, which some
-    loops let nobody refer to weakly.
+    All pools of a loop share one timer. It is set anew when it fires, after an hour or after a
+    change of the system clock, and so it is never cancelled. No object refers to its handle: some
+    loops allow no weak references to handles.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        #: Who wants to know.
+        #: The objects to tell.
         self.watched: set[LoopEnd] = set()
         self._set(loop)
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> "_Timer":
-        """That of the loop. The loop alone holds it, so that to close the loop destroys it."""
+        """The timer of the loop. Only the loop holds it, so closing the loop destroys it."""
         found = _TIMERS.get(loop)
         timer = found() if found is not None else None
         if timer is None:
@@ -105,7 +105,7 @@ class _Timer:
         return timer
 
     def _set(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not in the context of a job, which this would keep alive.
+        # Not in the context of a job: the timer would keep that alive.
         loop.call_later(_PERIOD, self, context=contextvars.Context())
 
     def __call__(self) -> None:
@@ -132,5 +132,5 @@ def _first_step() -> Generator[None, None, None]:
 
 
 _TIMERS = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Timer]]()
-# The loops whose end cannot be noticed.
+# The loops whose end no `LoopEnd` can notice.
 _UNWATCHED = weakref.WeakSet[asyncio.AbstractEventLoop]()

@@ -1,4 +1,4 @@
-"""What to write instead, where a verb has been given no job."""
+"""Errors for arguments that are not jobs: each says what to write instead."""
 
 import inspect
 import reprlib
@@ -36,7 +36,7 @@ def gave_no_awaitable(verb: str, fn: object, given: object) -> TypeError:
 
 
 def _call(given: object, cb: object, ctx: object) -> str:
-    """The call that was meant: arguments for it may stand where those of the verb belong."""
+    """The call that was meant; its arguments may stand in the place of those of the verb."""
     name = getattr(given, "__name__", None)
     if not isinstance(name, str) or not name.isidentifier():
         name = "fn"

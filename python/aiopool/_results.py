@@ -1,4 +1,4 @@
-"""What the result of a job looks like when it is one of many."""
+"""The shape of a job's result when it is one of many."""
 
 import asyncio
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-# How the extension stores results. The names are those of `getres`, but for "future".
+# How the extension stores results. The names are those of `getres`, except "future".
 Shape: TypeAlias = Literal["flat", "pair", "future"]
 
 
@@ -22,7 +22,7 @@ class AnyFuture(Protocol[R_co]):
 
 
 def mark_read(futures: Iterable[asyncio.Future[Any]]) -> None:
-    """Futures that nobody will be given are not to be reported as errors that nobody has read."""
+    """Keeps asyncio from reporting unread errors in futures that the caller never gets."""
     for future in futures:
         if future.done() and not future.cancelled():
             future.exception()

@@ -1,4 +1,4 @@
-"""Verbs that take a coroutine at the call, although their own coroutine may never run."""
+"""For verbs that take a coroutine at the call, although their own coroutine may never run."""
 
 import inspect
 import sys
@@ -10,14 +10,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def coroutine_function(verb: F) -> F:
-    """Marks a plain function that returns the coroutine of another one.
+    """Marks a plain function that returns the coroutine of another function.
 
-    Frameworks ask a function whether they are to await what it returns.
+    Frameworks ask a function whether they have to await its return value.
     """
     if sys.version_info >= (3, 12):
         return inspect.markcoroutinefunction(verb)
-    # There `inspect` looks at the flags of the code and at nothing else. To call it makes no
-    # coroutine all the same: what does is an instruction that stands in the code of `async def`.
+    # On 3.11 `inspect` looks only at the flags of the code. The flag does not change a call: an
+    # instruction in the code of an `async def` makes its coroutine, and this code has none.
     function = cast(FunctionType, verb)
     flags = function.__code__.co_flags | inspect.CO_COROUTINE
     function.__code__ = function.__code__.replace(co_flags=flags)
@@ -25,7 +25,7 @@ def coroutine_function(verb: F) -> F:
 
 
 def named(qualname: str) -> Callable[[F], F]:
-    """Names the function that a verb has its coroutine of, as warnings and tracebacks show it."""
+    """Names the function that makes the coroutine of a verb, for warnings and tracebacks."""
 
     def rename(run: F) -> F:
         function, name = cast(FunctionType, run), qualname.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""How much time the pool adds to what its jobs take: `python -m aiopool.loadtest -h`.
+"""Measures how much time the pool adds to that of its jobs: `python -m aiopool.loadtest -h`.
 
 Each job sleeps, so the ideal time is known: `task_duration * tasks / pool_size`.
 """
@@ -13,27 +13,27 @@ from aiopool import AioPool
 
 
 async def load_spawn(tasks: int, pool_size: int, duration: float) -> None:
-    """Each job is spawned when there is a slot."""
+    """Spawns each job when a slot is free."""
     async with AioPool(size=pool_size) as pool:
         for _ in range(tasks):
             await pool.spawn(asyncio.sleep(duration))
 
 
 async def load_spawn_n(tasks: int, pool_size: int, duration: float) -> None:
-    """All jobs wait from the start."""
+    """Queues all jobs at the start."""
     async with AioPool(size=pool_size) as pool:
         for _ in range(tasks):
             pool.spawn_n(asyncio.sleep(duration))
 
 
 async def load_map(tasks: int, pool_size: int, duration: float) -> None:
-    """The items are pulled as slots come free."""
+    """Pulls the items as slots come free."""
     async with AioPool(size=pool_size) as pool:
         await pool.map(lambda _: asyncio.sleep(duration), range(tasks))
 
 
 async def load_itermap(tasks: int, pool_size: int, duration: float) -> None:
-    """All items wait from the start, and the results are iterated over."""
+    """Queues all items at the start, and iterates over the results."""
     async with AioPool(size=pool_size) as pool:
         async for _ in pool.itermap(lambda _: asyncio.sleep(duration), range(tasks)):
             pass
@@ -48,7 +48,7 @@ METHODS: dict[str, Callable[[int, int, float], Coroutine[Any, Any, None]]] = {
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line, checked."""
+    """Parses and checks the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m aiopool.loadtest",
         description="Run many sleeping jobs and tell how much time the pool has added.",
@@ -67,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def report(ideal: float, total: float, tasks: int) -> str:
-    """The lines of the result."""
+    """Formats the lines of the result."""
     overhead = total - ideal
     return (
         f"{ideal:15.5f}s -- ideal result\n"

@@ -1,4 +1,4 @@
-"""asyncio-pool 0.6.0, under its own names: what stands here is `aiopool.compat`."""
+"""The names of asyncio-pool 0.6.0; the code is in `aiopool.compat`."""
 
 from aiopool.compat import AioPool, BaseAioPool, MxAsyncGenPool, getres, iterwait
 

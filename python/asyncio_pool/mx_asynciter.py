@@ -1,4 +1,4 @@
-"""The submodule of this name in asyncio-pool 0.6.0: the mixin of the other, for older Pythons."""
+"""The submodule of this name in asyncio-pool 0.6.0: the mixin, named as for older Pythons."""
 
 from aiopool.compat import MxAsyncGenPool as MxAsyncIterPool
 from aiopool.compat import getres, iterwait

@@ -1,6 +1,6 @@
-"""The surface of asyncio-pool 0.6.0: code that was written for it runs with this unchanged.
+"""The interface of asyncio-pool 0.6.0: code that was written for 0.6.0 runs unchanged.
 
-The package `asyncio_pool` gives the same under the names that 0.6.0 has.
+The package `asyncio_pool` gives the same objects under the module names of 0.6.0.
 """
 
 from aiopool.compat._itermap import MxAsyncGenPool

@@ -1,4 +1,4 @@
-"""Results of many jobs as they come, batched the way `asyncio.wait` would batch them."""
+"""The results of many jobs as they come, in batches as `asyncio.wait` would make them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -7,21 +7,21 @@ from typing import Any, Protocol
 
 from aiopool._results import mark_read
 
-# In seconds. No program waits so long, and the timers of some loops cannot.
+# In seconds. No program waits so long, and some loops have no timers of that length.
 _FOR_EVER = 10**9
 _WHENS = (asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETED)
 
 
 class Source(Protocol):
-    """Where results come in: the items of an `itermap`, or futures."""
+    """Gives results: the items of an `itermap`, or futures."""
 
     @property
     def left(self) -> bool:
-        """Whether there are results to come or to take."""
+        """Whether results are still to come or to be taken."""
         ...
 
     def wait(self, when: str) -> asyncio.Future[None] | None:
-        """A future that gets None when the wait is over; None if it is."""
+        """A future that gets None when the wait is over; None if the wait is over already."""
         ...
 
     def take(self) -> list[Any]:
@@ -29,7 +29,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Nobody will take results any more."""
+        """Ends the source: no caller takes results any more."""
         ...
 
 
@@ -42,10 +42,10 @@ async def batches(
     yield_when: str,
     owned: bool = False,
 ) -> AsyncGenerator[Any, None]:
-    """Starts a source at the first step, and yields what it has after each wait.
+    """Starts a source at the first step, and yields its results after each wait.
 
-    What is `owned` is futures that nobody else has: nobody misses the errors of those that nobody
-    is given.
+    If `owned`, the results are futures that only this iterator has. The errors in those that it
+    does not yield are then not reported as unread.
     """
     source = start()
     results: Iterator[Any] = iter(())
@@ -66,12 +66,12 @@ async def batches(
         source.close()
         if owned:
             mark_read(results)
-        # If one of them is raised again, its frames lead to this one.
+        # If the caller raises one of the results again, its frames lead to this frame.
         del start, source, results, extracted
 
 
 def checked_wait(timeout: float | None, yield_when: object) -> float | None:
-    """How long a wait lasts at most; raises at the call what is wrong instead of at the first step.
+    """Checks the options at the call, not at the first step; gives the timeout of a wait.
 
     :raises TypeError: if `timeout` is neither a number nor None.
     :raises ValueError: if `timeout` is nan, or `yield_when` is not one of the constants of asyncio.
@@ -85,7 +85,7 @@ def checked_wait(timeout: float | None, yield_when: object) -> float | None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, Real):
         raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-    # A loop that is asked for a timer at nan keeps its timers in no order any more.
+    # A loop that gets a timer at nan can no longer keep its timers in order.
     if timeout != timeout:
         raise ValueError("timeout must be a number of seconds or None, not nan")
     return float(timeout) if timeout < _FOR_EVER else None

@@ -1,4 +1,4 @@
-"""`itermap` as asyncio-pool 0.6.0 has it: a mixin."""
+"""`itermap` of asyncio-pool 0.6.0, as a mixin."""
 
 import asyncio
 import contextvars
@@ -17,7 +17,7 @@ G = TypeVar("G")
 
 
 class MxAsyncGenPool:
-    """What gives a `BaseAioPool` its `itermap`."""
+    """The mixin that gives a `BaseAioPool` its `itermap`."""
 
     _core: _core.Pool
 
@@ -135,20 +135,20 @@ class MxAsyncGenPool:
     ) -> AsyncGenerator[Any, None]:
         """Runs `fn(item)` for each item and iterates over the results as they come.
 
-        At its first step the iterator takes all items and queues each; `fn` is called when a
-        slot is at hand. To break out of the iteration leaves the jobs running.
+        At its first step the iterator takes all items and queues each. The pool calls `fn` for an
+        item when a slot is free. Breaking out of the iteration leaves the jobs running.
 
         :param fn: as for `map`.
         :param iterable: the items.
         :param cb: as for `spawn`, for each job.
         :param ctx: as for `spawn`, the same for all jobs.
-        :param flat: whether to yield results one by one, or a list after each wait (an empty list
-            when `timeout` passes with nothing settled).
-        :param get_result: what to make of the settled future of a job; see `getres`.
-        :param timeout: how long one wait lasts at most, in seconds; None for no limit.
-        :param yield_when: when a wait is over, as in `asyncio.wait`; with the default, when all
-            jobs have settled.
-        :returns: an asynchronous iterator; its first step raises what `iterable` raises.
+        :param flat: whether to yield results one by one. If False, each wait yields a list, which
+            is empty if no job settles within `timeout`.
+        :param get_result: makes a result from the settled future of a job; see `getres`.
+        :param timeout: the longest time that one wait lasts, in seconds; None for no limit.
+        :param yield_when: when a wait is over, as in `asyncio.wait`. By default, a wait is over
+            when all jobs have settled.
+        :returns: an asynchronous iterator. If `iterable` raises, its first step raises that error.
         :raises TypeError: if `fn` or `cb` is not callable, `iterable` cannot be iterated over, or
             `timeout` is not a number.
         :raises ValueError: if `yield_when` is not one of the constants of asyncio.

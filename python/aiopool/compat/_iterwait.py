@@ -1,4 +1,4 @@
-"""The results of futures as they settle."""
+"""Iterates over the results of futures as they settle."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
@@ -57,14 +57,14 @@ def iterwait(
 ) -> AsyncGenerator[Any, None]:
     """Iterates over the results of futures as they settle.
 
-    :param futures: any iterable of futures; one that is named twice gives one result.
-    :param flat: whether to yield results one by one, or a list after each wait (an empty list
-        when `timeout` passes with nothing settled).
-    :param get_result: what to make of a settled future; see `getres`.
-    :param timeout: how long one wait lasts at most, in seconds; None for no limit.
+    :param futures: any iterable of futures. A future that is in it twice gives one result.
+    :param flat: whether to yield results one by one. If False, each wait yields a list, which is
+        empty if no future settles within `timeout`.
+    :param get_result: makes a result from a settled future; see `getres`.
+    :param timeout: the longest time that one wait lasts, in seconds; None for no limit.
     :param yield_when: when a wait is over, as in `asyncio.wait`.
-    :returns: an asynchronous iterator, to be used in the loop of the futures.
-    :raises TypeError: if something in `futures` is not a future, or `timeout` is not a number.
+    :returns: an asynchronous iterator. Use it in the loop of the futures.
+    :raises TypeError: if an item of `futures` is not a future, or `timeout` is not a number.
     :raises ValueError: if `yield_when` is not one of the constants of asyncio.
     """
     seconds = checked_wait(timeout, yield_when)
@@ -83,13 +83,13 @@ def iterwait(
 
 
 class _Futures:
-    """Futures as a source: each is looked at once, when it settles."""
+    """Futures as a source, which reads each future once, when it settles."""
 
     def __init__(self, futures: list[asyncio.Future[Any]], when: str) -> None:
         self._pending = dict.fromkeys(futures)
         self._settled: list[asyncio.Future[Any]] = []
-        # As asyncio does, errors are looked at only where the wait depends on them: an error that
-        # has been looked at is not reported as lost.
+        # As asyncio does, read errors only if the wait depends on them: asyncio does not report an
+        # error that was read.
         self._looks_at_errors = when == asyncio.FIRST_EXCEPTION
         self._failed = False
         self._waiter: tuple[asyncio.Future[None], str] | None = None

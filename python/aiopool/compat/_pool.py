@@ -1,4 +1,4 @@
-"""The pool with the surface of asyncio-pool 0.6.0."""
+"""The pool with the interface of asyncio-pool 0.6.0."""
 
 import asyncio
 import contextvars
@@ -19,7 +19,7 @@ G = TypeVar("G")
 
 
 class BaseAioPool(BasePool):
-    """All of `AioPool` but its `itermap`, which a mixin adds."""
+    """`AioPool` without `itermap`, which a mixin adds."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class BaseAioPool(BasePool):
         tb: TracebackType | None,
     ) -> None:
         if exc_type is not None and issubclass(exc_type, GeneratorExit):
-            return  # The block is destroyed with its task, and may not await any more.
+            return  # The block is destroyed together with its task, and must not await.
         if (
             exc_type is not None
             and issubclass(exc_type, asyncio.CancelledError)
@@ -53,7 +53,7 @@ class BaseAioPool(BasePool):
 
     @property
     def n_executed(self) -> int:
-        """How many coroutines have run to their end, those of callbacks included."""
+        """The number of coroutines that have run to their end, callbacks included."""
         return self._core.executed
 
     _executed = n_executed
@@ -105,18 +105,18 @@ class BaseAioPool(BasePool):
     ) -> list[Any]:
         """Runs `fn(item)` for each item and waits for all of them.
 
-        The iterable is pulled, and `fn` called, when a slot is at hand; the map stands in the queue
-        with one item at a time and goes to the back after each. If the caller is cancelled, so are
-        the jobs; their end is waited for, however often the caller is cancelled.
+        The pool pulls an item and calls `fn` when a slot is free. The map stands in the queue with
+        one item at a time and goes to the back after each item. If the caller is cancelled, the
+        call cancels the jobs and waits for their end, however often the caller is cancelled.
 
-        :param fn: a function of one item that gives an awaitable. What it raises is the outcome
-            of that item.
+        :param fn: a function of one item that gives an awaitable. If it raises, that error is the
+            outcome of the item.
         :param iterable: the items.
         :param cb: as for `spawn`, for each job.
         :param ctx: as for `spawn`, the same for all jobs.
-        :param get_result: what to make of the settled future of a job; see `getres`.
+        :param get_result: makes a result from the settled future of a job; see `getres`.
         :returns: the results in the order of `iterable`.
-        :raises Exception: what `iterable` raises, after the jobs started so far were cancelled.
+        :raises Exception: the error of `iterable`, after the jobs started so far were cancelled.
         :raises TypeError: if `fn` or `cb` is not callable or `iterable` cannot be iterated over.
         :raises RuntimeError: if the pool belongs to another loop or thread.
         """
@@ -140,8 +140,8 @@ class BaseAioPool(BasePool):
         try:
             return list(map(get_result_later, unread))
         finally:
-            # Not even this frame keeps a future then: that of a job would lead to its error, which
-            # may be the one that is raised here.
+            # After this no future is left in this frame. The future of a job would lead to its
+            # error, which may be the error that is raised here: that would be a cycle.
             mark_read(unread)
 
     @overload
@@ -167,14 +167,14 @@ class BaseAioPool(BasePool):
         cb: Callback[Any] | None = None,
         ctx: Any = None,
     ) -> list[asyncio.Future[Any]]:
-        """Calls `fn(item)` for each item and puts all the jobs in the queue at once.
+        """Calls `fn(item)` for each item and queues all the jobs at once.
 
-        :param fn: as for `map`; it is called for all items in this call.
-        :param iterable: the items; all are taken before the first job is put in the queue.
+        :param fn: as for `map`; this call calls it for all items.
+        :param iterable: the items; the call takes all of them before it queues the first job.
         :param cb: as for `spawn`, for each job.
         :param ctx: as for `spawn`, the same for all jobs.
         :returns: the futures in the order of `iterable`.
-        :raises Exception: what `iterable` raises, before any job is put in the queue.
+        :raises Exception: the error of `iterable`, before any job is queued.
         :raises TypeError: if `fn` or `cb` is not callable or `iterable` cannot be iterated over.
         :raises RuntimeError: if the pool belongs to another loop or thread.
         """
@@ -201,17 +201,17 @@ class BaseAioPool(BasePool):
     ) -> tuple[int, list[Any]]:
         """Stops the jobs of these futures, or all jobs, and waits until they have ended.
 
-        A waiting job leaves the queue and never starts. An active one gets CancelledError, as does
-        its callback if it is that which runs. A running `map` goes on with the items it has not
-        pulled yet: to stop it, cancel the task that awaits it. A caller that is cancelled waits for
-        the end of the jobs all the same, unless it is itself a job of the pool.
+        A waiting job leaves the queue and never starts. An active job gets CancelledError; if its
+        callback is running, the callback gets it. A running `map` goes on with the items that it
+        has not pulled yet: to stop it, cancel the task that awaits it. A cancelled caller still
+        waits for the end of the jobs, unless the caller is itself a job of the pool.
 
-        :param futures: futures of this pool; settled and foreign ones are passed over. None for
-            all jobs.
-        :param get_result: what to make of the settled future of a job; see `getres`.
-        :returns: how many jobs were stopped, and their results; of all jobs, those that waited
-            come first.
-        :raises TypeError: if something in `futures` is not a future.
+        :param futures: futures of this pool. The call ignores settled futures and those of other
+            pools. If no future is given, the call stops all jobs.
+        :param get_result: makes a result from the settled future of a job; see `getres`.
+        :returns: the number of jobs that it stopped, and their results. When it stops all jobs,
+            the results of the waiting jobs come first.
+        :raises TypeError: if an argument in `futures` is not a future.
         :raises RuntimeError: if the pool belongs to another loop or thread.
         """
         stopped = await self._stop(futures)
@@ -222,27 +222,27 @@ class BaseAioPool(BasePool):
 
 
 class AioPool(MxAsyncGenPool, BaseAioPool):
-    """Keeps no more and no less than `size` jobs active while any are waiting.
+    """Keeps exactly `size` jobs active while any jobs wait.
 
     A job is a coroutine, or another awaitable, that is handed to the pool. It waits its turn, first
-    come first served, until it has one of the `size` slots; then it is active, in an
-    `asyncio.Task` of its own. A job may have a callback, which runs after it in the same slot.
+    come first served, until it has one of the `size` slots. Then it is active, in an `asyncio.Task`
+    of its own. A job may have a callback, which runs after it in the same slot.
 
-    With `reuse_tasks` the jobs that follow one another in a slot run in one task, which costs
-    between a third and two thirds of a task for each. Each job still has its own context,
-    cancellation, callback and error, and the task bears its name meanwhile. What they share is the
-    task itself, and so everything that is kept by `asyncio.current_task()`, such as sessions scoped
-    to the task. Do not use it with those, and not with jobs that let their task be cancelled after
-    they have ended. A job may begin in the same turn of the loop in which the one before it
-    ended.
+    With `reuse_tasks` the jobs that follow one another in a slot run in one task. That costs
+    between a third and two thirds of a task for each job. Each job still has its own context,
+    cancellation, callback and error, and the task has the name of the job while it runs. The jobs
+    share the task itself, and so all data that is kept by `asyncio.current_task()`, such as
+    sessions scoped to the task. Do not use `reuse_tasks` with such data, or with jobs that let
+    their task be cancelled after they have ended. A job may begin in the same turn of the loop in
+    which the job before it ended.
 
-    As an asynchronous context manager the pool joins at exit. If the block is itself cancelled,
-    the jobs of the pool are cancelled and waited for, however often it is cancelled meanwhile.
-    The maps of other tasks end then with CancelledError, and what is handed in before all jobs
-    have ended is cancelled at once.
+    As an asynchronous context manager the pool joins at exit. If the block is itself cancelled, the
+    pool cancels its jobs and waits for their end, however often the block is cancelled meanwhile.
+    The maps of other tasks then end with CancelledError. The pool cancels at once each job that is
+    handed in before all jobs have ended.
 
     :param size: the number of slots, at least 1.
-    :param loop: the loop the pool belongs to; by default the one that runs at its first use.
+    :param loop: the loop of the pool; by default, the loop that runs at its first use.
     :param reuse_tasks: whether a task runs many jobs, one after another.
     :raises TypeError: if `size` is not an int, `loop` is not a loop or `reuse_tasks` not a bool.
     :raises ValueError: if `size` is below 1.
@@ -250,6 +250,6 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
 
 
 def _is_cancelled() -> bool:
-    """Whether the current task is, and not only something that it awaited."""
+    """Whether the current task itself was cancelled, not only a future that it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

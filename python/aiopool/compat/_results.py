@@ -1,4 +1,4 @@
-"""What the result of a job looks like when it is one of many."""
+"""The shapes that a job's result can have when it is one of many."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,14 +10,14 @@ R = TypeVar("R")
 
 
 class getres:  # noqa: N801 (the name users of asyncio-pool know)
-    """The three shapes of a result; each takes a settled future and raises nothing.
+    """The three shapes of a result. Each function takes a settled future and raises nothing.
 
-    Any function of one future serves as `get_result` where these do.
+    `get_result` also takes any other function of one future.
     """
 
     @staticmethod
     def flat(future: asyncio.Future[R]) -> R | BaseException:
-        """The result of the job, or the exception it ended with (CancelledError if cancelled)."""
+        """The result of the job, or the exception that ended it (CancelledError if cancelled)."""
         try:
             return future.result()
         except BaseException as error:
@@ -51,9 +51,9 @@ def result_noraise(future: asyncio.Future[Any], flat: bool = True) -> Any:
 def shape_of(
     get_result: Callable[[asyncio.Future[Any]], Any],
 ) -> tuple[Shape, Callable[[asyncio.Future[Any]], Any] | None]:
-    """How the extension is to store results, and what is left to be called with them.
+    """The shape in which the extension stores results, and a function to call with them, if any.
 
-    The usual extractors need no future, so none is made for them.
+    `getres.flat` and `getres.pair` need no future for each item, so the extension makes none.
     """
     if get_result is getres.flat:
         return "flat", None
@@ -67,6 +67,6 @@ def shape_of(
 
 
 def _without_this_frame(error: BaseException) -> BaseException:
-    """The frame would keep the future alive as long as the error is."""
+    """The frame of the caller would keep the future alive as long as the error is alive."""
     traceback = error.__traceback__
     return error.with_traceback(traceback and traceback.tb_next)
