@@ -1,27 +1,28 @@
-//! The admission core of `aiopool`: who is active, who waits, and who goes next.
+//! The admission core of `aiopool`: it knows which jobs are active and which wait, and decides
+//! which goes next.
 //!
-//! [`Admission`] is a plain state machine. It holds no lock, reads no clock and knows no runtime;
-//! a *face* (the asyncio one, the Tokio one) feeds it what happened and carries out what it
-//! decides. What waits in it is the face's own type `W`: a job, a blocked caller, or a running
-//! `map` that stands in the queue with one item at a time. Who wants to hear that the pool is idle is
-//! the face's own type `J`.
+//! [`Admission`] is a plain state machine. It holds no lock, reads no clock and knows no runtime. A
+//! *face* (for asyncio, or for Tokio) tells the core what happened, and carries out what the core
+//! decides. The type `W` of the waiters is the face's own: a job, a blocked caller, or a running
+//! `map` that stands in the queue with one item at a time. So is the type `J` of the joiners, which
+//! wait until the pool is idle.
 //!
 //! # The kinds of methods, and the order to call them in
 //!
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
-//! | questions | [`size`], [`active`], [`waiting`], [`len`], [`is_empty`], [`is_full`], [`is_closed`], [`get`], [`waiters`], [`joiners`] | look, change nothing |
+//! | questions | [`size`], [`active`], [`waiting`], [`len`], [`is_empty`], [`is_full`], [`is_closed`], [`get`], [`waiters`], [`joiners`] | read the state, change nothing |
 //! | inputs | [`submit`], [`finish`], [`join`] | tell the core what happened |
-//! | commands | [`withdraw`], [`withdraw_all`], [`begin_walk`], [`walk_on`], [`leave`], [`close`], [`reopen`] | take back what was told |
-//! | outputs | [`poll_admit`], [`poll_idle`], [`poll_all_idle`] | what the face must now do |
+//! | commands | [`withdraw`], [`withdraw_all`], [`begin_walk`], [`walk_on`], [`leave`], [`close`], [`reopen`] | take inputs back, close and reopen |
+//! | outputs | [`poll_admit`], [`poll_idle`], [`poll_all_idle`] | tell the face what to do now |
 //!
-//! After any inputs and commands, first call [`poll_admit`] until it answers `None` and start
-//! what it hands out; then call [`poll_idle`] until it answers `None`, or
-//! [`poll_all_idle`] once, and tell each one. The core
-//! does nothing by itself: an admission that is not polled for is late, never lost.
+//! After any inputs and commands, first call [`poll_admit`] until it returns `None`, and start each
+//! waiter that it returns. Then call [`poll_idle`] until it returns `None`, or [`poll_all_idle`]
+//! once, and tell each joiner that it returns. The core does nothing by itself. If the face polls
+//! late, an admission is late, never lost.
 //!
-//! A running `map` is admitted like anybody else. It takes one item, which keeps the slot, and is
-//! submitted again: so it goes to the back of the queue after each item.
+//! The core admits a running `map` like any other waiter. The face pulls one item, which keeps the
+//! slot, and submits the `map` again. So the `map` goes to the back of the queue after each item.
 //!
 //! # Example
 //!
