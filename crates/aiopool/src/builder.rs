@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use crate::pool::Pool;
 use crate::state::Shared;
 
-/// Builds a [`Pool`]. Future options will be added here.
+/// Builds a [`Pool`]. Later versions add their options here.
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes a pool when `build` is called"]
 pub struct Builder {

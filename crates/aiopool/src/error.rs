@@ -11,13 +11,13 @@ use crate::sys::unwind::Payload;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JobError {
-    /// The job, or its callback, panicked: while it was polled, or when it was dropped.
+    /// The job or its callback panicked, in its poll or in its drop.
     Panicked(Panic),
     /// The job was cancelled, or its runtime was shut down, before it had ended.
     Cancelled,
 }
 
-/// What a job panicked with.
+/// The panic of a job.
 ///
 /// # Examples
 ///
@@ -37,7 +37,7 @@ pub struct Panic(Box<Caught>);
 
 struct Caught {
     message: Option<Box<str>>,
-    /// In a mutex so that the error is `Sync`, which error reporters ask for; it is never locked.
+    /// In a mutex, so that the error is `Sync`: error reporters need that. It is never locked.
     payload: Mutex<Payload>,
 }
 
@@ -67,13 +67,13 @@ impl JobError {
 }
 
 impl Panic {
-    /// The message, if the panic was raised with one, as `panic!` does.
+    /// The message, if the panic has one, as that of `panic!` has.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
 
-    /// What the panic was raised with, as [`std::panic::catch_unwind`] gives it.
+    /// The payload of the panic, as [`std::panic::catch_unwind`] gives it.
     #[must_use]
     pub fn into_payload(self) -> Box<dyn std::any::Any + Send> {
         self.0
@@ -82,7 +82,7 @@ impl Panic {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Goes on panicking where the job left off.
+    /// Resumes the panic of the job.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl fmt::Display for JobError {
 
 impl std::error::Error for JobError {}
 
-/// For a `?` among those of input and output. The error can be found in the new one again.
+/// For `?` in functions that return `io::Result`. The new error contains this one.
 impl From<JobError> for io::Error {
     fn from(error: JobError) -> Self {
         Self::other(error)

@@ -1,5 +1,5 @@
-//! How a job that has its cell takes its place in the queue: in the call, or when the future of
-//! `spawn` or `exec` is first polled.
+//! Queueing a job that has its cell: in the call, or when the future of `spawn` or `exec` is first
+//! polled.
 
 use std::mem;
 use std::panic::Location;
@@ -13,27 +13,27 @@ use crate::job::cell::{Receiver, Runnable};
 use crate::state::Shared;
 use crate::sys::runtime::{Handle, current_for, poll_in_budget};
 
-/// Waits for the start of a job. Dropped meanwhile, it takes the job back.
+/// Waits for the start of a job. If it is dropped meanwhile, it takes the job out of the queue.
 pub(crate) struct Spawn<T>(Call<T>);
 
-/// Waits for the end of a job. Dropped meanwhile, it cancels the job.
+/// Waits for the end of a job. If it is dropped meanwhile, it cancels the job.
 pub(crate) struct Exec<T>(Call<T>);
 
-/// How far such a call has come. The job lies in its cell all the time, so this is a few words.
+/// The progress of such a call. The job is in its cell all the time, so this is a few words.
 enum Call<T> {
     Unqueued {
-        /// Dropped with the call, it drops the job.
+        /// If the call is dropped, this drops the job.
         runnable: Runnable,
         receiver: Receiver<T>,
         shared: Arc<Shared>,
         caller: &'static Location<'static>,
     },
     Queued(JobHandle<T>),
-    /// The caller has got what it waited for.
+    /// The caller has its result.
     Done,
 }
 
-/// A job takes its place in the queue, to be run on `runtime`.
+/// Puts a job into the queue, to run on `runtime`.
 pub(crate) fn queue<T>(
     (runnable, receiver): (Runnable, Receiver<T>),
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ pub(crate) fn queue<T>(
 }
 
 impl<T> Spawn<T> {
-    /// The job is one whose caller is blocked.
+    /// `job` was made for a blocked caller: see [`Runnable::new`].
     pub(crate) fn new(
         job: (Runnable, Receiver<T>),
         shared: Arc<Shared>,
@@ -69,8 +69,8 @@ impl<T> Future for Spawn<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<JobHandle<T>> {
         if let Call::Unqueued { .. } = self.0 {
-            // A loop of these would go on for ever while slots are free. Before all else: what is
-            // given up for want of budget has not been handed in.
+            // A loop of calls would go on for ever while slots are free. This comes first: if the
+            // budget is used up and the caller drops the call, no job has been handed in.
             ready!(poll_in_budget(cx, |_| Poll::Ready(())));
         }
         ready!(self.0.handle().poll_started(cx));
@@ -105,10 +105,10 @@ impl<T> Call<T> {
         }
     }
 
-    /// The handle of the job, which is queued now if it has not been.
+    /// The handle of the job. Queues the job first, if it is not queued yet.
     fn handle(&mut self) -> &mut JobHandle<T> {
         if let Self::Unqueued { caller, .. } = self {
-            // Before anything changes: outside a runtime this panics.
+            // Before any change: outside a runtime this panics.
             let runtime = current_for(caller);
             if let Self::Unqueued {
                 runnable,
@@ -127,7 +127,7 @@ impl<T> Call<T> {
     }
 }
 
-/// A job that has been started meanwhile runs on.
+/// A job that has started meanwhile runs on.
 impl<T> Drop for Spawn<T> {
     fn drop(&mut self) {
         if let Call::Queued(handle) = &self.0 {

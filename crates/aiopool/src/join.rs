@@ -1,4 +1,4 @@
-//! Waiting until nobody waits and nothing is active.
+//! Waiting until no job waits and none is active.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,12 +31,12 @@ impl Join {
             Some(ticket) => state.leave_joiners(ticket),
             None => None,
         };
-        // One who had come before and is not there any more has been told.
+        // This joiner has a ticket, but is not in the table any more: it has been told.
         let told = self.ticket.is_some() && before.is_none();
         if told || state.is_idle() {
             drop(state);
             self.ticket = None;
-            // One by one: two that panic when they are dropped together abort the process.
+            // One by one: if two wakers panic in one drop, the process aborts.
             discard(waker);
             discard(before);
             return Poll::Ready(());

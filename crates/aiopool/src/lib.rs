@@ -1,24 +1,24 @@
 #![doc = include_str!("../README.md")]
 
-// The files stand in layers, of which each knows only those below it:
+// The files stand in layers. Each layer knows only the layers below it:
 //
-//   verbs    pool, builder, hand_in, handle, join, stream, cancel: what users call, and what they
-//            get
-//   run      the worker: the task that runs jobs, and who starts it
-//   state    tables under the one lock, and the steps that change them
-//   records  job, source, error: what the tables are about
-//   sys      locks, the runtime, code that is not ours
+//   verbs    pool, builder, hand_in, handle, join, stream, cancel: the calls of users, and their
+//            results
+//   run      the worker: the task that runs jobs, and the code that starts it
+//   state    the tables under the one lock, and the steps that change them
+//   records  job, source, error: the contents of the tables
+//   sys      locks, the runtime, calls of foreign code
 //
-// A job's way through them: `pool` takes it, `job::cell` gives it its one allocation, and the two
-// halves of that part: the receiver goes to its `handle`, and the runnable waits in the queue of
-// `state`. When the core admits it, `state::active` gets an entry for its slot, which is open until
-// a worker takes it (`state::workers`). The worker (`run::worker`) polls it to its end
-// (`job::body`), the result takes its place in the cell, `job::join_state` says so, and the handle
-// is woken. The step that gives the slot back admits who is next. `cancel` is the way out of all of
-// these.
+// A job's way through them: `pool` takes the job. `job::cell` gives it its one allocation, which
+// has two halves: the receiver goes to the `handle`, the runnable waits in the queue of `state`.
+// When the core admits the job, `state::active` gets an entry for its slot. The entry is open until
+// a worker takes it (`state::workers`). The worker (`run::worker`) polls the job to its end
+// (`job::body`). The result takes the job's place in the cell, `job::join_state` records that, and
+// the worker wakes the handle. The step that gives the slot back admits the next waiter. `cancel`
+// ends a job early, wherever it is.
 //
-// A map or stream stands in the queue as a `source`, which gives a worker its next item whenever
-// its turn comes, and `stream` reads its results (`source::results`).
+// A map or stream stands in the queue as a `source`, which gives a worker its next item in each of
+// its turns. `stream` reads the results (`source::results`).
 
 mod builder;
 mod cancel;

@@ -1,4 +1,4 @@
-//! Who reads the results of a source: the future of `map`, and the streams.
+//! The readers of a source's results: the future of `map`, and the streams.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -20,30 +20,31 @@ use crate::sys::runtime::{Handle, current_for, poll_in_budget};
 use crate::sys::sync::poll_locked;
 use crate::sys::unwind::{discard, wake};
 
-/// The results of the jobs that a function makes of the items of an iterator, in the order in
-/// which they end or in the order of the items: what [`Pool::itermap`] and
-/// [`Pool::itermap_ordered`] return.
+/// A stream of the results of the jobs that a function makes of an iterator's items.
 ///
-/// It does nothing until it is polled for the first time. From then on its jobs make progress
-/// while nobody polls it; the iterator is pulled whenever it is this stream's turn for a slot and
-/// at most [`ahead`](Self::ahead) items have been pulled whose results have not been read. So a
-/// slow reader bounds the memory, and never stalls a job that runs.
+/// [`Pool::itermap`] returns a stream in the order in which the jobs end, and
+/// [`Pool::itermap_ordered`] one in the order of the items.
 ///
-/// The stream ends after the last result, and is fused. It is [`Unpin`]. Its size hint is what the
-/// iterator said in the call, less what has been read: of `0..10` it is exact. A map or stream whose
-/// iterator knows that it has no items ends at once, without a slot. A stream takes part in the
-/// [budget](tokio::task::coop) of the task that reads it.
+/// The stream does nothing until it is polled for the first time. From then on its jobs make
+/// progress while no task polls it. The pool pulls the iterator when it is this stream's turn for a
+/// slot, while fewer than [`ahead`](Self::ahead) items are pulled whose results have not been read.
+/// So memory stays bounded when the reader is slow, and a slow reader never stalls a running job.
+///
+/// The stream ends after the last result, and is fused. It is [`Unpin`]. Its size hint is the hint
+/// that the iterator gave in the call, less the number of results that have been read: for `0..10`
+/// it is exact. If the iterator knows that it has no items, the map or stream ends at once, without
+/// a slot. A stream takes part in the [budget](tokio::task::coop) of the task that reads it.
 ///
 /// # Panics
 ///
-/// Polling it panics outside a Tokio runtime, and where the iterator has panicked: with the same
-/// payload, after the results of all items that came before have been read. A panic of the
-/// function or of a job is that item's result.
+/// Polling the stream panics outside a Tokio runtime. If the iterator has panicked, polling panics
+/// with the same payload, after the results of all earlier items have been read. A panic of the
+/// function or of a job is the result of that item.
 ///
 /// # Cancel safety
 ///
-/// Waiting for the next result may be given up at any moment; no result is lost. Dropping the
-/// stream pulls no more items and cancels those jobs of it that are active.
+/// Waiting for the next result may be given up at any moment; no result is lost. If the stream is
+/// dropped, the pool pulls no more items and cancels the active jobs of the stream.
 ///
 /// [`Pool::itermap`]: crate::Pool::itermap
 /// [`Pool::itermap_ordered`]: crate::Pool::itermap_ordered
@@ -51,24 +52,24 @@ use crate::sys::unwind::{discard, wake};
 pub struct Itermap<T: Send + 'static> {
     reader: Reader<T>,
     caller: &'static Location<'static>,
-    /// How many results are left at least and at most.
+    /// The least and the greatest number of results that are left.
     hint: (usize, Option<usize>),
-    /// Whether it has told its end.
+    /// Whether the stream has returned its end.
     has_ended: bool,
 }
 
-/// The end of a source at which results are read. Dropping it ends the source.
+/// Reads the results of a source. Dropping the reader ends the source.
 pub(crate) struct Reader<T: Send + 'static> {
     shared: Arc<Shared>,
     id: SourceId,
-    /// Until the first poll, what the source is to be made of. In a mutex so that a stream is `Sync`;
-    /// it is never locked.
+    /// The items for the source, until the first poll. In a mutex, so that a stream is `Sync`; it
+    /// is never locked.
     items: Mutex<Option<Box<dyn Items>>>,
     results: PhantomData<fn() -> T>,
 }
 
 impl Shared {
-    /// A source takes its first place in the queue, to be asked on `runtime`.
+    /// Puts a new source into the queue. Its iterator runs on `runtime`.
     fn begin_source(self: &Arc<Self>, id: SourceId, items: Box<dyn Items>, runtime: Handle) {
         let mut state = self.lock();
         let spare = state.begin_source(id, items, runtime);
@@ -76,7 +77,7 @@ impl Shared {
         discard(spare);
     }
 
-    /// A source takes the last place in the queue, after it stood aside.
+    /// Puts a source that stood aside at the back of the queue.
     fn go_on(self: &Arc<Self>, source: Box<Source>) {
         let mut state = self.lock();
         state.enqueue_source(source);
@@ -98,8 +99,8 @@ impl<T: Send + 'static> Itermap<T> {
         }
     }
 
-    /// Allows at most `items` items to be pulled whose results have not been read. The default is
-    /// the size of the pool.
+    /// Sets the largest number of items that may be pulled while their results have not been read.
+    /// The default is the size of the pool.
     ///
     /// # Panics
     ///
@@ -192,7 +193,7 @@ impl<T: Send + 'static> Reader<T> {
         }
     }
 
-    /// All results at once.
+    /// Waits for all results.
     pub(crate) async fn whole(
         mut self,
         caller: &'static Location<'static>,
@@ -206,14 +207,15 @@ impl<T: Send + 'static> Reader<T> {
                 shared.stop_items(id);
                 let quiet = |results: &mut Results<T>| results.is_quiet().then_some(());
                 poll_fn(|cx| poll(&shared, id, cx, quiet)).await;
-                // Dropped before, for a result that panicked in an unwinding would abort.
+                // Dropped before the panic: a result that panics in its drop during an unwinding
+                // aborts the process.
                 drop(self);
                 resume_unwind(payload)
             }
         }
     }
 
-    /// Lets the source take its first place in the queue, at the first poll.
+    /// Puts the source into the queue, at the first poll.
     fn start(&mut self, caller: &Location<'_>) {
         if self.items().is_none() {
             return;
@@ -223,8 +225,8 @@ impl<T: Send + 'static> Reader<T> {
             return;
         };
         if items.size_hint() == (0, Some(0)) {
-            // It needs no slot to find that out, which it might not get: the leaves of a recursion
-            // have no items, and their parents hold the slots.
+            // An empty source ends without a slot, which it might never get: the leaves of a
+            // recursion have no items, and their parents hold the slots.
             items.discard();
             wake(
                 self.shared
@@ -244,7 +246,7 @@ impl<T: Send + 'static> Reader<T> {
 
 impl<T: Send + 'static> Drop for Reader<T> {
     fn drop(&mut self) {
-        // It was never polled.
+        // The reader was never polled.
         if let Some(items) = self.items().take() {
             items.discard();
         }
@@ -252,7 +254,7 @@ impl<T: Send + 'static> Drop for Reader<T> {
     }
 }
 
-/// Waits until `read` finds something among the results of a source.
+/// Waits until `read` finds what it looks for in the results of a source.
 fn poll<T: 'static, R>(
     shared: &Shared,
     source: SourceId,

@@ -1,4 +1,4 @@
-//! How a job is run: polled, stopped and dropped, with each panic caught.
+//! Running a job: polling, stopping and dropping it, with each panic caught.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -8,12 +8,12 @@ use pin_project_lite::pin_project;
 use crate::error::JobError;
 use crate::sys::unwind::{discard, guarded};
 
-/// What only this crate can name, so that only it can implement [`Job`](crate::Job).
+/// Only this crate can name this type, so only this crate can implement [`Job`](crate::Job).
 #[derive(Debug)]
 pub struct Sealed;
 
-/// A job that is run. Once one of its methods has told the end, everything foreign in it has been
-/// dropped, and none of them is called again.
+/// A job that is run. Once one of its methods has returned the end, all foreign values in it have
+/// been dropped, and the pool calls none of its methods again.
 #[allow(
     unreachable_pub,
     reason = "a part of `Job`, which rustc 1.85 does not see"
@@ -23,10 +23,10 @@ pub trait Body: Send + 'static {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Output, JobError>>;
 
-    /// Drops the future that runs. `None` if a callback runs now instead, and has to be polled.
+    /// Drops the running future. `None` if the callback runs next, and has to be polled.
     fn stop(self: Pin<&mut Self>) -> Option<Result<Self::Output, JobError>>;
 
-    /// Drops everything. Nothing more is run.
+    /// Drops the future and the callback. Neither runs any more.
     fn give_up(self: Pin<&mut Self>) -> JobError;
 }
 
@@ -39,14 +39,14 @@ pin_project! {
 }
 
 pin_project! {
-    /// A future with a callback, in `W`; then the future of the callback, in `G`.
+    /// `W` holds a future with its callback; later `G` holds the future of the callback.
     #[project = CaughtWithCallbackProjection]
     pub enum CaughtWithCallback<W, G> {
         Job {
             #[pin]
             job: W,
         },
-        /// The job has been dropped, and its callback is called.
+        /// The future has been dropped, and its callback is being called.
         Between,
         Callback {
             #[pin]
@@ -77,12 +77,13 @@ impl<W: Parts> Parts for Pin<Box<W>> {
     }
 
     fn take_callback(self: Pin<&mut Self>) -> Option<Box<W::Callback>> {
-        // What it has captured may be large too, and is moved several times before it is called.
+        // The captures of the callback may be large too, and are moved several times before its
+        // call.
         self.get_mut().as_mut().take_callback().map(Box::new)
     }
 }
 
-/// Where the future of a callback lies: here, or in a box.
+/// Holds the future of a callback, here or in a box.
 #[allow(
     unreachable_pub,
     reason = "a part of `Job`, which rustc 1.85 does not see"
@@ -156,8 +157,7 @@ impl<W: Parts, G> CaughtWithCallback<W, G> {
         Self::Job { job }
     }
 
-    /// Drops the future and calls the callback with its result. The error is what the call
-    /// panicked with.
+    /// Drops the future and calls the callback with its result. The error is the panic of the call.
     fn call_back<T, R>(
         mut self: Pin<&mut Self>,
         result: Result<T, JobError>,
@@ -222,7 +222,7 @@ where
         if let CaughtWithCallbackProjection::Callback { callback } = self.as_mut().project() {
             return callback.give_up();
         }
-        // Apart from its job: two that panic when they are dropped together abort the process.
+        // Not together with its job: if two values panic in one drop, the process aborts.
         let callback = self.as_mut().take_callback();
         let result = end::<()>(Err(JobError::Cancelled), || self.set(Self::Between));
         discard(callback);
@@ -230,7 +230,7 @@ where
     }
 }
 
-/// Polls a future. Its panic is a result.
+/// Polls a future, and turns its panic into a result.
 fn run<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::Output, JobError>> {
     match guarded(|| future.poll(cx)) {
         Ok(polled) => polled.map(Ok),
@@ -238,10 +238,10 @@ fn run<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<F::O
     }
 }
 
-/// Has a future dropped and gives `result`, or the panic of the drop if `result` is not one.
+/// Drops a future and gives `result`, or the panic of the drop if `result` is no panic.
 fn end<T>(result: Result<T, JobError>, drop: impl FnOnce()) -> Result<T, JobError> {
-    // Where it lies, as it is pinned; and now, so that nothing foreign is left when the job has
-    // ended.
+    // The future is dropped in its place, because it is pinned. It is dropped now, so that no
+    // foreign value is left when the job has ended.
     match guarded(drop) {
         Ok(()) => result,
         // The first panic is the cause.
@@ -256,35 +256,35 @@ fn end<T>(result: Result<T, JobError>, drop: impl FnOnce()) -> Result<T, JobErro
     }
 }
 
-/// How far a job has come. It stands beside the body, in which it would cost a word of padding.
+/// The progress of a job. It stands beside the body: inside, it would cost a word of padding.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Whether something of it has been run: the job, or its callback.
+    /// Whether the job or its callback has been polled.
     begun: bool,
     /// Whether a cancellation has reached it.
     pub(crate) stopped: bool,
 }
 
-/// What has become of a job.
+/// The outcome of a job.
 pub(crate) struct Outcome<T> {
     result: Result<T, JobError>,
     /// Whether a cancellation has reached it.
     stopped: bool,
-    /// Whether something of it was run.
+    /// Whether the job or its callback was polled.
     begun: bool,
 }
 
-/// How a job has ended. Its result has been stored.
+/// The end of a job whose result has been stored.
 pub(crate) struct Ended {
-    /// To be woken last, when the slot has been given back.
+    /// The worker wakes this last, when it has given the slot back.
     pub(crate) waker: Option<Waker>,
     pub(crate) stopped: bool,
-    /// Whether something of a job was run.
+    /// Whether a job or its callback was polled.
     pub(crate) begun: bool,
 }
 
 impl Ended {
-    /// The end of work that was no job: `waker` waits for the items of a source.
+    /// The end of work other than a job: `waker` waits for the items of a source.
     pub(crate) fn without_a_job(waker: Option<Waker>) -> Self {
         Self {
             waker,
@@ -295,14 +295,14 @@ impl Ended {
 }
 
 impl Progress {
-    /// Runs a body on, after it was stopped if `stop`.
+    /// Continues a body. If `stop`, stops it first.
     pub(crate) fn poll<B: Body>(
         &mut self,
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
         stop: bool,
     ) -> Poll<Outcome<B::Output>> {
-        // Also if the callback runs on: it is the job that was stopped.
+        // Even if the callback then runs: the job was stopped.
         self.stopped |= stop;
         let stopped_with = if stop { body.as_mut().stop() } else { None };
         let result = if let Some(result) = stopped_with {
@@ -314,7 +314,7 @@ impl Progress {
         Poll::Ready(self.end(result))
     }
 
-    /// Drops a body where it stands.
+    /// Drops a body in its present state.
     pub(crate) fn give_up<B: Body>(&mut self, body: Pin<&mut B>) -> Outcome<B::Output> {
         self.stopped = true;
         self.end(Err(body.give_up()))
@@ -330,7 +330,7 @@ impl Progress {
 }
 
 impl<T> Outcome<T> {
-    /// Has the result kept where it is to be.
+    /// Stores the result in `place`.
     pub(crate) fn keep(self, place: &mut Option<Result<T, JobError>>) -> Ended {
         self.settle(|result| {
             *place = Some(result);
@@ -338,7 +338,7 @@ impl<T> Outcome<T> {
         })
     }
 
-    /// Has the result stored by `store`, which gives the waker of who waits for it.
+    /// Calls `store` with the result; `store` gives the waker of the task that waits for it.
     pub(crate) fn settle(self, store: impl FnOnce(Result<T, JobError>) -> Option<Waker>) -> Ended {
         Ended {
             waker: store(self.result),

@@ -1,10 +1,11 @@
-//! The one allocation of a job: the job itself, whose place its result takes, and the state at
-//! which its worker and its handle meet (`join_state`): whoever comes there last frees the
-//! allocation. So it needs no counts, but for abort handles: while there are some, the last of all
-//! frees it.
+//! The one allocation of a job. It holds the job itself, whose place the result takes, and the
+//! state at which its worker and its handle meet (`join_state`). The half that comes to that state
+//! last frees the allocation, so the two halves need no reference count. While abort handles exist,
+//! they are counted, and the last holder of all frees the allocation.
 //!
 //! The safe way is two allocations and a lock: the future in a `Pin<Box<_>>`, and beside it a mutex
-//! around what is shared with the handle. It was measured as 13 % slower and 16 bytes larger.
+//! around the part that is shared with the handle. It was measured as 13 % slower and 16 bytes
+//! larger.
 
 #![expect(
     unsafe_code,
@@ -23,22 +24,23 @@ use crate::job::join_state::{Detached, JoinState};
 use crate::sys::sync::{AtomicU16, Ordering, UnsafeCell};
 use crate::sys::unwind::{discard, wake};
 
-/// The right to run a job. A job has exactly one: the queue holds it
-/// while it waits, then its worker. Dropped before the end, it gives the job up.
+/// The right to run a job. A job has exactly one: the queue holds it while the job waits, then its
+/// worker holds it. If it is dropped before the end of the job, it gives the job up.
 pub(crate) struct Runnable(NonNull<dyn RunnableCell>);
 
 /// The right to the result of a job. A job has exactly one: its handle holds it.
 pub(crate) struct Receiver<T>(NonNull<dyn ReceiverCell<T>>);
 
-/// The right to see whether a job has ended, and where it is. Any number of them may outlive both.
+/// The right to see whether a job has ended, and where it is. Any number of observers may outlive
+/// the runnable and the receiver.
 pub(crate) struct Observer(NonNull<dyn AnyCell>);
 
 pub(crate) struct Cell<B: Body> {
-    /// The index of the workers that the job waits for; once it has been started, of the entry that
-    /// is held for it. Read and written under the lock of the pool.
+    /// While the job waits: the index of the workers that it waits for. Once it has been started:
+    /// the index of its entry. Read and written under the lock of the pool.
     index: AtomicU32,
-    /// How many hold the allocation: the runnable and the receiver, which are one together, and the
-    /// observers; and whether it is [`BLOCKED`].
+    /// How many holders the allocation has: the runnable and the receiver, which count as one
+    /// together, and each observer. And the flag [`BLOCKED`].
     holders: AtomicU16,
     join_state: JoinState,
     progress: UnsafeCell<Progress>,
@@ -56,8 +58,8 @@ enum Stage<B: Body> {
 // `join_state`, then to the receiver, which looks for that first; if the receiver has put
 // `DETACHED` there before, they go on belonging to the runnable. Both are unique (`Runnable::new`
 // makes the only ones) and go from thread to thread as a whole, and `&mut` keeps each from using it
-// twice at once. What is left is dropped, with the cell or before it, by whoever of the two comes to
-// the join state last. So they are never accessed from two threads at once; `B: Send` and
+// twice at once. What is left is dropped, with the cell or before it, by whoever of the two comes
+// to the join state last. So they are never accessed from two threads at once; `B: Send` and
 // `B::Output: Send` let them go from one to another. The other fields are `Sync` by themselves, and
 // no more than them do observers touch.
 unsafe impl<B: Body> Sync for Cell<B> {}
@@ -77,7 +79,7 @@ unsafe impl Send for Observer {}
 // SAFETY: as for the runnable.
 unsafe impl Sync for Observer {}
 
-/// What all do to a cell, whatever the type of the job.
+/// The methods of a cell for all its holders, whatever the type of the job.
 trait AnyCell: Send + Sync {
     fn index(&self) -> &AtomicU32;
     fn holders(&self) -> &AtomicU16;
@@ -91,9 +93,9 @@ trait AnyCell: Send + Sync {
     unsafe fn clear(&self);
 }
 
-/// What a runnable does to its cell, whatever the type of the job.
+/// The methods of a cell for its runnable, whatever the type of the job.
 trait RunnableCell: AnyCell {
-    /// At the end the result has been stored. The waker is still in the join state.
+    /// At the end of the job the result has been stored. The waker is still in the join state.
     ///
     /// # Safety
     ///
@@ -101,7 +103,7 @@ trait RunnableCell: AnyCell {
     /// borrows it mutably.
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
 
-    /// As [`poll`](Self::poll); `None` if the job has come to its end.
+    /// As [`poll`](Self::poll), but drops the job. `None` if the job has come to its end already.
     ///
     /// # Safety
     ///
@@ -109,10 +111,10 @@ trait RunnableCell: AnyCell {
     unsafe fn give_up(&self) -> Option<Ended>;
 }
 
-/// What a receiver does to its cell, whatever the type of the future.
+/// The methods of a cell for its receiver, whatever the type of the future.
 trait ReceiverCell<T>: AnyCell {
-    /// What makes of the pointer to this cell one for an observer: made of a reference it would not
-    /// do to free the cell.
+    /// A function that turns the pointer to this cell into one for an observer. A pointer made from
+    /// a reference would not be allowed to free the cell.
     fn observed(&self) -> fn(NonNull<()>) -> NonNull<dyn AnyCell>;
 
     /// # Safety
@@ -133,7 +135,7 @@ trait ReceiverCell<T>: AnyCell {
 }
 
 impl Runnable {
-    /// Puts a job into its allocation. `is_blocked`: whether its caller waits for its start.
+    /// Puts a job into its allocation. `is_blocked` says whether the caller waits for its start.
     pub(crate) fn new<B: Body>(body: B, is_blocked: bool) -> (Self, Receiver<B::Output>) {
         let cell = Box::new(Cell {
             index: AtomicU32::new(u32::MAX),
@@ -152,7 +154,7 @@ impl Runnable {
         unsafe { self.0.as_ref() }
     }
 
-    /// It takes a place in the queue, to be run by the workers at this index. Under the lock of the
+    /// The job takes a place in the queue, for the workers at this index. Under the lock of the
     /// pool.
     pub(crate) fn waits_for(&self, workers: usize) {
         self.set_index(workers);
@@ -163,46 +165,46 @@ impl Runnable {
         self.cell().index().load(Ordering::Relaxed) as usize
     }
 
-    /// Lets the handle know the entry of the job. Under the lock of the pool.
+    /// Tells the handle the entry of the job. Under the lock of the pool.
     pub(crate) fn is_held_at(&self, index: usize) {
         self.set_index(index);
     }
 
     fn set_index(&self, index: usize) {
-        // There are no more entries and workers than waiters, whom the core counts so far.
+        // There are no more entries and workers than waiters, and the core counts those in a `u32`.
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         self.cell().index().store(index, Ordering::Relaxed);
     }
 
-    /// The waker of the blocked caller of `spawn`, to be told that the job starts.
+    /// The waker of the blocked caller of `spawn`, which the start of the job wakes.
     pub(crate) fn take_spawn_waker(&self) -> Option<Waker> {
         let cell = self.cell();
-        // Nobody else left a waker for this.
+        // No other caller leaves a waker for the start.
         if cell.holders().load(Ordering::Relaxed) & BLOCKED == 0 {
             return None;
         }
         cell.join_state().take_waker().map(|waker| *waker)
     }
 
-    /// Runs the job on, or stops it. At its end its result has been stored;
-    /// [`settle`](Self::settle) lets its handle know.
+    /// Continues the job, or stops it. At its end its result has been stored;
+    /// [`settle`](Self::settle) tells its handle.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         // SAFETY: `self` is the runnable, borrowed mutably, and whoever goes to the join state
         // takes it.
         unsafe { self.cell().poll(cx, stop) }
     }
 
-    /// Leaves the result to the handle, whose waker it gives.
+    /// Leaves the result to the handle, and gives the waker of the handle.
     pub(crate) fn settle(self) -> Option<Waker> {
         // SAFETY: what has been moved in there is not used again.
         unsafe { ManuallyDrop::new(self).leave() }
     }
 
-    /// Drops the job where it stands; it is settled as cancelled.
+    /// Drops the job in its present state, and settles it as cancelled.
     pub(crate) fn give_up(self) -> Ended {
         // SAFETY: `self` is the runnable, and nobody borrows it.
         let ended = unsafe { self.cell().give_up() };
-        // The future has been dropped by now: whoever is woken finds nothing of the job left.
+        // The future has been dropped by now, so the woken task finds nothing of the job left.
         let waker = self.settle();
         Ended {
             waker,
@@ -217,8 +219,8 @@ impl Runnable {
     /// The runnable is not used afterwards, nor dropped. A job that has not come to its end leaves
     /// its receiver without a result.
     unsafe fn leave(&mut self) -> Option<Waker> {
-        // The receiver may free the cell as soon as the join state has been changed: nobody here
-        // holds a reference to more than the join state then.
+        // The receiver may free the cell as soon as the join state has been changed. From then on
+        // this thread holds no reference to more than the join state.
         self.cell()
             .join_state()
             .settle()
@@ -230,7 +232,8 @@ impl Runnable {
     }
 }
 
-/// Whoever lets a job go settles it. Its worker does so by itself; this is for what unwinds.
+/// A runnable that is dropped settles its job. A worker settles its job itself; this drop is for
+/// unwinding.
 impl Drop for Runnable {
     fn drop(&mut self) {
         // SAFETY: `self` is the runnable, borrowed mutably, and has not been at the join state.
@@ -240,8 +243,8 @@ impl Drop for Runnable {
     }
 }
 
-/// The last of the runnable and the receiver drops what is left of the job, and frees the cell unless
-/// observers hold it.
+/// The last of the runnable and the receiver drops what is left of the job, and frees the cell
+/// unless observers hold it.
 ///
 /// # Safety
 ///
@@ -249,8 +252,8 @@ impl Drop for Runnable {
 unsafe fn free<C: AnyCell + ?Sized>(cell: NonNull<C>) {
     // SAFETY: the caller holds the cell.
     let holders = unsafe { cell.as_ref() }.holders();
-    // Acquire: what observers did with the cell before they left has been done when it is freed.
-    // New ones come from the receiver alone.
+    // Acquire: the accesses of observers that have left come before the cell is freed. Only the
+    // receiver makes new observers.
     if holders.load(Ordering::Acquire) & !BLOCKED > 1 {
         // The result is dropped now, and not when an observer happens to go.
         // SAFETY: as the caller says.
@@ -264,7 +267,7 @@ unsafe fn free<C: AnyCell + ?Sized>(cell: NonNull<C>) {
     discard(unsafe { Box::from_raw(cell.as_ptr()) });
 }
 
-/// One that holds the cell does so no longer. Tells whether nobody does.
+/// A holder of the cell leaves. Tells whether it was the last holder.
 ///
 /// # Safety
 ///
@@ -282,14 +285,14 @@ impl<T> Receiver<T> {
         unsafe { self.0.as_ref() }
     }
 
-    /// Another one that holds the cell.
+    /// A new observer, which is one more holder of the cell.
     ///
     /// # Panics
     ///
-    /// If it cannot be counted.
+    /// If the count of holders is at its maximum.
     pub(crate) fn observer(&self) -> Observer {
         let count = |holders: u16| (holders & !BLOCKED < MOST_HOLDERS).then(|| holders + 1);
-        // Relaxed: the receiver holds the cell meanwhile.
+        // Relaxed: the receiver holds the cell while it counts.
         let counted =
             self.cell()
                 .holders()
@@ -310,7 +313,7 @@ impl<T> Receiver<T> {
         self.cell().join_state().is_settled()
     }
 
-    /// Waits for the end of the job, and tells whether a cancellation brought it.
+    /// Waits for the end of the job, and tells whether a cancellation ended it.
     ///
     /// # Panics
     ///
@@ -324,7 +327,7 @@ impl<T> Receiver<T> {
         )
     }
 
-    /// Takes the result, if the job is settled and nobody has taken it.
+    /// Takes the result, if the job is settled and the result has not been taken.
     pub(crate) fn take(&mut self) -> Option<Result<T, JobError>> {
         if !self.is_settled() {
             return None;
@@ -342,7 +345,7 @@ impl<T> Receiver<T> {
     }
 }
 
-/// Nobody wants the result any more: it is dropped now, or as soon as it is there.
+/// The result is no longer wanted: it is dropped now, or as soon as it is stored.
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         // The runnable may free the cell as soon as the join state is changed.
@@ -399,7 +402,7 @@ impl<B: Body> Cell<B> {
         })
     }
 
-    /// Stores the result, where the runnable leaves it until it has been at the join state.
+    /// Stores the result. The runnable does not touch it before it has been at the join state.
     ///
     /// # Safety
     ///
@@ -489,7 +492,7 @@ impl<B: Body> ReceiverCell<B::Output> for Cell<B> {
     }
 }
 
-/// The caller who handed the job in waits for its start.
+/// The caller that handed the job in waits for its start.
 const BLOCKED: u16 = 1 << 15;
 const MOST_HOLDERS: u16 = BLOCKED - 1;
 

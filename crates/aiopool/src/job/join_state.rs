@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 use crate::sys::sync::{AtomicPtr, Ordering};
 use crate::sys::unwind::discard;
 
-/// Where the runnable and the receiver meet: `OPEN`, `SETTLED`, `DETACHED`, or the boxed waker that
-/// the receiver of an open job has left.
+/// The state at which the runnable and the receiver meet: `OPEN`, `SETTLED`, `DETACHED`, or the
+/// boxed waker that the receiver of an open job has left.
 pub(crate) struct JoinState(AtomicPtr<Waker>);
 
 /// The receiver of a job has gone before its end.
@@ -27,10 +27,10 @@ impl JoinState {
         self.0.load(Ordering::Acquire) == SETTLED
     }
 
-    /// The result is there. Gives the waker of the receiver, if it has left one.
+    /// The result is stored. Gives the waker of the receiver, if the receiver has left one.
     pub(crate) fn settle(&self) -> Result<Option<Waker>, Detached> {
-        // Release: the receiver sees the result. Acquire: what the receiver did with the cell
-        // before it left has been done when the cell is freed.
+        // Release: the receiver sees the result. Acquire: the accesses of a receiver that has left
+        // come before the cell is freed.
         let state = self.0.swap(SETTLED, Ordering::AcqRel);
         if state == DETACHED {
             return Err(Detached);
@@ -38,9 +38,9 @@ impl JoinState {
         Ok(waker_in(state).map(|waker| *waker))
     }
 
-    /// The receiver leaves. Tells whether the result is there.
+    /// The receiver leaves. Tells whether the result is stored.
     pub(crate) fn detach(&self) -> bool {
-        // A settled state stays as it is: it needs no exchange, and others may look at it.
+        // A settled state stays as it is: it needs no exchange, and observers may read it.
         let leave = |state| (state != SETTLED).then_some(DETACHED);
         let left = self
             .0
@@ -50,9 +50,9 @@ impl JoinState {
         settled
     }
 
-    /// Takes the waker that the receiver has left, for the runnable to wake it or for the receiver
-    /// itself. Only they do, and a state that has changed meanwhile is seen by the one who has not
-    /// changed it: a receiver looks once more when it leaves its waker again.
+    /// Takes the waker that the receiver has left. Only the runnable, to wake it, and the receiver
+    /// itself do that. If one of them changes the state meanwhile, the other sees it: a receiver
+    /// looks once more when it leaves its waker again.
     pub(crate) fn take_waker(&self) -> Option<Box<Waker>> {
         let state = self.0.load(Ordering::Relaxed);
         if !is_waker(state) {
@@ -69,8 +69,8 @@ impl JoinState {
         if self.is_settled() {
             return Poll::Ready(());
         }
-        // A poll by the same task takes its waker out and puts it back: compared where it stands,
-        // it might be dropped meanwhile by the runnable, which takes it.
+        // A poll by the same task takes its waker out and puts it back. If the receiver compared
+        // the waker in its place, the runnable might take and drop it meanwhile.
         let waker = match self.take_waker() {
             Some(waker) if waker.will_wake(cx.waker()) => waker,
             other => {
@@ -85,13 +85,13 @@ impl JoinState {
         if left.is_ok() {
             return Poll::Pending;
         }
-        // It has been settled meanwhile.
+        // The runnable has settled the job meanwhile.
         discard(waker_in(waker));
         Poll::Ready(())
     }
 }
 
-/// The waker that a state stands for, which is out of it now.
+/// The waker that a former state stands for.
 fn waker_in(state: *mut Waker) -> Option<Box<Waker>> {
     // SAFETY: `JoinState::poll_settled` alone puts such a pointer there, out of a box, and whoever
     // takes it out by an exchange is the only one to have it.

@@ -1,4 +1,4 @@
-//! What can be handed to a pool: a future, or a future with a callback.
+//! The types that can be handed to a pool: a future, or a future with a callback.
 
 pub(crate) mod body;
 pub(crate) mod cell;
@@ -11,12 +11,13 @@ use pin_project_lite::pin_project;
 use crate::error::JobError;
 use crate::job::body::{Body, Caught, CaughtWithCallback, Parts, Sealed};
 
-/// What a pool runs: a future, or a future [with a callback](Self::with_callback).
+/// The work that a pool runs: a future, or a future [with a callback](Self::with_callback).
 ///
 /// Every `Future + Send + 'static` whose output is `Send + 'static` is a job. The trait is sealed.
 ///
-/// A large future, of more than 16 KiB or 2 KiB in a debug build, is boxed in the call, as Tokio does
-/// it: every verb takes what `tokio::spawn` takes without overflowing the stack.
+/// A verb boxes a large future, of more than 16 KiB or 2 KiB in a debug build, in the call, as
+/// Tokio does. So every verb takes any future that `tokio::spawn` takes without overflowing the
+/// stack.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a job for a pool",
     label = "not a job",
@@ -24,7 +25,7 @@ use crate::job::body::{Body, Caught, CaughtWithCallback, Parts, Sealed};
     note = "an `async fn` or a closure is not a future yet: call it"
 )]
 pub trait Job: Send + 'static {
-    /// What the handle of the job gives.
+    /// The result type of the job, which its handle gives.
     type Output: Send + 'static;
 
     #[doc(hidden)]
@@ -42,13 +43,15 @@ pub trait Job: Send + 'static {
 
     /// The job with a callback, which runs after it in the same slot.
     ///
-    /// The callback gets the result of the future, or the error if the future panicked or was
-    /// cancelled while it was active. A job that is cancelled while it waits in the queue never
-    /// starts, and its callback is not called; nor is it when the runtime shuts down.
+    /// The callback gets the result of the future. If the future panicked, or was cancelled while
+    /// it was active, the callback gets the error. A job that is cancelled while it waits in the
+    /// queue never starts, and the pool does not call its callback. When the runtime shuts down,
+    /// the pool does not call it either.
     ///
-    /// The job settles with what the callback gives. A callback that panics settles it with
-    /// [`JobError::Panicked`]; one that is cancelled itself, with [`JobError::Cancelled`]. What a
-    /// closure captures takes the place of the `ctx` that the asyncio face has.
+    /// The job settles with the result of the callback. If the callback panics, the job settles
+    /// with [`JobError::Panicked`]. If the callback is cancelled itself, the job settles with
+    /// [`JobError::Cancelled`]. The captures of a closure take the place of the `ctx` of the
+    /// asyncio face.
     ///
     /// # Examples
     ///
@@ -87,10 +90,10 @@ pin_project! {
     }
 }
 
-/// Makes the body of the job `$job`, whose type is `$type`, and gives what `$take` makes of it. A
-/// large job goes into a box first: what a debug build moves on from here on is the box.
+/// Makes the body of the job `$job`, whose type is `$type`, and gives it to `$take`. A large job
+/// goes into a box first, so that a debug build moves only the box from here on.
 ///
-/// A macro, for a function would have the job on the stack once more.
+/// This is a macro, because a function would put the job on the stack once more.
 macro_rules! with_body {
     ($type:ty, $job:expr, |$body:ident| $take:expr) => {
         if const { $crate::job::is_large::<$type>() } {
@@ -129,7 +132,7 @@ where
     }
 }
 
-// Whoever hands in something else did not mean this.
+// A caller who hands in another type did not mean a `WithCallback`.
 #[diagnostic::do_not_recommend]
 impl<F, C, G> Job for WithCallback<F, C>
 where
@@ -165,5 +168,5 @@ impl<F, C> Parts for WithCallback<F, C> {
     }
 }
 
-/// In bytes; what Tokio does not put beside the header of a task.
+/// In bytes. Tokio boxes larger futures, and puts smaller ones beside the header of a task.
 const LARGE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };

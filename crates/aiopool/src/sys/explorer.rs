@@ -1,12 +1,12 @@
-//! What explores the models: loom takes all orders in which threads can take turns, up to a number of
-//! interruptions, and shuttle takes some at random, with any number of them.
+//! The explorers of the models. Loom runs all orders in which threads can take turns, up to a
+//! number of interruptions. Shuttle runs random orders, with any number of interruptions.
 
 #[cfg(not(aiopool_shuttle))]
 pub(crate) use loom::{future, sync, thread, thread_local};
 #[cfg(aiopool_shuttle)]
 pub(crate) use shuttle::{future, sync, thread, thread_local};
 
-/// Whether all outcomes of a model are seen.
+/// Whether the explorer finds all outcomes of a model.
 #[cfg(test)]
 pub(crate) const IS_COMPLETE: bool = cfg!(not(aiopool_shuttle));
 
@@ -14,13 +14,13 @@ pub(crate) const IS_COMPLETE: bool = cfg!(not(aiopool_shuttle));
 #[cfg(all(test, not(aiopool_shuttle)))]
 pub(crate) fn check(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut loom = loom::model::Builder::new();
-    // What LOOM_MAX_PREEMPTIONS says goes first.
+    // LOOM_MAX_PREEMPTIONS takes precedence.
     loom.preemption_bound.get_or_insert(interruptions);
     loom.max_branches = STEPS;
     loom.check(model);
 }
 
-/// Runs `model` in many orders: half of them at random, and half with few changes of turn at random
+/// Runs `model` in many orders: half of them random, and half with few changes of turn at random
 /// places.
 #[cfg(all(test, aiopool_shuttle))]
 pub(crate) fn check(interruptions: usize, model: impl Fn() + Send + Sync + 'static) {

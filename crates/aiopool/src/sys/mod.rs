@@ -1,4 +1,4 @@
-//! What stands between the pool and the world: locks, Tokio, and code that is not ours.
+//! The ground of the pool: locks, Tokio, and calls of foreign code.
 
 #[cfg(aiopool_models)]
 pub(crate) mod explorer;

@@ -1,4 +1,4 @@
-//! What the pool needs of Tokio: a runtime to run workers on, and the budget of a task.
+//! The parts of Tokio that the pool needs: a runtime for its workers, and the budget of a task.
 
 use std::panic::Location;
 #[cfg(not(aiopool_models))]
@@ -20,7 +20,7 @@ pub(crate) fn current() -> Handle {
     Handle::current()
 }
 
-/// The runtime in which a future is polled that was made by a call at `caller`.
+/// The runtime of the current poll, for a future that a call at `caller` made.
 pub(crate) fn current_for(caller: &Location<'_>) -> Handle {
     match Handle::try_current() {
         Ok(handle) => handle,
@@ -34,15 +34,15 @@ pub(crate) fn threads(runtime: &Handle) -> usize {
     runtime.metrics().num_workers()
 }
 
-/// The task is woken when all that can run has run, and the runtime has looked at its timers and
-/// sockets. A task that wakes itself comes before that.
+/// Wakes the task when all runnable tasks have run, and the runtime has checked its timers and
+/// sockets. A task that wakes itself runs before that.
 #[cfg(not(aiopool_models))]
 pub(crate) fn yield_to_all(cx: &mut Context<'_>) {
     let _pending = pin!(tokio::task::yield_now()).poll(cx);
 }
 
-/// Polls within the budget of the task, of which it takes one when it is ready: a task that awaits
-/// again and again what is ready at once has to let others have their turn now and then.
+/// Polls within the budget of the task, and takes one unit of it when the poll is ready. So a task
+/// that awaits, again and again, futures that are ready at once lets other tasks have their turn.
 #[inline]
 pub(crate) fn poll_in_budget<R>(
     cx: &mut Context<'_>,
@@ -54,7 +54,7 @@ pub(crate) fn poll_in_budget<R>(
     Poll::Ready(polled)
 }
 
-/// Runtimes made of the threads of an explorer, one for each task.
+/// Runtimes made of the threads of an explorer, with one thread for each task.
 #[cfg(aiopool_models)]
 mod explored {
     use std::cell::{Cell, RefCell};
@@ -66,13 +66,13 @@ mod explored {
     use crate::sys::explorer;
     use crate::sys::sync::Mutex;
 
-    /// A runtime. The default one, in which all threads are at first, is never shut down.
+    /// A runtime. All threads begin in the default one, which never shuts down.
     #[derive(Debug, Clone, Default)]
     pub(crate) struct Handle(Option<Arc<Runtime>>);
 
     #[derive(Debug, Default)]
     struct Runtime {
-        /// Whether a task has to yield before each thing that it does.
+        /// Whether a task has to yield before each use of its budget.
         stingy: bool,
         tasks: Mutex<Tasks>,
     }
@@ -100,7 +100,7 @@ mod explored {
 
         #[expect(
             clippy::unnecessary_wraps,
-            reason = "with Tokio one may be outside a runtime"
+            reason = "with Tokio a caller may be outside a runtime"
         )]
         pub(crate) fn try_current() -> Result<Self, String> {
             Ok(Self::current())
@@ -151,7 +151,7 @@ mod explored {
             Self(Some(Arc::new(runtime)))
         }
 
-        /// Drops all tasks, where each of them stands, and those that come later at once.
+        /// Drops all tasks in their present state, and drops later tasks at once.
         pub(crate) fn shut_down(&self) {
             let Some(runtime) = &self.0 else { return };
             let mut tasks = runtime.tasks.lock();

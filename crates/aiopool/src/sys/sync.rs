@@ -1,4 +1,4 @@
-//! The locks and cells at which threads meet: those of std, or in the models those of their
+//! The locks and cells at which threads meet. They are those of std, or in the models those of the
 //! explorer.
 
 use std::sync::{PoisonError, TryLockError};
@@ -17,7 +17,7 @@ pub(crate) use imp::atomic::{AtomicBool, AtomicPtr, AtomicU16, Ordering};
 #[cfg(all(aiopool_models, not(aiopool_shuttle)))]
 pub(crate) use loom::cell::UnsafeCell;
 
-/// A mutex whose holders cannot panic: nothing foreign runs under it.
+/// A mutex whose holders cannot panic: no foreign code runs under it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(imp::Mutex<T>);
 
@@ -34,9 +34,9 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Whoever finds it locked looks again a few times, later and later: what is done under a
-    /// lock here takes less time than to put a thread to sleep, and who has the memory of the state
-    /// in its cache does its next steps at a fraction of their cost meanwhile.
+    /// A thread that finds the mutex locked looks again a few times, at growing intervals. A step
+    /// under a lock takes less time than putting a thread to sleep. Meanwhile the thread that has
+    /// the state in its cache does its next steps at a fraction of their cost.
     #[cold]
     fn lock_later(&self) -> MutexGuard<'_, T> {
         let mut backoff = Backoff::with_us();
@@ -46,7 +46,7 @@ impl<T> Mutex<T> {
                 return guard;
             }
         }
-        // ThreadSanitizer does not see what std does while it waits: std comes compiled.
+        // ThreadSanitizer does not see how std waits, because std comes compiled.
         #[cfg(aiopool_tsan)]
         loop {
             std::thread::yield_now();
@@ -67,15 +67,15 @@ impl<T> Mutex<T> {
     }
 }
 
-/// How long a thread looks, again and again, for what another one has for a moment: in
-/// instructions `pause`, of which one takes 10 to 45 ns, the first time and the last.
+/// The intervals at which a thread looks again for a thing that another thread has for a moment.
+/// The first and the longest are counted in `pause` instructions, which take 10 to 45 ns each.
 pub(crate) struct Backoff {
     pauses: u32,
     most: u32,
 }
 
 impl Backoff {
-    /// For what is there again after a few of our own instructions.
+    /// For a thing that a few instructions of this crate give back.
     fn with_us() -> Self {
         Self {
             pauses: 64,
@@ -83,7 +83,7 @@ impl Backoff {
         }
     }
 
-    /// For what foreign code has, which may take its time.
+    /// For a thing that foreign code holds, which may take longer.
     pub(crate) fn with_others() -> Self {
         Self {
             pauses: 16,
@@ -92,11 +92,11 @@ impl Backoff {
     }
 
     pub(crate) fn is_left(&self) -> bool {
-        // Explorers take turns themselves, and a thread that looks again would be another turn.
+        // Explorers choose the turns themselves: looking again would only add turns.
         !cfg!(aiopool_models) && self.pauses <= self.most
     }
 
-    /// Lets a moment pass, each time a longer one.
+    /// Waits for one interval, and doubles the next.
     pub(crate) fn wait(&mut self) {
         for _ in 0..self.pauses {
             std::hint::spin_loop();
@@ -105,7 +105,7 @@ impl Backoff {
     }
 }
 
-/// std's cell with the interface of loom's, which sees accesses from two threads at once.
+/// std's cell with the interface of loom's. Loom's cell detects accesses from two threads at once.
 #[cfg(any(not(aiopool_models), aiopool_shuttle))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -121,21 +121,22 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Polls what stands under a lock: `look` finds it, or gives the place for the waker of the task
-/// that wants it.
+/// Polls a state under a lock. `look` finds the value, or gives the place for the waker of the task
+/// that waits for it.
 pub(crate) fn poll_locked<T, R>(
     mutex: &Mutex<T>,
     cx: &mut Context<'_>,
     mut look: impl FnMut(&mut T) -> Result<R, &mut Option<Waker>>,
 ) -> Poll<R> {
-    // A waker is foreign code: it is cloned and dropped where the lock is not held.
+    // A waker is foreign code: it is cloned and dropped only while the lock is not held.
     let mut spare: Option<Waker> = None;
     loop {
         let mut guard = mutex.lock();
         match look(&mut guard) {
             Ok(found) => {
                 drop(guard);
-                // What was found may be foreign too: two drops that panic at once abort the process.
+                // The found value may be foreign too: if two drops panic at once, the process
+                // aborts.
                 discard(spare);
                 return Poll::Ready(found);
             }

@@ -1,4 +1,4 @@
-//! Calls of code that is not ours, whose panics must harm nobody but their job.
+//! Calls of foreign code. A panic there must harm only the job that it belongs to.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -6,23 +6,23 @@ use std::task::Waker;
 
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// Calls `f`, and gives what it panicked with as the error.
-// What `f` may leave behind half done belongs to its job, which is dropped after a panic.
+/// Calls `f`, and gives the payload of its panic as the error.
+// State that `f` leaves half done belongs to its job, which is dropped after a panic.
 pub(crate) fn guarded<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
-/// Drops what nobody will see any more, and with it what its drop panics with.
+/// Drops a value that is no longer needed, and the payload if its drop panics.
 pub(crate) fn discard<T>(value: T) {
     if let Err(payload) = guarded(|| drop(value)) {
-        // A payload whose own drop panics too is not given a third chance.
+        // If the drop of the payload panics too, its own payload is never dropped.
         if let Err(payload) = guarded(|| drop(payload)) {
             std::mem::forget(payload);
         }
     }
 }
 
-/// Wakes, after all locks have been released. A waker may be anybody's.
+/// Wakes tasks. Called when no lock is held: a waker may be any code.
 pub(crate) fn wake(wakers: impl IntoIterator<Item = Waker>) {
     wakers.into_iter().for_each(wake_one);
 }
