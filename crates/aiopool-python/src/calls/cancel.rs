@@ -1,4 +1,4 @@
-//! Jobs are stopped, by `cancel`, by the holders of their futures, or by the end of the loop.
+//! Stopping jobs: by `cancel`, by the holders of their futures, or by the end of the loop.
 
 use std::collections::HashSet;
 
@@ -11,13 +11,13 @@ use crate::py::owner;
 use crate::run::{map, settle, start, withdraw};
 use crate::state::{Job, Pool, Waiter};
 
-/// What `stop` has stopped: the futures of the jobs, and the tasks of those that were active and
+/// The jobs that `stop` has stopped: the futures of all, and the tasks of the active ones, which
 /// may need a while to end.
 type Stopped = (Vec<Py<PyAny>>, Vec<Py<PyAny>>);
 
 #[pymethods]
 impl Pool {
-    /// Stops the jobs of these futures; settled and foreign ones are passed over.
+    /// Stops the jobs of these futures. Ignores settled futures and those of other pools.
     fn stop(slf: &Bound<'_, Self>, futures: Vec<Bound<'_, PyAny>>) -> PyResult<Stopped> {
         let py = slf.py();
         if let Some(other) = futures.iter().find(|future| !is_future(future)) {
@@ -36,7 +36,7 @@ impl Pool {
             let Some(owner) = owner::of(&future) else {
                 continue;
             };
-            // The pool answers for a job that waits, and the job for itself when it is active.
+            // The owner of a waiting job is the pool; the owner of an active job is the job itself.
             if owner.is(slf) {
                 let Some(job) = slf.get().withdraw_job(&future) else {
                     continue;
@@ -55,7 +55,7 @@ impl Pool {
         Ok((stopped, tasks))
     }
 
-    /// Stops all jobs, those that wait first. A running `map` keeps its place.
+    /// Stops all jobs, the waiting jobs first. A running `map` keeps its place.
     fn stop_all(slf: &Bound<'_, Self>) -> PyResult<Stopped> {
         let py = slf.py();
         let pool = slf.get();
@@ -63,10 +63,10 @@ impl Pool {
             return Ok((Vec::new(), Vec::new()));
         };
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
-        // First all that wait, so that no slot which comes free below starts one of them.
+        // The waiting jobs come first, so that no slot that comes free below starts one of them.
         for waiter in pool.withdraw_all(py) {
             match waiter {
-                // Its items do not exist before they are pulled.
+                // The items of a `map` do not exist before they are pulled.
                 Waiter::Item { items, item: None } => map::stand_in_queue(items.bind(py), 0),
                 Waiter::Item { items, .. } => {
                     let future = event_loop.new_future(py)?;

@@ -1,4 +1,4 @@
-//! A job is handed in: the call is checked, the job gets a future and a place in the queue.
+//! Handing in a job: the call is checked, and the job gets a future and a place in the queue.
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -31,7 +31,7 @@ impl Pool {
         Ok(future)
     }
 
-    /// What `spawn` or `exec` was called with, for the coroutine that it returns.
+    /// Keeps the arguments of `spawn` or `exec` for the coroutine that the verb returns.
     fn unawaited(
         slf: Bound<'_, Self>,
         awaitable: Py<PyAny>,
@@ -42,8 +42,8 @@ impl Pool {
         Unawaited::new(slf, called)
     }
 
-    /// Calls `function` with each item and hands in what it gives. What it raises settles the
-    /// future of that item.
+    /// Calls `function` with each item and hands in the awaitable that it gives. If it raises, the
+    /// error settles the future of that item.
     fn map_n<'py>(
         slf: &Bound<'py, Self>,
         function: &Bound<'py, PyAny>,
@@ -84,8 +84,8 @@ impl Unawaited {
         self.pool(py).clone().unbind()
     }
 
-    /// Hands in the job, and returns its future and a second one that is settled when the job leaves the
-    /// queue; None if it has a slot already.
+    /// Hands in the job. Returns its future, and a second future that is settled when the job
+    /// leaves the queue; None instead of that if the job has a slot already.
     fn spawn<'py>(
         &self,
         py: Python<'py>,
@@ -118,7 +118,7 @@ fn hand_in_unawaited<'py>(
     hand_in(unawaited.pool(py), &call, tell)
 }
 
-/// The future of an item for which no job could be made.
+/// The settled future of an item for which no job could be made.
 fn failed_future<'py>(pool: &Bound<'py, Pool>, error: &PyErr) -> PyResult<Bound<'py, PyAny>> {
     let py = pool.py();
     if errors::is_exit(error.value(py)) {
@@ -129,7 +129,7 @@ fn failed_future<'py>(pool: &Bound<'py, Pool>, error: &PyErr) -> PyResult<Bound<
     Ok(future)
 }
 
-/// Hands in what has been checked to be awaitable.
+/// Hands in an awaitable that has been checked.
 fn hand_in<'py>(
     pool: &Bound<'py, Pool>,
     call: &Call<'_, 'py>,
@@ -169,8 +169,8 @@ fn hand_in<'py>(
     Ok((future, admitted))
 }
 
-/// Closes a coroutine that the pool does not take, so that it does not warn of having been
-/// forgotten. A future stays as it is: it belongs to its maker.
+/// Closes a coroutine that the pool does not take, so that Python does not warn that it was never
+/// awaited. A future stays as it is: it belongs to its maker.
 fn refuse(awaitable: &Bound<'_, PyAny>) {
     if !is_future(awaitable) {
         close_unawaited(awaitable);

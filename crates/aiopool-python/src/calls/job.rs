@@ -1,4 +1,4 @@
-//! The coroutine of a job tells how the job went: see `run_job` in `_job.py`.
+//! The calls by which the coroutine of a job tells how the job ended: see `run_job` in `_job.py`.
 
 use pyo3::prelude::*;
 
@@ -13,9 +13,9 @@ impl Job {
         slf
     }
 
-    /// Pauses while the job has no task. Beside the step made before there is one, this holds
-    /// back the factories that make the first step of a task at once: nothing of a job runs
-    /// inside the call that hands it in.
+    /// Pauses while the job has no task. That is so in the step that is made before the task
+    /// exists. It is also so if a factory makes the first step of a task at once: then the pause
+    /// keeps the job from running inside the call that hands it in.
     fn __next__(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         Ok(job::first_step(slf)?.then(|| slf.py().None()))
     }
@@ -27,7 +27,7 @@ impl Job {
         job::returned(slf, result)
     }
 
-    /// As [`job::raised`], of an error that has a frame of ours.
+    /// As [`job::raised`], for an error with a frame of `_job.py`, which is removed.
     fn failed<'py>(
         slf: &Bound<'py, Self>,
         error: &Bound<'py, PyAny>,
@@ -39,7 +39,7 @@ impl Job {
         job::raised(slf, error)
     }
 
-    /// The cancellation of its task is being forgotten: the task shall run no other job.
+    /// The coroutine takes back the cancellation of its task. So the task must run no other job.
     fn retire(&self, py: Python<'_>) {
         self.retire_worker(py);
     }
@@ -48,14 +48,14 @@ impl Job {
         job::callback_returned(slf, result);
     }
 
-    /// The callback has raised, or could not be called and so has not `run`.
+    /// The callback has raised. If it could not be called, it has not `run`.
     fn callback_failed(slf: &Bound<'_, Self>, error: &Bound<'_, PyAny>, run: bool) -> PyResult<()> {
         errors::forget_own_frame(error);
         job::settle_error(slf, error, run)
     }
 
-    /// The task has ended: that settles a job which its coroutine has not settled, because it was
-    /// never stepped.
+    /// The task has ended. If its coroutine was never stepped, it has not settled the job: this
+    /// does.
     fn task_ended(slf: &Bound<'_, Self>, task: &Bound<'_, PyAny>) {
         let own = slf.get().task(slf.py());
         if own.is_some_and(|own| own.is(task)) && slf.get().is_held(slf.py()) {

@@ -1,4 +1,4 @@
-//! `map` and `itermap`: they are started, their results are waited for and taken.
+//! `map` and `itermap`: starting them, waiting for their results and taking these.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
@@ -11,7 +11,7 @@ use crate::state::{Callback, Items, Mapped, Pool, Waiter, When};
 
 #[pymethods]
 impl Pool {
-    /// Starts a `map`, which takes its place in the queue.
+    /// Starts a `map`, which takes a place in the queue.
     fn map<'py>(
         slf: &Bound<'py, Self>,
         function: Bound<'py, PyAny>,
@@ -60,7 +60,7 @@ impl Pool {
 
 #[pymethods]
 impl Items {
-    /// A future that gets None when the wait is over; None if it is.
+    /// A future that gets None when the wait is over; None if the wait is over already.
     fn wait<'py>(slf: &Bound<'py, Self>, when: When) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = slf.py();
         let items = slf.get();
@@ -72,13 +72,13 @@ impl Items {
         Ok(Some(future))
     }
 
-    /// Whether there are results to come or to take.
+    /// Whether results are still to come or to be taken.
     #[getter]
     fn left(&self, py: Python<'_>) -> bool {
         self.has_more(py)
     }
 
-    /// The results so far. Raises what the iterable of a `map` has raised.
+    /// The results so far. Raises the error of the iterable of a `map`, if it has raised.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let (results, error) = self.take_results(py);
         match error {
@@ -90,15 +90,15 @@ impl Items {
         }
     }
 
-    /// Nobody will take results any more: they are dropped as they come.
+    /// No caller takes results any more: they are dropped as they come.
     fn close(&self, py: Python<'_>) {
         let (results, waiter) = self.close_results(py);
         drop_unread(self, results.bind(py));
         drop(waiter);
     }
 
-    /// Ends a `map` whose caller is cancelled; gives the tasks of the jobs it had started, which
-    /// may need a while.
+    /// Ends a `map` whose caller is cancelled. Gives the tasks of the active jobs, which may need a
+    /// while to end.
     fn stop(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {
         let py = slf.py();
         let items = slf.get();
@@ -129,7 +129,7 @@ fn mapped<'py>(
     })
 }
 
-/// Nobody is given these results: errors in futures are not to be reported as unread.
+/// Drops results that no caller gets. asyncio must not report errors in their futures as unread.
 fn drop_unread(items: &Items, results: &Bound<'_, PyList>) {
     if matches!(items.shape(), Shape::Future) {
         results.iter().for_each(|future| mark_read(&future));

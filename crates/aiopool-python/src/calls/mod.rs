@@ -1,4 +1,4 @@
-//! What Python calls. Each call checks, makes its step, and then lets the acts carry on.
+//! The calls of Python. Each call checks its arguments, makes its step, and then calls the acts.
 
 mod cancel;
 mod hand_in;

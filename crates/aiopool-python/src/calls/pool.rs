@@ -1,4 +1,4 @@
-//! A pool is made, asked, and joined.
+//! Making a pool, asking it, and joining it.
 
 use std::num::NonZeroUsize;
 
@@ -48,14 +48,14 @@ impl Pool {
         self.ask(py, Admission::len)
     }
 
-    /// The loop of the pool; None while it has none and none is running.
+    /// The loop of the pool; None if the pool has no loop yet and no loop is running.
     #[getter(r#loop)]
     fn event_loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         let bound = self.own_loop().get().or_else(|| self.enter(py).ok())?;
         Some(bound.object.bind(py).clone())
     }
 
-    /// Raises if the pool may not be used from here.
+    /// Raises if the pool may not be used from this loop or thread.
     #[pyo3(name = "enter")]
     fn check_entry(&self, py: Python<'_>) -> PyResult<()> {
         self.enter(py).map(drop)
@@ -66,7 +66,8 @@ impl Pool {
         self.is_own_task(task)
     }
 
-    /// A future that gets True when the pool is empty, and a ticket to leave; None if it is.
+    /// A future that gets True when the pool is empty, and a ticket to take it back; None if the
+    /// pool is empty already.
     fn join<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, JoinTicket)>> {
         let event_loop = self.enter(py)?;
         if self.is_empty(py) {
@@ -77,7 +78,7 @@ impl Pool {
         Ok(Some((joiner, ticket)))
     }
 
-    /// Takes back a future of `join` that nobody awaits any more.
+    /// Takes back a future of `join` that its caller no longer awaits.
     fn leave(&self, py: Python<'_>, ticket: &JoinTicket) {
         self.remove_joiner(py, ticket);
     }

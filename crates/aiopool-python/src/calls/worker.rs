@@ -1,4 +1,5 @@
-//! A reused task steps its worker as a coroutine, and so do debuggers: see `run_jobs` in `_job.py`.
+//! A reused task steps its worker as a coroutine, and debuggers look at it as one: see `run_jobs`
+//! in `_job.py`.
 
 use pyo3::exceptions::{PyAttributeError, PyStopIteration};
 use pyo3::intern;
@@ -35,7 +36,8 @@ impl Worker {
         worker::close(slf)
     }
 
-    /// For debuggers that go from await to await it stands for the coroutine that it runs.
+    /// Debuggers follow a chain of awaits. For them the worker stands for the coroutine that it
+    /// runs.
     #[getter]
     fn cr_await<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         suspended(slf)?.getattr(intern!(slf.py(), "cr_await"))
@@ -57,7 +59,8 @@ impl Worker {
     }
 }
 
-/// The coroutine that it runs. Without one it has no such attributes, and a debugger goes no further.
+/// The coroutine that the worker runs. Without one the worker has none of these attributes, and a
+/// debugger stops here.
 fn suspended<'py>(worker: &Bound<'py, Worker>) -> PyResult<Bound<'py, PyAny>> {
     let py = worker.py();
     let suspended = worker.get().suspended(py);

@@ -1,13 +1,13 @@
-//! Awaitables: which kind one is, and how one ends that nobody will await.
+//! Awaitables: telling their kind, and ending those that will not be awaited.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::{errors, imports};
 
-/// Ends an awaitable that will not be awaited: a coroutine is closed, so that it does not warn of
-/// having been forgotten, and a future is cancelled, as the task of the job would have done. Any
-/// other object is its owner's.
+/// Ends an awaitable that will not be awaited. A coroutine is closed, so that Python does not warn
+/// that it was never awaited. A future is cancelled, as the task of the job would have done. Any
+/// other object stays as it is: it belongs to its owner.
 pub(crate) fn close_unawaited(awaitable: &Bound<'_, PyAny>) {
     let py = awaitable.py();
     let ended = errors::contained(py, || {
@@ -21,8 +21,8 @@ pub(crate) fn close_unawaited(awaitable: &Bound<'_, PyAny>) {
     errors::report(py, ended, awaitable);
 }
 
-/// Closes a coroutine that nobody has begun. One that runs or is suspended is that of somebody else, as is
-/// an awaitable of any other kind.
+/// Closes a coroutine that has not begun. A coroutine that runs or is suspended belongs to other
+/// code, as does an awaitable of any other kind.
 pub(crate) fn close_if_new(awaitable: &Bound<'_, PyAny>) {
     let py = awaitable.py();
     let closed = errors::contained(py, || {
@@ -39,15 +39,16 @@ pub(crate) fn is_future(object: &Bound<'_, PyAny>) -> bool {
     answer.is_ok_and(|answer| answer.is_truthy().unwrap_or(false))
 }
 
-/// Whether it may be stepped as it is. To await another, or one that somebody else has begun to
-/// await, is up to the interpreter, which has an error for what cannot be awaited.
+/// Whether a worker may step it as it is. The interpreter awaits any other awaitable, and any that
+/// has begun: it has an error for objects that cannot be awaited.
 pub(crate) fn is_new_coroutine(awaitable: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = awaitable.py();
     let is_coroutine = awaitable.get_type().is(imports::coroutine_type(py)?);
     Ok(is_coroutine && !imports::is_suspended(py)?.get(awaitable)?.is_truthy()?)
 }
 
-/// What a generator, or a coroutine of another make, does not tell of itself is taken not to be so.
+/// Whether it has begun. An attribute that a generator or a coroutine of another kind lacks counts
+/// as false.
 fn is_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = coroutine.py();
     for sign in [

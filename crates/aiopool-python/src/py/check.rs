@@ -8,7 +8,7 @@ use pyo3::types::PyFunction;
 use crate::py::ffi::look_at_referents;
 use crate::py::imports;
 
-/// What a verb is called with.
+/// The arguments of a verb.
 pub(crate) struct Call<'a, 'py> {
     pub(crate) verb: &'static str,
     pub(crate) awaitable: &'a Bound<'py, PyAny>,
@@ -16,7 +16,7 @@ pub(crate) struct Call<'a, 'py> {
     pub(crate) ctx: &'a Bound<'py, PyAny>,
 }
 
-/// A job is an awaitable that nobody has awaited yet.
+/// Checks that `awaitable` can be a job: an awaitable that has not been awaited yet.
 pub(crate) fn check_awaitable(call: &Call<'_, '_>) -> PyResult<()> {
     let awaitable = call.awaitable;
     if is_awaitable(awaitable)? {
@@ -27,7 +27,7 @@ pub(crate) fn check_awaitable(call: &Call<'_, '_>) -> PyResult<()> {
     Err(PyErr::from_value(refusal))
 }
 
-/// The same for what `function` has given, of the caller of this verb, for an item.
+/// The same for the awaitable that the `function` of this verb has given for an item.
 pub(crate) fn check_given(
     verb: &str,
     function: &Bound<'_, PyAny>,
@@ -37,7 +37,7 @@ pub(crate) fn check_given(
     check_not_begun(given)
 }
 
-/// The same for one that is begun at once: if it has been awaited before, the interpreter tells.
+/// The same for an awaitable that begins at once. If it was awaited before, the interpreter raises.
 pub(crate) fn check_kind_given(
     verb: &str,
     function: &Bound<'_, PyAny>,
@@ -89,9 +89,10 @@ fn check_not_begun(coroutine: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-/// A coroutine that has a frame refers to its function through it, one that has ended does not.
-/// To ask for `cr_frame` would tell as well, but makes a frame object that a waiting coroutine
-/// then carries: so it is asked only where the answer is likely to be "finished".
+/// A coroutine that has a frame refers to its function through the frame. A coroutine that has
+/// ended does not. `cr_frame` tells that as well, but reading it makes a frame object, which a
+/// waiting coroutine would then keep. So it is read only where the answer is likely to be
+/// "finished".
 fn is_finished(coroutine: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = coroutine.py();
     let mut has_function = false;

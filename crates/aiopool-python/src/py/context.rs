@@ -1,4 +1,4 @@
-//! The context a job will run in: what the caller's variables were at the moment of the call.
+//! The context that a job will run in: the caller's variables at the moment of the call.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The variables of `context`; None if it is not of the make that is known here.
+    /// A snapshot of `context`; None if the context has an unknown layout.
     pub(crate) fn of(context: &Bound<'_, PyAny>) -> Option<Self> {
         let (mut variables, mut others) = (None, false);
         ffi::look_at_referents(context, |referent| {
@@ -45,7 +45,7 @@ pub(crate) fn current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     ffi::copy_current(py)
 }
 
-/// The context of one job: what it sets there stays its own.
+/// The context of one job: variables that the job sets there stay its own.
 pub(crate) fn of_job<'py>(snapshot: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     ffi::copy(snapshot)
 }

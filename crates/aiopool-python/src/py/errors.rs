@@ -1,4 +1,4 @@
-//! Errors that have nobody to go to, and those that end more than a job.
+//! Errors that no caller gets, and errors that end more than a job.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -9,9 +9,9 @@ use pyo3::prelude::*;
 
 use crate::py::imports;
 
-/// Calls `f`, which must leave nothing half done when it fails. `PyO3` makes strings, tuples and lists
-/// as if that could not fail, and panics where there is no memory for them: here that is an error
-/// like any other, so that neither a job nor a slot goes the way of the panic.
+/// Calls `f`, which must leave nothing half done when it fails. `PyO3` makes strings, tuples and
+/// lists as if that could not fail, and panics if there is no memory for them. Here such a panic
+/// becomes an error like any other, so that it loses neither a job nor a slot.
 pub(crate) fn contained<R>(py: Python<'_>, f: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
     panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| {
         let error = PyErr::take(py);
@@ -19,7 +19,7 @@ pub(crate) fn contained<R>(py: Python<'_>, f: impl FnOnce() -> PyResult<R>) -> P
     })
 }
 
-/// Calls `f` in the midst of what the interpreter does with an error, which is as it was when `f` ends: an
+/// Calls `f`, and keeps the error that the interpreter is raising meanwhile, if there is one: an
 /// object may be dropped while an error is on its way.
 pub(crate) fn apart(py: Python<'_>, f: impl FnOnce()) {
     let error = PyErr::take(py);
@@ -29,8 +29,8 @@ pub(crate) fn apart(py: Python<'_>, f: impl FnOnce()) {
     }
 }
 
-/// Reports an error that has nobody to go to: the way the interpreter does for destructors, or, if
-/// it is to end the program, by raising it through the running loop.
+/// Reports an error that no caller gets, as the interpreter does for destructors. If the error must
+/// end the program, raises it through the running loop instead.
 pub(crate) fn report(py: Python<'_>, result: PyResult<()>, about: &Bound<'_, PyAny>) {
     let Err(error) = result else { return };
     let raised = is_exit(error.value(py)) && raise_through_loop(py, &error).is_ok();
@@ -39,13 +39,13 @@ pub(crate) fn report(py: Python<'_>, result: PyResult<()>, about: &Bound<'_, PyA
     }
 }
 
-/// Whether an error ends not only its job, but the program.
+/// Whether an error ends the program, not only its job.
 pub(crate) fn is_exit(error: &Bound<'_, PyAny>) -> bool {
     error.is_instance_of::<PyKeyboardInterrupt>() || error.is_instance_of::<PySystemExit>()
 }
 
-/// The frames of an error keep all that is in them alive, and the outermost is that of the job's
-/// own coroutine in `_job.py`, which tells the user nothing.
+/// Removes the outermost frame of an error, which is that of the job's coroutine in `_job.py`. It
+/// tells the user nothing, and would keep its local variables alive.
 pub(crate) fn forget_own_frame(error: &Bound<'_, PyAny>) {
     let py = error.py();
     let Some(traceback) = PyErr::from_value(error.clone()).traceback(py) else {
@@ -53,7 +53,7 @@ pub(crate) fn forget_own_frame(error: &Bound<'_, PyAny>) {
     };
     let forgotten = contained(py, || {
         let inner = traceback.getattr(intern!(py, "tb_next"))?;
-        // Not by the attributes of the error itself, which it may refuse.
+        // Not by an attribute of the error itself, which may refuse.
         let base = PyBaseException::type_object(py);
         base.call_method1(intern!(py, "with_traceback"), (error, inner))
     });

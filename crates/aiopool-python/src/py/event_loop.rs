@@ -1,4 +1,4 @@
-//! Which loop a pool belongs to, and that it is used from there only.
+//! The loop that a pool belongs to, and the check that the pool is used only from there.
 
 use std::process;
 use std::sync::OnceLock;
@@ -13,12 +13,12 @@ use pyo3::types::PyDict;
 use crate::py::imports;
 use crate::py::plain_tasks::PlainTasks;
 
-/// The loop that a pool belongs to, from its first use on.
+/// The loop of a pool. From its first use on, the pool belongs to a loop.
 pub(crate) struct OwnLoop(OnceLock<EventLoop>);
 
 pub(crate) struct EventLoop {
     pub(crate) object: Py<PyAny>,
-    /// The one in which it was first used.
+    /// The process in which the loop was first used.
     process: u32,
     /// `{"loop": ...}`
     keywords: Py<PyDict>,
@@ -35,8 +35,8 @@ impl OwnLoop {
         self.0.get()
     }
 
-    /// The pool's loop, to which the running loop is made if the pool had none, after a check
-    /// that the pool may be used from here.
+    /// The pool's loop. If the pool had none, this is from now on the running loop. Raises if the
+    /// pool may not be used from here.
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
         let running = imports::get_running_loop(py)?.call0();
         match (self.get(), running) {
@@ -51,7 +51,7 @@ impl OwnLoop {
         }
     }
 
-    /// Whether it is the loop that runs here.
+    /// Whether the pool's loop is the loop that runs here.
     pub(crate) fn is_running(&self, py: Python<'_>) -> bool {
         let running = imports::get_running_loop(py).and_then(PyAnyMethods::call0);
         match (self.get(), running) {
@@ -103,12 +103,12 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Whether `create_task` would make an `asyncio.Task` of a coroutine and do nothing else.
+    /// Whether `create_task` would only make an `asyncio.Task` of a coroutine.
     pub(crate) fn makes_plain_tasks(&self, py: Python<'_>) -> PyResult<bool> {
         self.plain_tasks.are_made_by(self.object.bind(py))
     }
 
-    /// Whether somebody has set one. A loop that does not tell may have one.
+    /// Whether the loop has a task factory. A loop that does not tell may have one.
     pub(crate) fn has_task_factory(&self, py: Python<'_>) -> bool {
         let factory = self.plain_tasks.task_factory(self.object.bind(py));
         factory.map_or(true, |factory| !factory.is_none())
@@ -136,7 +136,8 @@ impl EventLoop {
         ))
     }
 
-    /// Before a loop runs its pool may be filled; from a thread beside the one it runs in, never.
+    /// A pool may be filled before its loop runs, but never from another thread than that of the
+    /// loop.
     fn check_usable_without_running(&self, py: Python<'_>) -> PyResult<()> {
         let object = self.object.bind(py);
         if self.is_closed(py) {
@@ -161,7 +162,7 @@ impl EventLoop {
         )))
     }
 
-    /// To ask costs a call of the system, so it is asked where something is wrong already.
+    /// Asking costs a system call, so this is called only after another check has failed.
     fn is_of_another_process(&self) -> bool {
         self.process != process::id()
     }

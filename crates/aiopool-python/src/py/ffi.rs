@@ -1,5 +1,5 @@
-//! What the interpreter offers for contexts, coroutines and attributes and `PyO3` does not wrap. The
-//! methods that Python has for the same are a good part of what a job costs.
+//! The C interface of the interpreter for contexts, coroutines and attributes, which `PyO3` does
+//! not wrap. Python's own methods for these would be a good part of the cost of a job.
 #![expect(unsafe_code, reason = "see above")]
 
 use std::ffi::{c_int, c_void};
@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::iterator::PySendResult;
 use pyo3::types::{PyIterator, PyNone, PyTuple};
 
-/// What a coroutine is resumed with.
+/// The value or error with which a coroutine is resumed.
 pub(crate) enum Resume<'py> {
     Send(Bound<'py, PyAny>),
     /// The arguments of `throw`.
@@ -20,7 +20,7 @@ pub(crate) enum Resume<'py> {
 }
 
 impl<'py> Resume<'py> {
-    /// As a loop does whose task awaited nothing in particular.
+    /// As a loop resumes a task that awaited no future.
     pub(crate) fn with_none(py: Python<'py>) -> Self {
         Self::Send(PyNone::get(py).to_owned().into_any())
     }
@@ -71,8 +71,8 @@ pub(crate) fn resume<'py>(
     }
 }
 
-/// Shows `look` what an object refers to, as the garbage collector sees it; what `gc.get_referents`
-/// would list. `look` must run no Python code.
+/// Shows `look` the objects that an object refers to, as the garbage collector sees them and as
+/// `gc.get_referents` would list them. `look` must run no Python code.
 pub(crate) fn look_at_referents<'py>(
     object: &Bound<'py, PyAny>,
     mut look: impl FnMut(Borrowed<'_, 'py, PyAny>),
@@ -97,17 +97,19 @@ pub(crate) fn look_at_referents<'py>(
     }
 }
 
-/// An attribute that C code or `__slots__` has given to a class. To go by its descriptor saves the
-/// search for its name, which is two thirds of what it costs to read or to write it.
+/// An attribute that C code or `__slots__` has given to a class. Access by its descriptor saves the
+/// search for its name, which is two thirds of the cost of reading or writing it.
 pub(crate) struct Field(Py<PyAny>);
 
 impl Field {
     pub(crate) fn of(class: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        // Not by the class itself: that gives its own where it has one of the same name.
+        // Not by `getattr` of the class: if the class has a value of its own of that name,
+        // `getattr` gives it.
         let descriptor = class
             .getattr(intern!(class.py(), "__dict__"))?
             .get_item(name)?;
-        // SAFETY: the thread is attached, and the descriptor lives as long as its type is looked at.
+        // SAFETY: the thread is attached, and the descriptor lives as long as its type is looked
+        // at.
         let kind = unsafe { &*ffi::Py_TYPE(descriptor.as_ptr()) };
         if kind.tp_descr_get.is_none() || kind.tp_descr_set.is_none() {
             return Err(PyTypeError::new_err(format!("{class} has no field {name}")));
@@ -115,7 +117,7 @@ impl Field {
         Ok(Self(descriptor.unbind()))
     }
 
-    /// Reads it; an error if the object is of another class.
+    /// Reads the attribute. Raises if the object is of another class.
     pub(crate) fn get<'py>(&self, object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, descriptor) = (object.py(), self.0.as_ptr());
         let kind = object.get_type();
@@ -130,7 +132,7 @@ impl Field {
         }
     }
 
-    /// Writes it; an error if the object is of another class.
+    /// Writes the attribute. Raises if the object is of another class.
     pub(crate) fn set(&self, object: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let descriptor = self.0.as_ptr();
         // SAFETY: as in `get`. The slot takes a reference to the value of its own.
@@ -146,7 +148,7 @@ impl Field {
     }
 }
 
-/// What a coroutine has returned that ended with this error.
+/// The return value of a coroutine that ended with this error.
 fn returned(py: Python<'_>, error: PyErr) -> PyResult<Bound<'_, PyAny>> {
     if error.is_instance_of::<PyStopIteration>(py) {
         error.value(py).getattr(intern!(py, "value"))
@@ -155,7 +157,7 @@ fn returned(py: Python<'_>, error: PyErr) -> PyResult<Bound<'_, PyAny>> {
     }
 }
 
-/// A context that has been entered, and is left when this is dropped.
+/// A context that has been entered. Dropping this leaves the context.
 struct Entered<'a, 'py>(&'a Bound<'py, PyAny>);
 
 impl<'a, 'py> Entered<'a, 'py> {

@@ -1,7 +1,7 @@
 //! State that is changed one short step at a time, under which no foreign code runs.
 //!
-//! Where the interpreter has a lock, that is what guards the state: a job of a pool that reuses tasks
-//! takes about fifteen steps, and a lock for each was a tenth of its cost.
+//! If the interpreter has a lock, that lock guards the state. A job of a pool that reuses tasks
+//! takes about fifteen steps, and a lock of our own for each step was a tenth of its cost.
 
 #[cfg(Py_GIL_DISABLED)]
 use std::sync::{PoisonError, TryLockError};
@@ -30,8 +30,9 @@ impl<S> Guarded<S> {
         Self(Cell::new(state))
     }
 
-    /// Makes one step. It must neither call into Python nor drop a Python object, whose destructor
-    /// may be anybody's: what it takes out it returns, to be dropped when the step is over.
+    /// Makes one step. The step must neither call into Python nor drop a Python object, because its
+    /// destructor may be user code. The step returns the objects that it takes out, and they are
+    /// dropped when it is over.
     pub(crate) fn with<R>(&self, _attached: Python<'_>, step: impl FnOnce(&mut S) -> R) -> R {
         #[cfg(not(Py_GIL_DISABLED))]
         return step(&mut self.0.borrow_mut());
@@ -47,8 +48,9 @@ impl<S> Guarded<S> {
         return self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
     }
 
-    /// Shows the state to the garbage collector. A collection in the midst of a step sees nothing:
-    /// that keeps alive what the state refers to, and the next collection looks again.
+    /// Shows the state to the garbage collector. A collection in the middle of a step sees no
+    /// references of the state. So it keeps their objects alive, and the next collection looks
+    /// again.
     pub(crate) fn traverse(
         &self,
         _attached: &PyVisit<'_>,

@@ -1,4 +1,4 @@
-//! What the extension borrows from Python: each imported once, at its first use.
+//! The Python objects that the extension uses. Each is imported once, at its first use.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

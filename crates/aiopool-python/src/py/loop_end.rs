@@ -1,4 +1,4 @@
-//! What notices that a loop ends: see `_loop_end.py`.
+//! Notices that a loop ends: see `_loop_end.py`.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -7,15 +7,15 @@ use pyo3::prelude::*;
 use crate::py::event_loop::EventLoop;
 use crate::py::{errors, imports};
 
-/// It is there since somebody has waited, and until it is released.
+/// A pool has one from the first waiter on, until it is released.
 pub(crate) struct LoopEnd {
     object: Py<PyAny>,
-    /// The method of its task.
+    /// The method `cancelling` of its task.
     cancelling: Py<PyAny>,
 }
 
 impl LoopEnd {
-    /// When the loop ends, the method `end` of `ended` is called.
+    /// When the loop ends, this calls the method `end` of `ended`.
     pub(crate) fn watch(ended: &Bound<'_, PyAny>, event_loop: &EventLoop) -> PyResult<Self> {
         let py = ended.py();
         let object = imports::loop_end(py)?.call1((ended, event_loop.object.bind(py)))?;
@@ -25,12 +25,12 @@ impl LoopEnd {
         })
     }
 
-    /// What [`is_cancelled`] asks.
+    /// The method that [`is_cancelled`] calls.
     pub(crate) fn cancelling(&self, py: Python<'_>) -> Py<PyAny> {
         self.cancelling.clone_ref(py)
     }
 
-    /// Nobody waits any more.
+    /// Stops watching: no job waits any more.
     pub(crate) fn release(self, about: &Bound<'_, PyAny>) {
         let py = about.py();
         let released = self.object.call_method0(py, intern!(py, "release"));
@@ -43,7 +43,7 @@ impl LoopEnd {
     }
 }
 
-/// Whether this `cancelling` of a task tells of a request.
+/// Whether this `cancelling` of a task reports a request to cancel it.
 pub(crate) fn is_cancelled(cancelling: &Bound<'_, PyAny>) -> bool {
     let requests = cancelling.call0();
     requests.is_ok_and(|requests| requests.is_truthy().unwrap_or(false))

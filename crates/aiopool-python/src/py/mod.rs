@@ -1,4 +1,4 @@
-//! The ground: what the interpreter and its loops offer. Nothing here knows of pools.
+//! The ground: the interpreter and its loops. No file here knows of pools.
 
 pub(crate) mod awaitable;
 pub(crate) mod check;

@@ -1,5 +1,5 @@
-//! What a job is called: as its coroutine is. Whatever observes the tasks of a loop shall see that name,
-//! and not that of our coroutine around it.
+//! The name of a job, which is that of its coroutine. Tools that list the tasks of a loop should
+//! show that name, not the name of the coroutine of `_job.py` around it.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,7 +21,7 @@ pub(crate) fn of<'py>(awaitable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySt
     }
 }
 
-/// Has a coroutine of ours bear the name of its job.
+/// Gives a coroutine of `_job.py` the name of its job.
 pub(crate) fn give(coroutine: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<()> {
     imports::qualname(coroutine.py())?.set(coroutine, name)
 }

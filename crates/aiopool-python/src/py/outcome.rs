@@ -1,4 +1,4 @@
-//! How a job has ended, and how a future is told.
+//! How a job has ended, and how its future is settled.
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::intern;
@@ -25,9 +25,9 @@ impl Outcome {
         }
     }
 
-    /// The same, of an error that has come from a call.
+    /// The same, for an error that a call has raised.
     pub(crate) fn of_raised(py: Python<'_>, error: &PyErr) -> Self {
-        // Up to 3.11 an error that is on its way has its frames beside it, not in it.
+        // Up to 3.11 an error that is being raised has its frames beside it, not in it.
         let error = error.clone_ref(py).into_value(py);
         Self::of_error(error.bind(py).as_any())
     }
@@ -42,7 +42,7 @@ impl Outcome {
         }
     }
 
-    /// Settles a future, unless its holder has done so already (by giving it up, as a rule).
+    /// Settles a future, unless its holder has settled it already, usually by cancelling it.
     pub(crate) fn settle_future(self, own_loop: &OwnLoop, future: &Bound<'_, PyAny>) {
         let py = future.py();
         let Err(error) = self.deliver(future) else {
@@ -50,11 +50,11 @@ impl Outcome {
         };
         let was_done = imports::invalid_state_error(py)
             .is_ok_and(|class| error.value(py).is_instance(class).unwrap_or(false));
-        // A waiter for a future in a loop that is closed will never be called.
+        // In a closed loop, no callback of the future will ever be called.
         if was_done || own_loop.is_closed(py) {
             return;
         }
-        // There was no memory, as a rule. Who waits shall hear of that instead.
+        // Usually there was no memory. The task that waits gets that error instead.
         let told = Self::Failed(error.clone_ref(py).into_value(py).into_any()).deliver(future);
         if told.is_err() {
             errors::report(py, Err(error), future);
@@ -82,11 +82,11 @@ impl Outcome {
 
 /// Keeps a settled future from complaining that nobody has read its error.
 pub(crate) fn mark_read(future: &Bound<'_, PyAny>) {
-    // It raises CancelledError if the future is cancelled, which is nothing to complain of either.
+    // If the future is cancelled, this raises CancelledError, which may be ignored too.
     let _ = future.call_method0(intern!(future.py(), "exception"));
 }
 
-/// A future refuses `StopIteration`, because to await it would then end the awaiting generator.
+/// A future refuses `StopIteration`: awaiting the future would then end the awaiting generator.
 fn storable(error: Bound<'_, PyAny>) -> Bound<'_, PyAny> {
     let py = error.py();
     if !error.is_instance_of::<PyStopIteration>() {

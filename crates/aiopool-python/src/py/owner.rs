@@ -1,5 +1,6 @@
-//! Who answers for the job of a future: its pool, the job itself, or nobody. To cancel the future
-//! calls `future_cancelled` of its owner. A future that failed has the name of its job instead.
+//! The owner of a future: the pool while its job waits, the job itself while it is active, then
+//! none. Cancelling the future calls `future_cancelled` of its owner. A future that failed has the
+//! name of its job instead.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,7 +17,7 @@ pub(crate) fn attach(future: &Bound<'_, PyAny>, owner: &Bound<'_, PyAny>) -> PyR
     imports::owner(future.py())?.set(future, owner)
 }
 
-/// From here on, to cancel the future does nothing to a job.
+/// From here on, cancelling the future does not affect a job.
 pub(crate) fn detach(future: &Bound<'_, PyAny>) {
     replace(future, None);
 }

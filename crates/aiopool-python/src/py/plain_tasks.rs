@@ -1,13 +1,14 @@
-//! Whether a loop makes tasks of the plain kind, so that they may be made without it.
+//! Whether a loop makes plain `asyncio.Task`s, so that the pool may make them without the loop.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyFunction;
 
-/// The answers that hold from the first use of a loop on. The others are asked for each task.
+/// The answers that do not change after the first use of a loop. The other questions are asked for
+/// each task.
 pub(crate) struct PlainTasks {
-    /// The `create_task` of the class of the loop, if it is that of asyncio or of uvloop.
+    /// The `create_task` of the loop's class, if it is that of asyncio or of uvloop.
     stock_create_task: Option<Py<PyAny>>,
     /// Whether the task factory can be read without a call: see [`keeps_task_factory`].
     keeps_task_factory: bool,
@@ -21,7 +22,7 @@ impl PlainTasks {
         })
     }
 
-    /// Whether `create_task` would make an `asyncio.Task` of the coroutine and do nothing else.
+    /// Whether `create_task` would only make an `asyncio.Task` of the coroutine.
     pub(crate) fn are_made_by(&self, event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
         let Some(stock) = &self.stock_create_task else {
             return Ok(false);
@@ -64,8 +65,8 @@ fn stock_create_task(event_loop: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>
     Ok(is_stock.then(|| create_task.unbind()))
 }
 
-/// Whether `get_task_factory` of a loop is that of asyncio, which gives an attribute: to call it for
-/// each job costs five times as much.
+/// Whether `get_task_factory` of a loop is that of asyncio, which returns an attribute. Calling it
+/// for each job would cost five times as much as reading the attribute.
 fn keeps_task_factory(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = event_loop.py();
     let get = event_loop
@@ -76,7 +77,7 @@ fn keeps_task_factory(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
         && event_loop.hasattr(intern!(py, "_task_factory"))?)
 }
 
-/// A patch is a Python function of another module, whatever it says that it is.
+/// A patch is a Python function of another module, whatever its own attributes say.
 fn is_of_asyncio(function: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = function.py();
     let globals = function.getattr(intern!(py, "__globals__"))?;

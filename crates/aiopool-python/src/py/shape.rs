@@ -1,4 +1,4 @@
-//! What a result looks like among those of a `map` or an `itermap`.
+//! The shape of a result of a `map` or an `itermap`.
 
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -25,7 +25,7 @@ impl Shape {
         name: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         if matches!(self, Self::Future) {
-            // Not by `enter`: the loop may have been closed under the job.
+            // Not by `enter`: the loop may have been closed while the job was active.
             let event_loop = own_loop.get();
             let event_loop = event_loop.ok_or_else(|| PyRuntimeError::new_err("no loop"))?;
             let future = event_loop.new_job_future(py)?;

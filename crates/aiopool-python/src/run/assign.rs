@@ -1,4 +1,4 @@
-//! An active job gets the task that runs it: one of its own, or that of a worker.
+//! Giving an active job the task that runs it: a task of its own, or that of a worker.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,7 +8,7 @@ use crate::py::{errors, imports, name};
 use crate::run::task;
 use crate::state::{Job, Pool, Task, Worker};
 
-/// A task for this job alone.
+/// Makes a task for this job alone.
 pub(crate) fn to_own_task<'py>(
     pool: &Bound<'py, Pool>,
     job: &Bound<'py, Job>,
@@ -26,15 +26,15 @@ pub(crate) fn to_own_task<'py>(
     })
 }
 
-/// The worker that has waited for a job longest, or a new one.
+/// Gives the job to the worker that has been idle longest, or to a new one.
 pub(crate) fn to_worker(
     pool: &Bound<'_, Pool>,
     job: &Bound<'_, Job>,
     context: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = pool.py();
-    // Counted before there is a worker: to find one runs foreign code, and no job that is begun in there
-    // comes before this one.
+    // The job is counted before it has a worker. Finding one runs foreign code, and no job that
+    // begins meanwhile may overtake this one.
     pool.get().count_given(py);
     let worker = errors::contained(py, || idle(pool).map_or_else(|| employ(pool, job), Ok));
     let worker = worker.inspect_err(|_| pool.get().take_back_given(py))?;
@@ -42,8 +42,8 @@ pub(crate) fn to_worker(
     Ok(())
 }
 
-/// The worker that has waited longest for a job, if it may have one: what has cancelled the last
-/// job of its task, or is left of it, is not for the next one.
+/// The worker that has been idle longest, if it may have another job. It may not if its task is
+/// cancelled: a cancellation of the last job must not reach the next one.
 fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Worker>> {
     let py = pool.py();
     loop {
@@ -51,11 +51,11 @@ fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Worker>> {
         if !is_cancelled(&idle) {
             return Some(idle);
         }
-        // It is not among the idle workers any more, so its task ends at its next step.
+        // The worker is not among the idle workers any more, so its task ends at its next step.
     }
 }
 
-/// A new worker, which has the name of its first job from the start: see `worker::name_after`.
+/// Makes a worker, which has the name of its first job from the start: see `worker::name_after`.
 fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound<'py, Worker>> {
     let py = pool.py();
     let worker = Worker::new(pool)?;
@@ -65,12 +65,12 @@ fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound
         None => name::of(&coroutine)?,
     };
     name::give(&coroutine, &name)?;
-    // Nothing of a job runs in the context of the task itself.
+    // No job runs in the context of the task itself.
     let context = imports::context(py)?.call0()?;
     let made = task::make(pool, &worker, &coroutine, &context, &name)
         .inspect_err(|_| close_unawaited(&coroutine))?;
     let task = made.object.bind(py);
-    // A worker whose task does not tell of its cancellation is not given a second job: see `idle`.
+    // If the task does not tell of its cancellation, its worker gets no second job: see `idle`.
     let task = Task {
         cancelling: errors::contained(py, || task.getattr(intern!(py, "cancelling")))
             .ok()
@@ -87,8 +87,8 @@ fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound
     Ok(worker)
 }
 
-/// Whether a cancellation of the task is under way, or has been left behind. A task that does not
-/// tell is not one to be reused.
+/// Whether a cancellation of the task is under way, or was left behind. A task that does not tell
+/// counts as cancelled, so it is not reused.
 pub(crate) fn is_cancelled(worker: &Bound<'_, Worker>) -> bool {
     let py = worker.py();
     let is_true = |answer: PyResult<Bound<'_, PyAny>>| {
@@ -97,7 +97,8 @@ pub(crate) fn is_cancelled(worker: &Bound<'_, Worker>) -> bool {
     let Some((task, cancelling)) = worker.get().signs(py) else {
         return true;
     };
-    // Up to 3.12 `uncancel` does not take back what the next step of the task will see.
+    // Up to 3.12 `uncancel` does not take back the cancellation that the next step of the task will
+    // see.
     let pending =
         || cfg!(not(Py_3_13)) && is_true(task.bind(py).getattr(intern!(py, "_must_cancel")));
     is_true(cancelling.bind(py).call0()) || pending()

@@ -1,5 +1,5 @@
-//! The coroutine of an active job, or its worker, tells here how the job and its callback have ended. An
-//! end starts the next in the queue.
+//! Here the coroutine of an active job, or its worker, tells how the job and its callback have
+//! ended. Each end starts the next job in the queue.
 
 use pyo3::exceptions::PyGeneratorExit;
 use pyo3::intern;
@@ -10,7 +10,8 @@ use crate::py::{errors, imports};
 use crate::run::{settle, start, task, withdraw};
 use crate::state::{Callback, FirstStep, Job, Made};
 
-/// Its coroutine makes a step before the job has begun. Tells whether it has to wait for its task.
+/// The coroutine of the job makes a step before the job has begun. Tells whether the coroutine has
+/// to wait for its task.
 pub(crate) fn first_step(job: &Bound<'_, Job>) -> PyResult<bool> {
     let py = job.py();
     loop {
@@ -54,16 +55,16 @@ pub(crate) fn returned<'py>(
 }
 
 /// The awaitable has raised, or its task was cancelled before it began. Gives the coroutine of the
-/// callback, if there is one to run; raises what must go on through the loop.
+/// callback, if one has to run. Raises an error that must go on through the loop.
 pub(crate) fn raised<'py>(
     job: &Bound<'py, Job>,
     error: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    // Where nothing of the job has run, its callback is not called.
+    // If nothing of the job has run, its callback is not called.
     let began = !settle::never_began(job);
     if began {
         let callback = job.get().take_callback(job.py());
-        // Neither may be delayed by a callback, and a coroutine that is closed may not await.
+        // A callback must not delay these errors, and a coroutine that is closed may not await.
         let last = errors::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
         if let Some(callback) = callback.filter(|_| !last) {
             count_executed(job);
@@ -79,8 +80,8 @@ pub(crate) fn callback_returned(job: &Bound<'_, Job>, result: Bound<'_, PyAny>) 
     settle(job, Outcome::Returned(result.unbind()), true);
 }
 
-/// Settles the job with its error or that of its callback, and raises that again if it ends more than
-/// the job. What has `run` to its end is counted.
+/// Settles the job with its error or that of its callback. Raises the error again if it ends more
+/// than the job. Counts the coroutine if it has `run`.
 pub(crate) fn settle_error(
     job: &Bound<'_, Job>,
     error: &Bound<'_, PyAny>,
@@ -89,8 +90,8 @@ pub(crate) fn settle_error(
     let py = job.py();
     let pool = job.get().pool(py);
     if error.is_instance_of::<PyGeneratorExit>() && !is_stepped(job) {
-        // Nobody has raised it: the task is being destroyed. If its loop is as well, then so is, in whatever
-        // order, all that waits, and nothing that waits is started any more.
+        // No code has raised this error: the task is being destroyed. If its loop is destroyed too,
+        // so are all waiting jobs, in any order, and none of them starts any more.
         if !pool.get().own_loop().is_running(py) {
             withdraw::end(pool);
         }
@@ -102,19 +103,19 @@ pub(crate) fn settle_error(
         return Ok(());
     }
     if let Some(task) = job.get().task(py) {
-        // The future tells of the error, and so does the loop; the task need not.
+        // The future and the loop report the error, so the task need not.
         let task = task.bind(py);
         let retrieve = task.get_type().getattr(intern!(py, "exception"));
         let added = retrieve
             .and_then(|retrieve| task.call_method1(intern!(py, "add_done_callback"), (retrieve,)));
         errors::report(py, added.map(drop), task);
     }
-    // Settled first: the loop may be run again after such an error, and then the slot is to be free.
+    // Settled first: the loop may be run again after such an error, and then the slot must be free.
     settle(job, Outcome::of_error(error), run);
     Err(PyErr::from_value(error.clone()))
 }
 
-/// Settles a job that no task has stepped or will step.
+/// Settles a job that no task has stepped, and none will step.
 pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
     settle::never_stepped(job, outcome);
     start::advance(job.get().pool(job.py()));
@@ -126,7 +127,7 @@ fn settle(job: &Bound<'_, Job>, outcome: Outcome, run: bool) {
     }
 }
 
-/// Whether the task of the job makes a step.
+/// Whether the task of the job is making a step.
 fn is_stepped(job: &Bound<'_, Job>) -> bool {
     let py = job.py();
     let current = imports::current_task(py).and_then(PyAnyMethods::call0);
@@ -138,7 +139,7 @@ fn count_executed(job: &Bound<'_, Job>) {
     job.get().pool(job.py()).get().count_executed(job.py());
 }
 
-/// The coroutine of the callback; without one, the job has settled.
+/// Makes the coroutine of the callback. If that fails, settles the job and gives None.
 fn call_back<'py>(
     job: &Bound<'py, Job>,
     callback: Callback,

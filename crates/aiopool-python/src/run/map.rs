@@ -1,4 +1,4 @@
-//! A running `map` or `itermap`: it stands in the queue, pulls an item, and calls `fn` with it.
+//! A running `map` or `itermap`: standing in the queue, pulling an item, and calling `fn` with it.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,8 +9,8 @@ use crate::py::{context, errors, imports};
 use crate::run::withdraw;
 use crate::state::{Items, Target, Waiter};
 
-/// A `map` takes the last place in the queue, where it waits for the slot of its next item; it has
-/// `pulled` so many for this one.
+/// A `map` takes the last place in the queue, where it waits for the slot of its next item.
+/// `pulled` is the number of items that it pulled in the turn before.
 pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
     let waiter = Waiter::Item {
         items: items.clone().unbind(),
@@ -19,7 +19,7 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
     let py = items.py();
     let pool = items.get().pool(py);
     let submitted = pool.get().submit(py, waiter);
-    // Noted before foreign code runs again, which may stop the map: that withdraws it from its place.
+    // The place is noted before foreign code runs again, which may stop the map and so withdraw it.
     let place = submitted.as_ref().ok().copied();
     items.get().stood_in_queue(py, place, pulled);
     if let Err(refused) = submitted {
@@ -27,24 +27,25 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
     }
 }
 
-/// The next item of a `map`, which goes to the back of the queue; None at the end.
+/// Pulls the next item of a `map`, which then goes to the back of the queue. None at the end.
 pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
     let py = items.py();
     let mut source = items.get().leave_queue(py)?.into_bound(py);
     let context = items.get().mapped().source_context.bind(py);
     match in_context(context, || source.next().transpose()) {
         Ok(None) => {
-            // It has no place in the queue, so there is none to be withdrawn.
+            // The map has no place in the queue now, so there is none to withdraw.
             items.get().end_source(py);
             None
         }
         Ok(Some(item)) => {
-            // At once, not when the item has started: `fn` may hand in jobs, which come after it.
+            // At once, not when the item has started: jobs that `fn` hands in come after the map.
             stand_in_queue(items, 1);
             Some(item.unbind())
         }
         Err(error) => {
-            // The jobs of the items before are cancelled. The map raises the error when they have ended.
+            // The jobs of earlier items are cancelled. The map raises the error when they have
+            // ended.
             items
                 .get()
                 .fail(error.into_value(py).into_bound(py).into_any());
@@ -74,8 +75,8 @@ pub(crate) fn call<'py>(
     Ok((awaitable, context))
 }
 
-/// Calls `fn` below the caller of `map`, whose frames an error of it is not to lead to: see `apart` in
-/// `_job.py`.
+/// Calls `fn` while the caller of `map` is on the stack. An error of `fn` must not lead to the
+/// frames of that caller: see `apart` in `_job.py`.
 fn call_apart<'py>(
     items: &Bound<'py, Items>,
     function: &Bound<'py, PyAny>,
@@ -89,14 +90,15 @@ fn call_apart<'py>(
         return Ok(awaitable);
     };
     errors::forget_own_frame(&error);
-    // Up to 3.12 to drop a generator runs it once more: not here, below the caller of `map`.
+    // Up to 3.12 dropping a generator runs it once more. That must not happen here, while the
+    // caller of `map` is on the stack.
     let close = generator.getattr(intern!(py, "close"))?;
     let event_loop = items.get().pool(py).get().enter(py)?;
     event_loop.call_soon(py, (close,))?;
     Err(PyErr::from_value(error))
 }
 
-/// Where the outcome of an item goes that is being started.
+/// The target for the outcome of an item that is being started.
 pub(crate) fn target(items: &Bound<'_, Items>) -> Target {
     let py = items.py();
     let results = items.get().results(py);

@@ -1,5 +1,5 @@
-//! The acts: how jobs are started, run, ended and settled. They call Python, and the steps of the state
-//! between.
+//! The acts: starting, running, ending and settling jobs. They call Python, and between these calls
+//! they make steps of the state.
 
 mod assign;
 pub(crate) mod job;

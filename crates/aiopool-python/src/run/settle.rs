@@ -1,7 +1,8 @@
-//! A job settles: its outcome goes to its future, or to its place among the items of a `map`. The slot
-//! is given back after that, so that a result can be read as soon as its slot is free.
+//! Settling a job: its outcome goes to its future, or to its place among the items of a `map`.
+//! After that the job gives its slot back, so that a result can be read as soon as its slot is
+//! free.
 //!
-//! Nothing here admits who is next: that is up to the callers.
+//! No function here admits the next waiter: the callers do that.
 
 use pyo3::prelude::*;
 
@@ -10,14 +11,14 @@ use crate::py::outcome::{Outcome, mark_read};
 use crate::py::{errors, name, owner};
 use crate::state::{Ended, Items, Job, Pool, Target};
 
-/// Settles a job and gives its slot back; later calls find nothing left to do. What has `run` to its
-/// end is counted. Tells whether there is a slot that somebody else may have.
+/// Settles a job and gives its slot back. Later calls have no effect. Counts the coroutine if it
+/// has `run`. Tells whether a slot has come free.
 pub(crate) fn settle(job: &Bound<'_, Job>, outcome: Outcome, run: bool) -> bool {
     let ended = job.get().end(job.py());
     finish(job, ended, outcome, run)
 }
 
-/// The same, for a job of which this is known already.
+/// The same, for a job whose end has been taken already.
 pub(crate) fn finish(
     job: &Bound<'_, Job>,
     ended: Option<(Target, Ended)>,
@@ -28,27 +29,28 @@ pub(crate) fn finish(
         return false;
     };
     let pool = job.get().pool(job.py());
-    // In this order: the result can be read before the slot is given back, and so before `join` returns.
+    // In this order: the result can be read before the slot comes back, and so before `join`
+    // returns.
     let name = name_of_failed(job.py(), &ended, &outcome);
     tell(pool, target, outcome, name);
-    // To drop the job may run a destructor of its user, which finds the pool whole.
+    // Dropping the job may run a destructor of the user, which finds the pool in a whole state.
     drop(pool.get().finish(job.py(), ended, run));
     true
 }
 
-/// Settles a job whose coroutine cannot do so, because no task has stepped it.
+/// Settles a job whose coroutine cannot settle it, because no task has stepped it.
 pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
-    // Asked first, for a settled job knows it no more.
+    // Read first: a settled job no longer has it.
     let coroutine = job.get().coroutine(job.py());
     never_began(job);
     settle(job, outcome, false);
     if let Some(coroutine) = coroutine {
-        // As it is closed it tells its job, which has settled.
+        // The coroutine tells its job that it is closed. The job has settled by then.
         close_unawaited(coroutine.bind(job.py()));
     }
 }
 
-/// Closes the awaitable if the job has not begun. Tells whether it has not.
+/// Closes the awaitable if the job has not begun. Tells whether the job has not begun.
 pub(crate) fn never_began(job: &Bound<'_, Job>) -> bool {
     let awaitable = job.get().take_awaitable(job.py());
     if let Some(awaitable) = &awaitable {
@@ -57,17 +59,17 @@ pub(crate) fn never_began(job: &Bound<'_, Job>) -> bool {
     awaitable.is_some()
 }
 
-/// Settles what could not be started.
+/// Settles a job that could not be started.
 pub(crate) fn not_started(pool: &Bound<'_, Pool>, target: Target, error: &PyErr) {
     let py = pool.py();
     if errors::is_exit(error.value(py)) {
-        // It ends the program, and here is no task that would raise it.
+        // The error ends the program, and there is no task here to raise it.
         errors::report(py, Err(error.clone_ref(py)), pool);
     }
     tell(pool, target, Outcome::of_raised(py, error), None);
 }
 
-/// An item gets its result, at `index` if they are ordered.
+/// Stores the result of an item, at `index` if the results are ordered.
 pub(crate) fn settle_item(
     items: &Bound<'_, Items>,
     index: usize,
@@ -91,7 +93,7 @@ pub(crate) fn settle_item(
             items.get().lose(py, error);
         }
     }
-    // Counted whether it could be stored or not: the wait must come to its end.
+    // Counted even if it could not be stored: the wait must come to its end.
     let waiter = items.get().count_settled(py, failed);
     end_wait(items, waiter);
 }
@@ -110,7 +112,7 @@ fn end_wait(items: &Bound<'_, Items>, waiter: Option<Py<PyAny>>) {
     }
 }
 
-/// What the report of an error is to call the job, if nobody reads it.
+/// The name of the job for asyncio's report, if its error stays unread.
 fn name_of_failed<'py>(
     py: Python<'py>,
     ended: &Ended,
@@ -131,7 +133,7 @@ fn tell(pool: &Bound<'_, Pool>, target: Target, outcome: Outcome, name: Option<B
     match target {
         Target::Future(future) => {
             let future = future.bind(py);
-            // `cancel` of the future is one way to settle it: that must not reach the job.
+            // Settling the future may call its `cancel`, which must not reach the job.
             owner::replace(future, name);
             outcome.settle_future(own_loop, future);
         }
@@ -147,8 +149,8 @@ fn tell(pool: &Bound<'_, Pool>, target: Target, outcome: Outcome, name: Option<B
             if let Some(future) = future {
                 let future = future.bind(py);
                 outcome.clone_ref(py).settle_future(own_loop, future);
-                // The error is among the results of the items, whether `cancel` is still there to
-                // read it here or not.
+                // The error is among the results of the items, so it need not be reported here,
+                // even if `cancel` no longer reads this future.
                 mark_read(future);
             }
             settle_item(items.bind(py), index, outcome, name);

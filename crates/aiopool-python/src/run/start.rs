@@ -1,6 +1,6 @@
-//! A waiter gets a slot, and its job is started.
+//! Giving a waiter a slot, and starting its job.
 //!
-//! Each end of a job comes back to [`advance`], which is the only place where anything is admitted.
+//! Each end of a job comes back to [`advance`], the only place that admits waiters.
 
 use aiopool_core::Slot;
 use pyo3::intern;
@@ -14,11 +14,11 @@ use crate::py::{context, errors, owner};
 use crate::run::{assign, map, settle, withdraw};
 use crate::state::{Callback, Items, Job, Next, Pool, Target, Waiter, WaitingJob};
 
-/// Carries out what the core decides, after anything that was told to it: starts the waiters that get
-/// a slot, then tells the joiners if the pool is empty.
+/// Carries out the decisions of the core. Called after each change: starts the waiters that get a
+/// slot, then tells the joiners if the pool is empty.
 ///
-/// Foreign code that runs in here may call the pool again; then the outer call carries on, so that
-/// neither the stack nor the order depends on what jobs do.
+/// Foreign code that runs in here may call the pool again. The inner call then leaves the work to
+/// the outer one, so that neither the stack nor the order depends on the jobs.
 pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let mut next = pool.get().begin_advance(py);
@@ -27,7 +27,7 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
             step(pool, cancelling);
             Ok(())
         });
-        // Whatever happened, the pool goes on: it is marked as advancing until it has looked.
+        // After an error too the pool must look again: until then it is marked as advancing.
         errors::report(py, stepped, pool);
         next = Some(pool.get().go_on(py));
     }
@@ -36,44 +36,44 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// Admits who is next, unless the loop ends.
+/// Admits the next waiter, unless the loop ends.
 fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) {
     let py = pool.py();
-    // A loop that ends cancels all its tasks in one turn. The first of them to end comes by here: a job
-    // that is started now would be one that nobody cancels.
+    // A loop that ends cancels all its tasks in one turn. The end of the first one leads here. A
+    // job that started now would never be cancelled.
     if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(py))) {
         withdraw::end(pool);
     } else if let Some((slot, waiter)) = pool.get().admit(py)
         && !admit(pool, slot, waiter)
         && pool.get().count_unstarted(py)
     {
-        // No task stands between these admissions, so without a pause they would all be made in this
-        // turn of the loop, however many they are.
+        // These admissions start no task. Without a pause, this turn of the loop would make all of
+        // them, however many there are.
         pause(pool);
     }
 }
 
-/// Lets others have their turn of the loop before the next admission.
+/// Lets other tasks have their turn of the loop before the next admission.
 fn pause(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     match resume_soon(pool) {
         Ok(()) => pool.get().pause(py),
-        // Nobody would resume it.
+        // Nothing would end the pause, so there is none.
         Err(error) => errors::report(py, Err(error), pool),
     }
 }
 
-/// In the next turn of the loop.
+/// Has the pool resumed in the next turn of the loop.
 fn resume_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
     let py = pool.py();
     let resume = pool.getattr(intern!(py, "resume"))?;
     pool.get().enter(py)?.call_soon(py, (resume,))
 }
 
-/// Nobody can be admitted for now: sees to the watch for the end of the loop, and to the joiners of an
-/// empty pool.
+/// No waiter can be admitted for now. Starts the watch for the end of the loop if a waiter needs
+/// it, and tells the joiners if the pool is empty.
 fn rest(pool: &Bound<'_, Pool>, waits: bool, empty: bool) {
-    // At most one of them applies: a pool in which somebody waits is not empty.
+    // At most one of the two applies: a pool with a waiter is not empty.
     if waits {
         errors::report(pool.py(), watch_loop_end(pool), pool);
     }
@@ -82,7 +82,7 @@ fn rest(pool: &Bound<'_, Pool>, waits: bool, empty: bool) {
     }
 }
 
-/// What waits is no task, so the end of the loop does not reach it by itself.
+/// A waiting job is not a task, so the end of the loop does not reach it by itself.
 fn watch_loop_end(pool: &Bound<'_, Pool>) -> PyResult<()> {
     let py = pool.py();
     let loop_end = LoopEnd::watch(pool, pool.get().enter(py)?)?;
@@ -97,14 +97,14 @@ fn become_empty(pool: &Bound<'_, Pool>) {
     if let Some(loop_end) = emptied.loop_end {
         loop_end.release(pool);
     }
-    // One after another, for the first may hand in a job: then the pool is empty no more.
+    // One after another: the first may hand in a job, and then the pool is no longer empty.
     while let Some(joiner) = pool.get().next_joiner(py) {
         Outcome::Returned(PyBool::new(py, true).to_owned().into_any().unbind())
             .settle_future(pool.get().own_loop(), joiner.bind(py));
     }
 }
 
-/// Starts the waiter that has come to the head of the queue. False if that left the slot free again.
+/// Starts the waiter that has come to the head of the queue. False if the slot is free again.
 fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
     match waiter {
         Waiter::Job(job) => admit_job(pool, slot, job),
@@ -117,7 +117,8 @@ fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob) -> bool {
     let options = job.options.map(|options| *options);
     let (callback, admitted) = options.map_or((None, None), |o| (o.callback, o.admitted));
     if let Some(admitted) = admitted {
-        // The caller of `spawn` goes on in the next turn of the loop, in which the job begins.
+        // The caller of `spawn` goes on in the next turn of the loop, the turn in which the job
+        // begins.
         Outcome::Returned(py.None()).settle_future(pool.get().own_loop(), admitted.bind(py));
     }
     let awaitable = job.awaitable.into_bound(py);
@@ -141,13 +142,12 @@ fn admit_item(
 ) -> bool {
     let py = pool.py();
     let Some(item) = item.or_else(|| map::pull(items)) else {
-        // The source has ended, so nothing is left to be done in this slot. The `map` is over if all that
-        // it has started is.
+        // The source has ended, so this slot is not needed. The `map` is over if all its jobs are.
         pool.get().take_back(py, slot);
         settle::tell_waiter(items);
         return false;
     };
-    // The place among the results is that of the item, so it is taken before `fn` can fail.
+    // The item takes its place among the results before `fn` can fail.
     let target = map::target(items);
     let called = errors::contained(py, || map::call(items, item));
     let callback = items.get().mapped().callback(py);
@@ -194,21 +194,22 @@ fn start<'py>(
     }
 }
 
-/// Settles what could not be started. It has its slot until the next turn of the loop, as if a task of its
-/// own had found that out: however many they are, others get their turn beside them.
+/// Settles a job that could not be started. It keeps its slot until the next turn of the loop, as
+/// if a task had run it. So other tasks get their turn, however many such jobs there are.
 fn not_started(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr) {
     let py = pool.py();
-    // Asked for before anybody hears of the error: who waits for it finds the slot given back.
+    // The next turn is arranged before the error is told. So the slot is back when a task that
+    // waits for the error goes on.
     if pool.get().has_spent_slots(py) || errors::contained(py, || resume_soon(pool)).is_ok() {
         pool.get().spend(py, slot);
     } else {
-        // Nobody would give it back later.
+        // Nothing would give the slot back later.
         pool.get().take_back(py, slot);
     }
     settle::not_started(pool, target, error);
 }
 
-/// The job takes its slot. From here on it answers for its future, where that was the pool before.
+/// The job takes its slot. From here on the job owns its future; before, the pool owned it.
 fn hold(pool: &Bound<'_, Pool>, job: &Bound<'_, Job>, slot: Slot, target: Target) {
     if let Target::Future(future) = &target {
         let future = future.bind(pool.py());

@@ -1,4 +1,4 @@
-//! The one place where a task is made: an `asyncio.Task` for each active job, or for each worker.
+//! The only place that makes tasks: an `asyncio.Task` for each active job, or for each worker.
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
@@ -27,8 +27,8 @@ pub(crate) fn make<'py, O>(
     } else {
         make_by_loop(event_loop, owner.as_any(), coroutine, context, name)?
     };
-    // The pool holds its tasks, so one is destroyed while pending only with its pool and its
-    // loop: that is the end of the program, which has nothing to complain of.
+    // The pool holds its tasks. So a pending task is destroyed only with its pool and its loop, at
+    // the end of the program, and asyncio must not report that.
     let _ = task.setattr(intern!(py, "_log_destroy_pending"), false);
     Ok(Made {
         object: task.unbind(),
@@ -36,9 +36,9 @@ pub(crate) fn make<'py, O>(
     })
 }
 
-/// The task that makes this step, if it is another than the one that was made for it: then a factory
-/// has had its coroutine run elsewhere, and it is there that it has to be cancelled. Raises if it has been
-/// cancelled already, in the task that was made.
+/// The task that makes this step, if it is not the task that was made. In that case a factory runs
+/// the coroutine in another task, and a cancellation has to reach that task. Raises if the task
+/// that was made has been cancelled already.
 pub(crate) fn other_than<'py>(made: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = made.py();
     let current = imports::current_task(py)?.call0()?;
@@ -56,8 +56,9 @@ pub(crate) fn other_than<'py>(made: &Bound<'py, PyAny>) -> PyResult<Option<Bound
     Ok(Some(current))
 }
 
-/// A coroutine that is cancelled before its first step ends without running a line. So this one
-/// makes its first step here, into its `try`, where it awaits the first step of the task.
+/// A coroutine that is cancelled before its first step ends without running a line. So the
+/// coroutine makes its first step here. That takes it into its `try`, where it awaits the first
+/// step of the task.
 fn make_plain<'py>(
     event_loop: &EventLoop,
     coroutine: &Bound<'py, PyAny>,
@@ -77,12 +78,13 @@ fn make_plain<'py>(
     imports::task(py)?.call((coroutine,), Some(&keywords))
 }
 
-/// A task factory may await the coroutine in one of its own, which does not work with one that has
-/// begun. Here the end of the task tells, a turn of the loop later, of a job that never began.
+/// A task factory may await the coroutine in a coroutine of its own. That does not work with a
+/// coroutine that has begun, so this one makes no first step here. If the job never begins, the end
+/// of the task tells so, a turn of the loop later.
 ///
-/// The loop is called in the context of the job, of which the task makes a copy: so a factory sees what the
-/// job will see, and need not know of the parameter `context`. Where there is no factory the copy is given,
-/// for there are loops whose tasks make none.
+/// The loop is called in the context of the job, of which the task makes a copy. So a factory sees
+/// the variables that the job will see, and need not know the parameter `context`. Without a
+/// factory the call passes the copy, because the tasks of some loops make none.
 fn make_by_loop<'py>(
     event_loop: &EventLoop,
     owner: &Bound<'py, PyAny>,
@@ -100,10 +102,10 @@ fn make_by_loop<'py>(
         run.call1((&create_task, coroutine))
     } else {
         let keywords = PyDict::new(py);
-        // Not the context itself, which has been entered: a task that makes its first step at once enters it.
+        // A copy: the context itself is entered now, and a task may make its first step at once.
         keywords.set_item(intern!(py, "context"), context::of_job(context)?)?;
         run.call((&create_task, coroutine), Some(&keywords))
-            // A loop, or a patch of one, from before there was this parameter.
+            // For a loop, or a patch of one, that does not know this parameter.
             .or_else(|error| {
                 if error.is_instance_of::<PyTypeError>(py) {
                     run.call1((&create_task, coroutine))
@@ -113,7 +115,7 @@ fn make_by_loop<'py>(
             })
     };
     let task = made?;
-    // Not by the loop, which may give it to a factory that does not know of names.
+    // The name is not passed to the loop, which may pass it to a factory that takes no name.
     if let Some(set_name) = task.getattr_opt(intern!(py, "set_name"))? {
         set_name.call1((name,))?;
     }

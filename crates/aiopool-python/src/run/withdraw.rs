@@ -1,6 +1,7 @@
-//! Jobs end early: one leaves the queue, an active one is cancelled or closed, the loop ends.
+//! Ending jobs early: a waiting job leaves the queue, an active job is cancelled or closed, the
+//! loop ends.
 //!
-//! Nothing here admits who is next, so that all withdrawals come before any admission.
+//! No function here admits the next waiter, so that all withdrawals come before any admission.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -11,22 +12,22 @@ use crate::py::{errors, imports, owner};
 use crate::run::settle;
 use crate::state::{Items, Job, Pool, Waiter, WaitingJob};
 
-/// The loop ends: nobody who waits will start, and a pool that goes on nevertheless takes jobs again
-/// when those that are active have ended.
+/// The loop ends: no waiter will start. If the loop goes on nevertheless, the pool takes jobs again
+/// when its active jobs have ended.
 pub(crate) fn end(pool: &Bound<'_, Pool>) {
     let py = pool.py();
-    // The coroutines that are closed below come by here as well, and find it closed.
+    // Closing a coroutine below may call this function again, which then finds the pool closed.
     let Some(closed) = pool.get().close(py) else {
         return;
     };
     for waiter in closed.waiters {
         withdraw(pool, waiter);
     }
-    // Nobody waits any more. It must not call the pool again when it is destroyed.
+    // No job waits any more. The `LoopEnd` must not call the pool again when it is destroyed.
     if let Some(loop_end) = closed.loop_end {
         loop_end.release(pool);
     }
-    // No task is stepped in a loop that is closed, so the active jobs cannot end by themselves.
+    // A closed loop steps no task, so the active jobs cannot end by themselves.
     if pool.get().own_loop().is_closed(py) {
         for job in pool.get().active_jobs(py) {
             errors::report(py, close(job.bind(py)), pool);
@@ -34,7 +35,7 @@ pub(crate) fn end(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// Cancels what has left the queue without a slot.
+/// Cancels a waiter that has left the queue without a slot.
 pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
     match waiter {
         Waiter::Job(job) => withdraw_job(pool, job),
@@ -50,7 +51,7 @@ pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
 
 pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob) {
     let future = job.future.clone_ref(pool.py());
-    // The awaitable is ended before the future tells of that.
+    // The awaitable ends before the future is settled.
     leave_queue(pool, job);
     Outcome::Cancelled(None).settle_future(pool.get().own_loop(), future.bind(pool.py()));
 }
@@ -58,7 +59,7 @@ pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob) {
 /// The same, for a job whose future is being cancelled by its holder.
 pub(crate) fn leave_queue(pool: &Bound<'_, Pool>, job: WaitingJob) {
     let py = pool.py();
-    // First of all, for to close a coroutine runs foreign code, which may cancel the future.
+    // This comes first: closing a coroutine runs foreign code, which may cancel the future.
     owner::detach(job.future.bind(py));
     close_unawaited(job.awaitable.bind(py));
     if let Some(admitted) = job.options.and_then(|options| options.admitted) {
@@ -66,10 +67,10 @@ pub(crate) fn leave_queue(pool: &Bound<'_, Pool>, job: WaitingJob) {
     }
 }
 
-/// Has the task cancel the job or its callback, and gives the task to be waited for.
+/// Cancels the task of the job, and gives the task, so that a caller can wait for its end.
 pub(crate) fn cancel(job: &Job, py: Python<'_>) -> Option<Py<PyAny>> {
     let task = job.task(py)?;
-    // What waits for the end of the task would wait for later jobs as well.
+    // Retired first: a caller that waits for the end of the task must not wait for later jobs.
     job.retire_worker(py);
     let cancelled = task.call_method0(py, intern!(py, "cancel"));
     errors::report(py, cancelled.map(drop), task.bind(py));
@@ -84,19 +85,20 @@ pub(crate) fn cancel_active(items: &Bound<'_, Items>) -> Vec<Py<PyAny>> {
     jobs.filter_map(|job| cancel(job, py)).collect()
 }
 
-/// Closes the coroutine of a job, which will never be stepped again, unless it is in the midst of that.
+/// Closes the coroutine of a job that will never be stepped again, unless the coroutine is running.
 fn close(job: &Bound<'_, Job>) -> PyResult<()> {
     let py = job.py();
     let Some(coroutine) = job.get().coroutine(py) else {
         return Ok(());
     };
-    // A coroutine that runs cannot be closed: the end of the loop is seen from inside of this job.
+    // A running coroutine cannot be closed. It runs if the pool notices the end of the loop from
+    // inside this job.
     let running = coroutine.getattr(py, intern!(py, "cr_running"))?;
     if running.is_truthy(py)? {
         return Ok(());
     }
     coroutine.call_method0(py, intern!(py, "close"))?;
-    // One that had begun has settled its job as it was closed.
+    // A coroutine that had begun has settled its job when it was closed.
     if job.get().is_held(py) {
         settle::never_stepped(job, Outcome::Cancelled(None));
     }

@@ -1,5 +1,5 @@
-//! A worker runs jobs, one after another, in the one task that a pool has for a slot if it reuses
-//! tasks.
+//! A worker runs jobs, one after another, in one task. A pool that reuses tasks has a worker for
+//! each slot.
 
 use std::mem;
 
@@ -16,26 +16,28 @@ use crate::py::{errors, imports, name};
 use crate::run::{assign, job, task};
 use crate::state::{Begun, Given, Kind, NextOfWorker, Worker};
 
-/// What a worker does when no job of it is under way.
+/// The next act of a worker that has no suspended job.
 enum Next {
     Run(Begun),
-    /// Let the others have their turn of the loop.
+    /// Let other tasks have their turn of the loop.
     Pause,
     End,
 }
 
-/// Runs jobs until one suspends, and gives what that awaits; None at the end of the task.
+/// Runs jobs until one suspends, and gives the object that this job awaits. None at the end of the
+/// task.
 pub(crate) fn step<'py>(
     worker: &Bound<'py, Worker>,
     mut with: Resume<'py>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = worker.py();
     let mut has_begun = false;
-    // Asked before the job sees it, for the job or its callback may take the cancellation back.
+    // Checked before the job sees the cancellation: the job or its callback may take it back.
     if matches!(with, Resume::Throw(_)) && assign::is_cancelled(worker) {
         worker.get().retire();
     }
-    // Taken while it is stepped, so that a worker which is called from inside of its own job finds none.
+    // Taken out while it is stepped, so that a call of the worker from inside its own job finds
+    // none.
     let mut next = match worker.get().take_suspended(py) {
         Some(begun) => Next::Run(begun),
         None => match with {
@@ -77,38 +79,37 @@ pub(crate) fn step<'py>(
             }
             Ok(PySendResult::Return(result)) => match begun.kind {
                 Kind::Job | Kind::Wrapper => job::returned(begun.job.bind(py), result),
-                // It has told the job itself.
+                // The coroutine of the callback has told the job itself.
                 Kind::Callback => None,
             },
             Err(error) => raised(worker, &begun, error)?,
         };
         with = Resume::with_none(py);
         next = if let Some(callback) = callback {
-            // In the same slot, and in the context as the job has left it.
+            // In the same slot and context: the callback sees the variables as the job left them.
             begun.coroutine = callback.unbind();
             begun.kind = Kind::Callback;
             Next::Run(begun)
         } else {
-            // The job has settled, which has given the next one to this worker or to another.
+            // The job has settled, and that has given the next job to this worker or to another.
             drop(begun);
             begin(worker, true, mem::replace(&mut has_begun, true))?
         };
     }
 }
 
-/// The coroutine of the task is closed, in the midst of its job or before it has begun one. It may not
-/// await any more, so no callback is run.
+/// The coroutine of the task is closed, in the middle of a job or before it has begun one. It may
+/// not await any more, so no callback runs.
 pub(crate) fn close(worker: &Bound<'_, Worker>) -> PyResult<()> {
     let py = worker.py();
-    // Made at once, not as an error that is made when it is looked at: at the end of the interpreter that is
-    // too late.
+    // Made now, not when it is first read: at the end of the interpreter that would be too late.
     let exit = py.get_type::<PyGeneratorExit>().call0()?;
     let Some(begun) = worker.get().take_suspended(py) else {
         return refuse(worker, &exit);
     };
     worker.get().retire();
-    // Closed, not thrown into: a collection may have closed it before, and one that has ended would answer
-    // to `throw` with an error which nobody has raised.
+    // By `close`, not by `throw`: a collection may have closed the coroutine before. `throw` on a
+    // coroutine that has ended raises an error that no job has raised.
     let closed = in_context(begun.context.bind(py), || {
         let coroutine = begun.coroutine.bind(py);
         coroutine.call_method0(intern!(py, "close"))
@@ -119,7 +120,8 @@ pub(crate) fn close(worker: &Bound<'_, Worker>) -> PyResult<()> {
             let error = error.map_or(exit, |error| error.into_bound(py).into_any());
             job::settle_error(begun.job.bind(py), &error, true)
         }
-        // It has told the job itself, and raises what ends the program.
+        // The coroutine of the callback has told the job, and raises an error that ends the
+        // program.
         Kind::Callback => closed.map(drop),
     };
     leave(worker);
@@ -132,7 +134,8 @@ pub(crate) fn task_ended(worker: &Bound<'_, Worker>, ended: &Bound<'_, PyAny>) {
     if worker.get().task(py).is_some_and(|own| !own.is(ended)) {
         return;
     }
-    // Retired first: as the job settles, the worker must not become idle, for its task has ended.
+    // Retired first: when the job settles, the worker must not become idle, because its task has
+    // ended.
     worker.get().retire();
     let given = worker.get().pool(py).get().take_given(py, worker.get());
     if let Some(Given { job, .. }) = given {
@@ -141,7 +144,7 @@ pub(crate) fn task_ended(worker: &Bound<'_, Worker>, ended: &Bound<'_, PyAny>) {
     leave(worker);
 }
 
-/// What it runs has raised. Gives the coroutine of the callback, if there is one to run.
+/// The running coroutine has raised. Gives the coroutine of the callback, if one has to run.
 fn raised<'py>(
     worker: &Bound<'py, Worker>,
     begun: &Begun,
@@ -156,15 +159,15 @@ fn raised<'py>(
         Kind::Job | Kind::Wrapper => job::raised(begun.job.bind(py), &error),
         Kind::Callback => Err(PyErr::from_value(error)),
     };
-    // What ends the program ends the task too.
+    // An error that ends the program ends the task too.
     callback.inspect_err(|_| leave(worker))
 }
 
-/// It was cancelled, or its coroutine closed, while it had begun nothing.
+/// The worker was cancelled, or its coroutine closed, before it had begun a job.
 fn refuse(worker: &Bound<'_, Worker>, error: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = worker.py();
     worker.get().retire();
-    // The cancellation was meant for the job that it has been given.
+    // The cancellation was meant for the job that was given to the worker.
     let given = worker.get().pool(py).get().take_given(py, worker.get());
     let refused = match given {
         Some(Given { job, .. }) => job::raised(job.bind(py), error).map(drop),
@@ -174,7 +177,7 @@ fn refuse(worker: &Bound<'_, Worker>, error: &Bound<'_, PyAny>) -> PyResult<()> 
     refused
 }
 
-/// Begins the job that it has been given, unless that is for the next step.
+/// Begins the job that was given to the worker, unless the job has to wait for the next step.
 fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResult<Next> {
     let py = worker.py();
     let pool = worker.get().pool(py).get();
@@ -183,14 +186,14 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
         NextOfWorker::Pause => return Ok(Next::Pause),
         NextOfWorker::End => return Ok(Next::End),
     };
-    // A job that has been settled meanwhile holds none.
+    // A job that has settled meanwhile has no awaitable.
     let Some(awaitable) = job.bind(py).get().awaitable(py) else {
         return Ok(Next::Pause);
     };
     errors::report(py, name_after(worker, &awaitable), worker);
     match coroutine_of(awaitable) {
         Ok((kind, coroutine)) => {
-            // From here on the job has begun: it ends by what its coroutine does.
+            // From here on the job has begun: its coroutine ends it.
             drop(job.bind(py).get().take_awaitable(py));
             Ok(Next::Run(Begun {
                 job,
@@ -200,7 +203,7 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
             }))
         }
         Err(error) => {
-            // That job has ended without a step of its own.
+            // That job ends without a step of its own.
             let error = error.into_value(py);
             job::raised(job.bind(py), error.bind(py)).inspect_err(|_| leave(worker))?;
             begin(worker, true, true)
@@ -208,7 +211,7 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
     }
 }
 
-/// The task and its coroutine are called as the job is which begins.
+/// Gives the task and its coroutine the name of the job that begins.
 fn name_after(worker: &Bound<'_, Worker>, awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = worker.py();
     let name = name::of(awaitable)?;
@@ -225,12 +228,13 @@ fn name_after(worker: &Bound<'_, Worker>, awaitable: &Bound<'_, PyAny>) -> PyRes
     Ok(())
 }
 
-/// The task ends: what it has been given is for another.
+/// The task ends. A job that was given to it goes to another worker.
 fn leave(worker: &Bound<'_, Worker>) {
     let py = worker.py();
     let pool = worker.get().pool(py);
     drop(pool.get().let_go(worker));
-    // A job may have been given to the worker between the end of its last job and the end of its task.
+    // A job may have been given to the worker between the end of its last job and the end of its
+    // task.
     if let Some(Given { job, context }) = pool.get().take_given(py, worker.get()) {
         let job = job.bind(py);
         if let Err(error) = assign::to_worker(pool, job, context.bind(py)) {
@@ -239,7 +243,8 @@ fn leave(worker: &Bound<'_, Worker>) {
     }
 }
 
-/// The coroutine that is stepped to run a job: its own, or ours around it.
+/// The coroutine that the worker steps for a job: the job's own, or a wrapper of `_job.py` around
+/// it.
 fn coroutine_of(awaitable: Bound<'_, PyAny>) -> PyResult<(Kind, Bound<'_, PyAny>)> {
     if is_new_coroutine(&awaitable)? {
         return Ok((Kind::Job, awaitable));

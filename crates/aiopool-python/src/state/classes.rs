@@ -1,5 +1,5 @@
-//! The classes that Python sees. They stand in one file because they refer to each other as data; what
-//! they hold is changed by the other files of this folder only.
+//! The classes that Python sees. They stand in one file because they refer to each other as data.
+//! Only the other files of this folder change their fields.
 
 use std::mem;
 use std::sync::atomic::AtomicBool;
@@ -27,7 +27,7 @@ use crate::py::shape::Shape;
 #[pyclass(frozen, module = "aiopool._core")]
 pub struct Pool {
     pub(super) own_loop: OwnLoop,
-    /// Whether a task runs many jobs: see [`Worker`].
+    /// Whether one task runs many jobs: see [`Worker`].
     pub(super) reuses_tasks: bool,
     pub(super) state: Guarded<PoolState>,
 }
@@ -36,37 +36,38 @@ pub(super) struct PoolState {
     pub(super) admission: Admission<Waiter, Py<PyAny>>,
     pub(super) index: TicketIndex,
     pub(super) pump: Pump,
-    /// The active jobs: this holds their tasks, which asyncio holds weakly.
+    /// The active jobs. They hold their tasks, which asyncio holds only weakly.
     pub(super) jobs: Slab<Py<Job>>,
     pub(super) tasks: Tasks,
     pub(super) workers: Workers<Py<Worker>>,
     pub(super) snapshot: Option<Snapshot>,
-    /// There is one since somebody has waited and until the pool is empty.
+    /// Set from the first waiter on, until the pool is empty.
     pub(super) loop_end: Option<LoopEnd>,
     pub(super) executed: u64,
 }
 
-/// Who waits in the queue.
+/// A waiter in the queue.
 pub(crate) enum Waiter {
     Job(WaitingJob),
-    /// An item of an `itermap`; without one, a running `map` whose turn it is to pull one.
+    /// An item of an `itermap`. Without an item: a running `map`, which pulls one when its turn
+    /// comes.
     Item {
         items: Py<Items>,
         item: Option<Py<PyAny>>,
     },
 }
 
-/// By which somebody who waits for a pool to be empty steps out of those who do.
+/// The ticket by which a joiner takes back its wait for an empty pool.
 #[pyclass(frozen, module = "aiopool._core")]
 pub(crate) struct JoinTicket(pub(super) Ticket);
 
-/// What a verb was called with whose own coroutine may never run: a task that is cancelled before its
-/// first step runs no line of it. Then this is dropped with the awaitable in it, and closes it, so that it
-/// does not warn of having been forgotten.
+/// The arguments of a verb whose own coroutine may never run: a task that is cancelled before its
+/// first step runs no line of its coroutine. Then this is dropped, and closes the awaitable, so
+/// that Python does not warn that it was never awaited.
 #[pyclass(frozen, module = "aiopool._core")]
 pub struct Unawaited {
     pub(super) pool: Py<Pool>,
-    /// There until the verb runs.
+    /// Set until the verb runs.
     pub(super) called: Guarded<Option<Called>>,
 }
 
@@ -76,8 +77,8 @@ pub(crate) struct Called {
     pub(crate) ctx: Py<PyAny>,
 }
 
-/// An active job, as its coroutine in `_job.py` sees it. Awaited, it lets that coroutine pause
-/// until its task makes its first step.
+/// An active job, as its coroutine in `_job.py` sees it. That coroutine awaits it first, and so
+/// pauses until its task makes its first step.
 #[pyclass(frozen, weakref, module = "aiopool._core")]
 pub struct Job {
     pub(super) pool: Py<Pool>,
@@ -86,12 +87,12 @@ pub struct Job {
 
 #[derive(Default)]
 pub(super) struct JobState {
-    /// There from the start until the job settles.
+    /// Set from the start of the job until it settles.
     pub(super) held: Option<Held>,
-    /// Gone when the job has begun.
+    /// None when the job has begun.
     pub(super) awaitable: Option<Py<PyAny>>,
     pub(super) callback: Option<Callback>,
-    /// Gone when the job has settled.
+    /// None when the job has settled.
     pub(super) runner: Option<Runner>,
 }
 
@@ -102,38 +103,38 @@ pub(super) struct Held {
     pub(super) target: Target,
 }
 
-/// Who is to get the outcome of a job.
+/// The place for the outcome of a job.
 pub(crate) enum Target {
     Future(Py<PyAny>),
     Item {
         items: Py<Items>,
-        /// Where the outcome of an item of `map` belongs in the list of results.
+        /// The index of an item of `map` in the list of results.
         index: usize,
-        /// Where the `map` or `itermap` has noted the job, while it is active.
+        /// The index under which the `map` or `itermap` has noted the job, while it is active.
         place: Option<usize>,
-        /// The future of an item that `cancel` has stopped and wants to hear of.
+        /// The future of an item that `cancel` has stopped. `cancel` reads the outcome from it.
         future: Option<Py<PyAny>>,
     },
 }
 
-/// What runs a job.
+/// The task or the worker that runs a job.
 pub(super) enum Runner {
     /// A task of its own, for a coroutine of `_job.py`.
     Own {
         coroutine: Py<PyAny>,
         task: Option<Made>,
     },
-    /// If the pool reuses tasks.
+    /// A worker, if the pool reuses tasks.
     Worker(Py<Worker>),
 }
 
-/// What the coroutine of a reused task (`run_jobs` in `_job.py`) awaits: runs the job that it has
-/// been given in the context of that job, and then the next. The task ends when it was given none for
-/// a turn of the loop.
+/// The object that the coroutine of a reused task (`run_jobs` in `_job.py`) awaits. It runs the job
+/// that it was given, in the context of that job, and then the next one. The task ends when the
+/// worker gets no job for a turn of the loop.
 #[pyclass(frozen, module = "aiopool._core")]
 pub struct Worker {
     pub(super) pool: Py<Pool>,
-    /// Whether it takes no more jobs, because somebody waits for the end of its task.
+    /// Whether it takes no more jobs, because a caller waits for the end of its task.
     pub(super) retires: AtomicBool,
     /// Whether it is among the idle workers of the pool.
     pub(super) idles: AtomicBool,
@@ -142,21 +143,21 @@ pub struct Worker {
 
 #[derive(Default)]
 pub(super) struct WorkerState {
-    /// There from the start of the task until the worker leaves.
+    /// Set from the start of the task until the worker leaves.
     pub(super) task: Option<Task>,
-    /// What it is to run next.
+    /// The job that it runs next.
     pub(super) given: Option<Given>,
-    /// What it runs, while that is suspended.
+    /// The job that it runs, while that is suspended.
     pub(super) suspended: Option<Begun>,
     /// Whether it has waited a turn of the loop for another job.
     pub(super) has_lingered: bool,
 }
 
-/// A task, or whatever a factory has given for one.
+/// A task, or the object that a task factory has given in its place.
 pub(crate) struct Made {
     pub(crate) object: Py<PyAny>,
-    /// Whether the loop has made it, and nobody has seen it make a step: a factory may run what it is given
-    /// in a task beside the one that it gives.
+    /// Whether the loop has made it and it has not been seen to make a step. A factory may run the
+    /// coroutine in another task than the one that it gives.
     pub(crate) unseen: bool,
 }
 
@@ -208,7 +209,7 @@ pub struct Items {
 pub(super) struct ItemsState {
     pub(super) source: Source,
     pub(super) results: Results,
-    /// Where the pool holds the jobs of this call that are active.
+    /// The keys under which the pool holds the active jobs of this call.
     pub(super) active: Slab<usize>,
 }
 

@@ -1,5 +1,6 @@
-//! What a step leaves to be done when it is over. To call Python is foreign code, and so is to drop an
-//! object of it, which may have a destructor: neither may find the state in the midst of a change.
+//! The effects of a step: the actions that follow when it is over. Calling Python runs foreign
+//! code, and so does dropping a Python object, which may have a destructor. Foreign code must not
+//! find the state in the middle of a change.
 
 use aiopool_core::{Drain, Slot};
 use pyo3::prelude::*;
@@ -10,20 +11,20 @@ use super::options::Callback;
 use crate::py::context::Snapshot;
 use crate::py::loop_end::LoopEnd;
 
-/// Whom the pool has to see to next.
+/// The next action of the pool.
 #[must_use]
 pub(crate) enum Next {
-    /// Who waits, and may have a slot; and what tells whether the loop ends.
+    /// A waiter may have a slot. The object tells whether the loop ends.
     Someone(Option<Py<PyAny>>),
-    /// Nobody for now.
+    /// No waiter may have a slot for now.
     Nobody {
-        /// Whether somebody waits while nothing watches for the end of the loop.
+        /// Whether a job waits although nothing watches for the end of the loop.
         waits: bool,
         empty: bool,
     },
 }
 
-/// The pool has become empty. Its joiners are told one after another when this has been seen to.
+/// The pool has become empty. After these effects the joiners are told, one after another.
 #[must_use]
 pub(crate) struct Emptied {
     pub(crate) loop_end: Option<LoopEnd>,
@@ -37,42 +38,42 @@ pub(crate) struct Closed {
     pub(crate) loop_end: Option<LoopEnd>,
 }
 
-/// A job that has come to its end, to be [finished](super::classes::Pool::finish) when its outcome has
-/// been told.
+/// A job that has come to its end. It is [finished](super::classes::Pool::finish) when its outcome
+/// has been told.
 #[must_use]
 pub(crate) struct Ended {
     pub(super) slot: Slot,
-    /// Where the pool holds the job.
+    /// The key under which the pool holds the job.
     pub(super) key: usize,
     pub(super) callback: Option<Callback>,
     pub(super) runner: Option<Runner>,
 }
 
-/// What the coroutine of a job does at a step before it has begun.
+/// The act of a job's coroutine in a step before the job has begun.
 #[must_use]
 pub(crate) enum FirstStep {
-    /// Wait for the task that it is being made for.
+    /// Wait for its task, which is being made.
     Pause,
-    /// See whether this task makes the step.
+    /// Check whether this task makes the step.
     Compare(Py<PyAny>),
-    /// It has begun, and needs no longer hold the awaitable, which is given to be dropped.
+    /// Begin. The job no longer holds the awaitable, which is given to be dropped.
     Begin(Option<Py<PyAny>>),
 }
 
-/// What is to be told that a worker begins a job.
+/// The objects that get the name of the job that a worker begins.
 #[must_use]
 pub(crate) struct Naming {
-    /// Its coroutine, if that has another name.
+    /// The coroutine of the worker, if it has another name, and that name.
     pub(crate) coroutine: Option<(Py<PyAny>, Py<PyString>)>,
-    /// The method of its task, which a job may have called before.
+    /// The method of its task. A job may have called it before, so it is always called.
     pub(crate) set_name: Option<Py<PyAny>>,
 }
 
-/// What a worker does that has no job under way.
+/// The next act of a worker that runs no job.
 #[must_use]
 pub(crate) enum NextOfWorker {
     Begin(Given),
-    /// Let the others have their turn of the loop.
+    /// Let other tasks have their turn of the loop.
     Pause,
     End,
 }

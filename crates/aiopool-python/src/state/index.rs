@@ -1,4 +1,4 @@
-//! Where the job of a future stands in the queue.
+//! The place in the queue of the job of a future.
 
 use std::hash::BuildHasher;
 
@@ -6,9 +6,10 @@ use aiopool_core::{Admission, Ticket};
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
-/// The ticket of each waiting future. The table is made at the first search, for most queues are never
-/// searched, and kept until the queue is empty: that takes less than it took to fill the queue, so to
-/// cancel one job is O(1), amortized. It has the tickets alone and looks the futures up in the queue.
+/// The ticket of each waiting future. The table is made at the first search, because most queues
+/// are never searched, and it is kept until the queue is empty. Making it takes less time than
+/// filling the queue did, so cancelling one job is O(1), amortized. The table has only the tickets;
+/// the futures are in the queue.
 #[derive(Default)]
 pub(super) struct TicketIndex(Option<HashTable<Ticket>>);
 
@@ -39,7 +40,7 @@ impl TicketIndex {
         table.find(hash(future), is_its).copied()
     }
 
-    /// The waiter of this ticket has left the queue; its future is given if it has one.
+    /// The waiter of this ticket has left the queue. `future` is its future, if it has one.
     pub(super) fn remove<W, J>(
         &mut self,
         future: Option<usize>,
@@ -52,8 +53,8 @@ impl TicketIndex {
         {
             place.remove();
         }
-        // Not when no future is left in the table: waiters without one may be many, and a table that is made
-        // again is made of all who wait.
+        // The table is not dropped when it has no future left. There may be many waiters without a
+        // future, and making the table again would go through all waiters.
         if queue.waiting() == 0 {
             self.0 = None;
         }

@@ -14,7 +14,7 @@ use crate::py::guarded::Guarded;
 use crate::py::shape::Shape;
 
 impl Items {
-    /// Of a `map`, whose items are pulled from `iterator`.
+    /// Makes the items of a `map`, which pulls them from `iterator`.
     pub(crate) fn of_map<'py>(
         pool: &Bound<'py, Pool>,
         mapped: Mapped,
@@ -26,7 +26,7 @@ impl Items {
         Self::new(pool, mapped, shape, true, source, results)
     }
 
-    /// Of an `itermap` of so many items.
+    /// Makes the items of an `itermap` with `count` items.
     pub(crate) fn of_itermap<'py>(
         pool: &Bound<'py, Pool>,
         mapped: Mapped,
@@ -50,7 +50,7 @@ impl Items {
         self.shape
     }
 
-    /// What its caller has called.
+    /// The name of the verb that was called.
     pub(crate) fn verb(&self) -> &'static str {
         if self.ordered { "map" } else { "itermap" }
     }
@@ -68,13 +68,13 @@ impl Items {
         self.starts.store(false, Ordering::Relaxed);
     }
 
-    /// A `map` has come to the head of the queue: what it is to pull.
+    /// A `map` has come to the head of the queue. Gives the iterator to pull.
     pub(crate) fn leave_queue(&self, py: Python<'_>) -> Option<Py<PyIterator>> {
         self.state.with(py, |state| state.source.leave_queue(py))
     }
 
-    /// A `map` has gone to the back of the queue, unless that has refused it; it has `pulled` so many
-    /// items before.
+    /// A `map` has gone to the back of the queue; `place` is None if the queue has refused it. It
+    /// has `pulled` so many items before.
     pub(crate) fn stood_in_queue(&self, py: Python<'_>, place: Option<Ticket>, pulled: usize) {
         self.state.with(py, |state| {
             state.results.expect(pulled);
@@ -82,7 +82,7 @@ impl Items {
         });
     }
 
-    /// Nothing is pulled any more. Gives the place in the queue that is left to be withdrawn.
+    /// No more items are pulled. Gives the place in the queue, which is still to be withdrawn.
     pub(crate) fn end_source(&self, py: Python<'_>) -> Option<Ticket> {
         let (iterator, place) = self.state.with(py, |state| state.source.end());
         drop(iterator);
@@ -99,43 +99,44 @@ impl Items {
         drop(replaced);
     }
 
-    /// A result is lost, as a rule because there was no memory for it: who takes the others shall
-    /// hear of that.
+    /// A result is lost, usually because there was no memory for it. The caller that takes the
+    /// results gets this error.
     pub(crate) fn lose(&self, py: Python<'_>, error: PyErr) {
         let error = error.into_value(py).into_any();
         drop(self.state.with(py, |state| state.results.fail(error)));
     }
 
-    /// A job of this call is active, which the pool holds at `key`. Gives the place where that is noted.
+    /// A job of this call is active; the pool holds it at `key`. Gives the index under which that
+    /// is noted.
     pub(super) fn hold(&self, py: Python<'_>, key: usize) -> usize {
         self.state.with(py, |state| state.active.insert(key))
     }
 
-    /// It has ended.
+    /// The job that was noted at `place` has ended.
     pub(crate) fn let_go(&self, py: Python<'_>, place: usize) {
         self.state.with(py, |state| state.active.try_remove(place));
     }
 
-    /// Where the pool holds the active jobs of this call.
+    /// The keys under which the pool holds the active jobs of this call.
     pub(super) fn active_jobs(&self, py: Python<'_>) -> Vec<usize> {
         self.state.with(py, |state| {
             state.active.iter().map(|(_, key)| *key).collect()
         })
     }
 
-    /// Where results are stored.
+    /// The list that stores the results.
     pub(crate) fn results(&self, py: Python<'_>) -> Py<PyList> {
         self.state.with(py, |state| state.results.list(py))
     }
 
-    /// The same, while somebody will take them.
+    /// The same; None if no caller will take the results.
     pub(crate) fn open_results(&self, py: Python<'_>) -> Option<Py<PyList>> {
         self.state.with(py, |state| {
             (!state.results.is_closed()).then(|| state.results.list(py))
         })
     }
 
-    /// An item has settled. Gives the future of the wait, if that is over.
+    /// Counts an item that has settled. Gives the future of the wait, if the wait is over.
     pub(crate) fn count_settled(&self, py: Python<'_>, failed: bool) -> Option<Py<PyAny>> {
         self.state.with(py, |state| {
             state.results.count_settled(failed);
@@ -143,7 +144,7 @@ impl Items {
         })
     }
 
-    /// The future of the wait, if that is over.
+    /// The future of the wait, if the wait is over.
     pub(crate) fn take_waiter(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| state.take_waiter(py))
     }
@@ -155,7 +156,7 @@ impl Items {
         })
     }
 
-    /// From now on `future` is told when the wait is over.
+    /// Sets the future that is settled when the wait is over.
     pub(crate) fn set_waiter(&self, future: &Bound<'_, PyAny>, when: When) {
         let py = future.py();
         let future = future.clone().unbind();
@@ -165,18 +166,18 @@ impl Items {
         drop(replaced);
     }
 
-    /// Whether there are results to come or to take.
+    /// Whether results are still to come or to be taken.
     pub(crate) fn has_more(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.results.has_more(py))
     }
 
-    /// The results so far, or why there will be no more.
+    /// The results so far, and the error that ended the call, if one did.
     pub(crate) fn take_results(&self, py: Python<'_>) -> (Py<PyList>, Option<Py<PyAny>>) {
         let fresh = PyList::empty(py).unbind();
         self.state.with(py, |state| state.results.take(fresh))
     }
 
-    /// Nobody takes results any more; gives those that are left, and the waiter.
+    /// No caller takes results any more. Gives the results that are left, and the waiter.
     pub(crate) fn close_results(&self, py: Python<'_>) -> (Py<PyList>, Option<Py<PyAny>>) {
         let fresh = PyList::empty(py).unbind();
         self.state.with(py, |state| state.results.close(fresh))

@@ -33,12 +33,12 @@ impl Job {
         self.pool.bind(py)
     }
 
-    /// Whether it has not settled.
+    /// Whether the job has not settled.
     pub(crate) fn is_held(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.held.is_some())
     }
 
-    /// The future of the job; an item of a `map` gets the `fresh` one.
+    /// The future of the job. An item of a `map` has none, and gets the `fresh` one.
     pub(crate) fn future(&self, fresh: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
         let py = fresh.py();
         self.state.with(py, |state| {
@@ -56,7 +56,7 @@ impl Job {
         self.state.with(py, |state| state.held = Some(held));
     }
 
-    /// The coroutine that the task of the job is made for.
+    /// Notes the coroutine for which the task of the job is made.
     pub(crate) fn runs(&self, coroutine: &Bound<'_, PyAny>) {
         let runner = Runner::Own {
             coroutine: coroutine.clone().unbind(),
@@ -65,7 +65,7 @@ impl Job {
         self.run_by(coroutine.py(), runner);
     }
 
-    /// The task of that coroutine.
+    /// Notes the task of that coroutine.
     pub(crate) fn started(&self, py: Python<'_>, made: Made) {
         let pool = self.pool.get();
         pool.state
@@ -113,12 +113,12 @@ impl Job {
         self.state.with(py, |state| state.callback.take())
     }
 
-    /// It has come to its end, unless its callback is to run before.
+    /// The job has come to its end, unless it has a callback, which runs first.
     pub(crate) fn end_or_call_back(
         &self,
         py: Python<'_>,
     ) -> Result<Option<(Target, Ended)>, Callback> {
-        // One step, so that nobody can end the job between the look and the end.
+        // This is one step, so that no other code can end the job in between.
         let ended = self.state.with(py, |state| match state.callback.take() {
             Some(callback) => Err(callback),
             None => Ok(mem::take(state)),
@@ -126,13 +126,13 @@ impl Job {
         ended.map(JobState::ended)
     }
 
-    /// It has come to its end. Gives the target of its outcome, and what it gives back when that has been
-    /// told. None if it had come to its end before.
+    /// The job has come to its end. Gives the target of its outcome, and the things that it gives
+    /// back when the outcome has been told. None if the job had come to its end before.
     pub(crate) fn end(&self, py: Python<'_>) -> Option<(Target, Ended)> {
         self.state.with(py, mem::take).ended()
     }
 
-    /// The task that runs it.
+    /// The task that runs the job.
     pub(crate) fn task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         match self.runner(py)? {
             Runner::Own { task, .. } => task.map(|made| made.object),
@@ -140,12 +140,12 @@ impl Job {
         }
     }
 
-    /// The coroutine that its task runs.
+    /// The coroutine that the task of the job runs.
     pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.runner(py)?.coroutine(py)
     }
 
-    /// Its task shall run no other job.
+    /// Makes sure that its task runs no other job.
     pub(crate) fn retire_worker(&self, py: Python<'_>) {
         if let Some(Runner::Worker(worker)) = self.runner(py) {
             worker.get().retire();

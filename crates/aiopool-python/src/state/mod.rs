@@ -1,7 +1,7 @@
-//! What a pool knows: its tables, and the steps that change them.
+//! The state of a pool: its tables, and the steps that change them.
 //!
-//! A step makes one whole change and runs no foreign code. It gives back all that the caller is to call
-//! or to drop because of it: see [`effects`]. Nothing here starts a job.
+//! A step makes one whole change and runs no foreign code. It returns everything that the caller
+//! has to call or to drop after it: see [`effects`]. No step starts a job.
 
 mod classes;
 mod effects;
@@ -43,7 +43,7 @@ use pump::Pump;
 use tasks::Tasks;
 use workers::Workers;
 
-/// A new pool, and questions.
+/// Making a pool, and questions.
 impl Pool {
     pub(crate) fn of_size(
         size: NonZeroUsize,
@@ -110,7 +110,7 @@ impl Pool {
         })
     }
 
-    /// Those of a `map` or an `itermap`.
+    /// The active jobs of a `map` or an `itermap`.
     pub(crate) fn active_jobs_of(&self, items: &Bound<'_, Items>) -> Vec<Py<Job>> {
         let py = items.py();
         let keys = items.get().active_jobs(py);
@@ -127,11 +127,11 @@ impl Pool {
     }
 }
 
-/// Handing in and withdrawing. The core and the index of tickets are changed together.
+/// Handing in and withdrawing. These steps change the core and the index of tickets together.
 impl Pool {
-    /// The current context as it is now. Calls between which no variable changed share one
-    /// snapshot, so that a million waiting jobs do not hold a million copies of the same; each
-    /// job runs in a [copy](context::of_job) of its own.
+    /// A copy of the current context. Calls share one snapshot while no variable changes, so that a
+    /// million waiting jobs do not hold a million equal copies. Each job runs in a
+    /// [copy](context::of_job) of its own.
     pub(crate) fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let context = context::current(py)?;
         let Some(snapshot) = Snapshot::of(&context) else {
@@ -158,7 +158,7 @@ impl Pool {
         })
     }
 
-    /// Takes a `map` out of the queue, which has no future. None if it is not there.
+    /// Takes a `map`, which has no future, out of the queue. None if it is not in the queue.
     pub(crate) fn withdraw(&self, py: Python<'_>, ticket: Ticket) -> Option<Waiter> {
         self.state.with(py, |state| {
             let waiter = state.admission.withdraw(ticket);
@@ -167,7 +167,7 @@ impl Pool {
         })
     }
 
-    /// Takes the job of a future out of the queue. None if it is not there.
+    /// Takes the job of a future out of the queue. None if it is not in the queue.
     pub(crate) fn withdraw_job(&self, future: &Bound<'_, PyAny>) -> Option<WaitingJob> {
         self.state.with(future.py(), |state| {
             let future = future.as_ptr() as usize;
@@ -181,7 +181,7 @@ impl Pool {
         })
     }
 
-    /// Empties the queue; the waiters come in its order.
+    /// Empties the queue. Gives the waiters in the order of the queue.
     pub(crate) fn withdraw_all(&self, py: Python<'_>) -> Drain<Waiter> {
         self.state.with(py, |state| {
             state.index = TicketIndex::default();
@@ -189,7 +189,7 @@ impl Pool {
         })
     }
 
-    /// Empties the queue, and lets nobody in until the pool is empty. None if that is so already.
+    /// Empties the queue, and closes it until the pool is empty. None if it is closed already.
     pub(crate) fn close(&self, py: Python<'_>) -> Option<Closed> {
         self.state.with(py, |state| {
             (!state.admission.is_closed()).then(|| {
@@ -202,7 +202,7 @@ impl Pool {
         })
     }
 
-    /// `joiner` wants to know that the pool is empty.
+    /// Adds a future to settle when the pool is empty.
     pub(crate) fn add_joiner(&self, joiner: &Bound<'_, PyAny>) -> JoinTicket {
         let told = joiner.clone().unbind();
         let ticket = self
@@ -216,10 +216,10 @@ impl Pool {
     }
 }
 
-/// The admission of who is next: `begin_advance`, and then `admit` and `go_on` as long as there is
+/// Admitting the next waiter: `begin_advance`, and then `admit` and `go_on` as long as they give
 /// [someone](Next::Someone).
 impl Pool {
-    /// None if a caller further up the stack admits: it sees what has been changed when it looks again.
+    /// None if a caller further up the stack is admitting: it sees the change when it looks again.
     pub(crate) fn begin_advance(&self, py: Python<'_>) -> Option<Next> {
         self.state
             .with(py, |state| state.pump.begin().then(|| state.next(py)))
@@ -245,7 +245,7 @@ impl Pool {
         self.state.with(py, |state| state.pump.count_unstarted())
     }
 
-    /// Nobody is admitted before [`end_pause`](Self::end_pause).
+    /// Admits no waiter before [`end_pause`](Self::end_pause).
     pub(crate) fn pause(&self, py: Python<'_>) {
         self.state.with(py, |state| state.pump.pause());
     }
@@ -260,7 +260,7 @@ impl Pool {
         self.state.with(py, |state| state.pump.spend(slot));
     }
 
-    /// The next turn of the loop.
+    /// Ends the pause, in the next turn of the loop.
     pub(crate) fn end_pause(&self, py: Python<'_>) {
         self.state.with(py, |state| {
             for slot in state.pump.resume() {
@@ -276,10 +276,11 @@ impl Pool {
         );
     }
 
-    /// Nobody waits and no job is active.
+    /// No job waits and none is active.
     pub(crate) fn become_empty(&self, py: Python<'_>) -> Emptied {
         self.state.with(py, |state| {
-            // It was closed if the loop has ended: one that goes on nevertheless finds the pool open.
+            // The end of the loop closes the pool. If the loop goes on nevertheless, it finds the
+            // pool open.
             state.admission.reopen();
             Emptied {
                 loop_end: state.loop_end.take(),
@@ -288,7 +289,7 @@ impl Pool {
         })
     }
 
-    /// The next who wants to know that the pool is empty, while it is.
+    /// The next joiner to tell that the pool is empty, while it is empty.
     pub(crate) fn next_joiner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| state.admission.poll_idle())
     }
@@ -317,8 +318,8 @@ impl Pool {
         self.state.with(py, |state| state.executed += 1);
     }
 
-    /// An ended job gives its slot back, and its worker is idle. What has `run` to its end is counted.
-    /// The rest of the job is given to be dropped.
+    /// An ended job gives its slot back, and its worker becomes idle. Counts the coroutine if it
+    /// has `run`. Gives the rest of the job, to be dropped.
     #[must_use]
     pub(crate) fn finish(&self, py: Python<'_>, ended: Ended, run: bool) -> impl Sized + use<> {
         let Ended { slot, key, .. } = ended;
@@ -326,8 +327,8 @@ impl Pool {
             Some(Runner::Worker(worker)) if worker.get().becomes_idle() => (Some(worker), None),
             runner => (None, runner),
         };
-        // The slot comes back and the worker becomes idle in one step. The next job may then have both, and
-        // no foreign code can find the one without the other.
+        // The slot comes back and the worker becomes idle in one step. The next job may then have
+        // both, and foreign code never finds one without the other.
         let job = self.state.with(py, |state| {
             state.executed += u64::from(run);
             state.admission.finish(slot);
@@ -348,8 +349,8 @@ impl Pool {
 
 /// The workers of a pool that reuses tasks.
 impl Pool {
-    /// A job is to be given to a worker, which has yet to be found. Then it is [given](Self::give), or
-    /// [taken back](Self::take_back_given).
+    /// Counts a job that a worker will get, before that worker is found. After that the job is
+    /// [given](Self::give), or [taken back](Self::take_back_given).
     pub(crate) fn count_given(&self, py: Python<'_>) {
         self.state.with(py, |state| state.workers.count_given());
     }
@@ -367,14 +368,14 @@ impl Pool {
         job.get().given_to(worker);
     }
 
-    /// Takes away what the worker has been given and has not begun.
+    /// Takes back the job that the worker was given and has not begun.
     pub(crate) fn take_given(&self, py: Python<'_>, worker: &Worker) -> Option<Given> {
         let given = worker.take_given(py)?;
         self.take_back_given(py);
         Some(given)
     }
 
-    /// What a worker does next: see [`Workers::begin`].
+    /// The next act of a worker: see [`Workers::begin`].
     pub(crate) fn next_of(
         &self,
         py: Python<'_>,
@@ -391,12 +392,12 @@ impl Pool {
         if self.state.with(py, |state| begin(&mut state.workers)) {
             return NextOfWorker::Begin(given);
         }
-        // Not lost: the next step of the task looks again.
+        // The job is not lost: the next step of the task looks again.
         worker.give(py, given);
         NextOfWorker::Pause
     }
 
-    /// The worker that has been idle longest is idle no more.
+    /// Takes the worker that has been idle longest.
     pub(crate) fn take_idle<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Worker>> {
         let worker = self
             .state
@@ -405,7 +406,7 @@ impl Pool {
         Some(worker.into_bound(py))
     }
 
-    /// The task of the worker ends. The rest of the worker is given to be dropped.
+    /// The task of the worker ends. Gives the rest of the worker, to be dropped.
     #[must_use]
     pub(crate) fn let_go(&self, worker: &Bound<'_, Worker>) -> impl Sized + use<> {
         let py = worker.py();
@@ -422,8 +423,8 @@ impl Pool {
 impl PoolState {
     fn next(&mut self, py: Python<'_>) -> Next {
         let admission = &self.admission;
-        // The caller that hears of nobody ends the pump in the same step: a change that comes later finds it
-        // at rest and starts it again, so none is missed.
+        // A caller that gets `Nobody` stops the pump in the same step. A later change finds the
+        // pump stopped and starts it again, so no change is missed.
         if self.pump.goes_on(admission.has_turn()) {
             let loop_end = self.loop_end.as_ref();
             return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));

@@ -1,10 +1,10 @@
-//! A job that has been handed in, as it waits, with its options.
+//! A waiting job, with its options.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-/// Its size is the memory of a waiting job beside its coroutine and its future, so what few jobs have
-/// is boxed.
+/// Its size is the memory of a waiting job beyond its coroutine and its future. So the parts that
+/// few jobs have are in a box.
 pub(crate) struct WaitingJob {
     pub(crate) awaitable: Py<PyAny>,
     pub(crate) future: Py<PyAny>,

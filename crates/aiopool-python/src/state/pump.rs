@@ -1,4 +1,5 @@
-//! One caller at a time admits, and in one turn of the loop not too many.
+//! Only one caller at a time admits waiters, and one turn of the loop admits a bounded number of
+//! them.
 
 use std::mem;
 
@@ -6,9 +7,9 @@ use aiopool_core::Slot;
 
 #[derive(Default)]
 pub(super) struct Pump {
-    /// Whether a caller further up the stack admits.
+    /// Whether a caller further up the stack is admitting.
     advancing: bool,
-    /// Whether nobody is admitted before the next turn of the loop.
+    /// Whether no waiter is admitted before the next turn of the loop.
     paused: bool,
     /// How many admissions since the last pause have started no task.
     unstarted: usize,
@@ -17,12 +18,12 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    /// False if somebody admits already, who will see whatever the caller has changed.
+    /// False if another caller is admitting already. It will see the change.
     pub(super) fn begin(&mut self) -> bool {
         !mem::replace(&mut self.advancing, true)
     }
 
-    /// Whether the caller is to admit the next, who `has_turn`.
+    /// Whether the caller should admit the next waiter, if one `has_turn`.
     pub(super) fn goes_on(&mut self, has_turn: bool) -> bool {
         self.advancing = has_turn && !self.paused;
         self.advancing
@@ -33,8 +34,8 @@ impl Pump {
         !self.advancing && !self.paused
     }
 
-    /// Counts an admission that left its slot free again. True if one turn of the loop is to see no
-    /// more of them.
+    /// Counts an admission that left its slot free again. True if there have been enough of them
+    /// for one turn of the loop.
     pub(super) fn count_unstarted(&mut self) -> bool {
         self.unstarted = (self.unstarted + 1) % MOST_UNSTARTED_PER_TURN;
         self.unstarted == 0
@@ -60,6 +61,6 @@ impl Pump {
     }
 }
 
-/// How many admissions in one turn of the loop may leave their slot free again (because the source of a
-/// `map` had ended, say) before others get their turn.
+/// How many admissions in one turn of the loop may leave their slot free again (because the source
+/// of a `map` had ended, say) before other tasks get their turn.
 const MOST_UNSTARTED_PER_TURN: usize = 64;

@@ -1,4 +1,4 @@
-//! The results of a running `map` or `itermap`, and who waits for them.
+//! The results of a running `map` or `itermap`, and the future that waits for them.
 
 use std::mem;
 
@@ -9,13 +9,13 @@ use pyo3::types::PyList;
 
 pub(super) struct Results {
     list: Py<PyList>,
-    /// How many items have no result yet, of those that are known.
+    /// How many of the known items have no result yet.
     pending: usize,
     /// Whether an item failed since the results were last taken.
     failed: bool,
-    /// Whether results are dropped because nobody will take them.
+    /// Whether results are dropped because no caller will take them.
     closed: bool,
-    /// Why a `map` ended before its source did.
+    /// The error that ended a `map` before its source ended.
     error: Option<Py<PyAny>>,
     waiter: Option<(Py<PyAny>, When)>,
 }
@@ -40,7 +40,7 @@ impl Results {
         }
     }
 
-    /// Where results are stored.
+    /// The list that stores the results.
     pub(super) fn list(&self, py: Python<'_>) -> Py<PyList> {
         self.list.clone_ref(py)
     }
@@ -49,7 +49,7 @@ impl Results {
         self.closed
     }
 
-    /// Whether there are results to come or to take.
+    /// Whether results are still to come or to be taken.
     pub(super) fn has_more(&self, py: Python<'_>) -> bool {
         self.pending > 0 || !self.list.bind(py).is_empty()
     }
@@ -58,24 +58,25 @@ impl Results {
         self.pending += more;
     }
 
-    /// An item has its result, or it is lost.
+    /// Counts an item whose result is stored, or lost.
     pub(super) fn count_settled(&mut self, failed: bool) {
         self.pending -= 1;
         self.failed |= failed;
     }
 
-    /// Gives the error that this one replaces.
+    /// Stores an error. Gives the error that it replaces.
     pub(super) fn fail(&mut self, error: Py<PyAny>) -> Option<Py<PyAny>> {
         self.error.replace(error)
     }
 
-    /// The results so far, or why there will be no more; `fresh` takes those to come.
+    /// The results so far, and the error that ended the call, if one did. `fresh` stores later
+    /// results.
     pub(super) fn take(&mut self, fresh: Py<PyList>) -> (Py<PyList>, Option<Py<PyAny>>) {
         self.failed = false;
         (mem::replace(&mut self.list, fresh), self.error.take())
     }
 
-    /// Nobody takes results any more; gives those that are left, and the waiter.
+    /// No caller takes results any more. Gives the results that are left, and the waiter.
     pub(super) fn close(&mut self, fresh: Py<PyList>) -> (Py<PyList>, Option<Py<PyAny>>) {
         self.closed = true;
         let waiter = self.waiter.take().map(|(future, _)| future);
@@ -91,13 +92,13 @@ impl Results {
         }
     }
 
-    /// Gives the future of the wait that this one replaces.
+    /// Sets the future of a wait. Gives the future that it replaces.
     pub(super) fn set_waiter(&mut self, future: Py<PyAny>, when: When) -> Option<Py<PyAny>> {
         let replaced = self.waiter.replace((future, when));
         replaced.map(|(future, _)| future)
     }
 
-    /// The future of the wait, if that is over.
+    /// The future of the wait, if the wait is over.
     pub(super) fn take_waiter(
         &mut self,
         py: Python<'_>,

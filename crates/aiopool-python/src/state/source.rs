@@ -1,4 +1,4 @@
-//! A `map` pulls its source, and calls a function with each item.
+//! The source of a `map`, and the function that the `map` calls with each item.
 
 use aiopool_core::Ticket;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -10,14 +10,14 @@ use super::options::Callback;
 pub(crate) struct Mapped {
     pub(crate) function: Py<PyAny>,
     pub(crate) callback: Option<Callback>,
-    /// What the caller of `map` saw; each job gets a copy.
+    /// The context of the caller of `map`; each job gets a copy.
     pub(crate) context: Py<PyAny>,
-    /// Where the source is pulled, apart from what the jobs see.
+    /// The context in which the source is pulled, apart from those of the jobs.
     pub(crate) source_context: Py<PyAny>,
 }
 
 pub(super) struct Source {
-    /// There until it is exhausted; an `itermap` has none, for it has taken all its items.
+    /// Set until it is exhausted. An `itermap` has none, because it has taken all its items.
     iterator: Option<Py<PyIterator>>,
     /// The place of a `map` in the queue.
     place: Option<Ticket>,
@@ -52,18 +52,18 @@ impl Source {
         self.iterator.is_none()
     }
 
-    /// Takes the place that the queue has given, or none if it has not.
+    /// Notes the place that the queue has given, if it has given one.
     pub(super) fn stand_in_queue(&mut self, place: Option<Ticket>) {
         self.place = place;
     }
 
-    /// The place in the queue has become a slot: the iterator, to be pulled.
+    /// The place in the queue has become a slot. Gives the iterator to pull.
     pub(super) fn leave_queue(&mut self, py: Python<'_>) -> Option<Py<PyIterator>> {
         self.place = None;
         Some(self.iterator.as_ref()?.clone_ref(py))
     }
 
-    /// Nothing is pulled any more.
+    /// No more items are pulled.
     pub(super) fn end(&mut self) -> (Option<Py<PyIterator>>, Option<Ticket>) {
         (self.iterator.take(), self.place.take())
     }

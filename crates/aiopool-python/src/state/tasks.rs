@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use pyo3::prelude::*;
 use rustc_hash::FxBuildHasher;
 
-/// Their addresses. Each is taken out before the pool lets go of its task, so none is that of another one.
+/// The addresses of these tasks. Each is removed before the pool lets go of its task, so no address
+/// can belong to another task.
 #[derive(Default)]
 pub(super) struct Tasks(HashSet<usize, FxBuildHasher>);
 

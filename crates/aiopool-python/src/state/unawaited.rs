@@ -1,4 +1,4 @@
-//! What a verb was called with, until the coroutine of the verb makes its first step.
+//! The arguments of a verb, until the coroutine of the verb makes its first step.
 
 use pyo3::prelude::*;
 
@@ -19,7 +19,7 @@ impl Unawaited {
         self.pool.bind(py)
     }
 
-    /// The verb runs: from here on it answers for the awaitable.
+    /// The verb runs: from here on it owns the awaitable.
     pub(crate) fn take(&self, py: Python<'_>) -> Option<Called> {
         self.called.with(py, Option::take)
     }
@@ -40,7 +40,7 @@ impl Drop for Unawaited {
 }
 
 impl Called {
-    /// The verb will not run.
+    /// The verb will not run: closes the awaitable.
     fn close(self, py: Python<'_>) {
         errors::apart(py, || close_if_new(self.awaitable.bind(py)));
     }

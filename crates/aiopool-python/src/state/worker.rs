@@ -47,7 +47,7 @@ impl Worker {
         })
     }
 
-    /// The same, if nobody has seen it make a step before this one.
+    /// The task, if it has not been seen to make a step before this one.
     pub(crate) fn take_unseen(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| {
             let made = &mut state.task.as_mut()?.made;
@@ -55,7 +55,7 @@ impl Worker {
         })
     }
 
-    /// It is run by another task than the one that was made for it, and by this one for no more than a job.
+    /// Another task runs the worker than the one that was made for it. That task runs only one job.
     pub(crate) fn runs_in(&self, other: Bound<'_, PyAny>) {
         let py = other.py();
         let other = other.unbind();
@@ -79,7 +79,7 @@ impl Worker {
         })
     }
 
-    /// The task and its `cancelling`, if it tells of its cancellation.
+    /// The task and its method `cancelling`, if the task tells of its cancellation.
     pub(crate) fn signs(&self, py: Python<'_>) -> Option<(Py<PyAny>, Py<PyAny>)> {
         self.state.with(py, |state| {
             let task = state.task.as_ref()?;
@@ -88,7 +88,7 @@ impl Worker {
         })
     }
 
-    /// It begins a job of this name.
+    /// The worker begins a job of this name.
     pub(crate) fn take_name(&self, name: &Bound<'_, PyString>) -> Option<Naming> {
         let py = name.py();
         self.state.with(py, |state| {
@@ -104,19 +104,19 @@ impl Worker {
         })
     }
 
-    /// This job is its last.
+    /// Makes this job the last of the worker.
     pub(crate) fn retire(&self) {
         self.retires.store(true, Ordering::Relaxed);
     }
 
-    /// Its job has ended. Tells whether it is to be among the idle workers now.
+    /// The job of the worker has ended. Tells whether the worker becomes idle.
     pub(super) fn becomes_idle(&self) -> bool {
         let idles = !self.retires.load(Ordering::Relaxed);
         self.idles.store(idles, Ordering::Relaxed);
         idles
     }
 
-    /// It is among the idle workers no more. Tells whether it was.
+    /// The worker leaves the idle workers. Tells whether it was among them.
     pub(super) fn leaves_idle(&self) -> bool {
         self.idles.swap(false, Ordering::Relaxed)
     }
@@ -129,8 +129,8 @@ impl Worker {
         self.state.with(py, |state| state.given.take())
     }
 
-    /// The job that it has been given, to begin with it. Without one, whether it is to wait a turn of
-    /// the loop for it.
+    /// Takes the job that the worker was given. Without one, tells whether the worker has to wait a
+    /// turn of the loop for a job.
     pub(super) fn look_for_job(&self, py: Python<'_>) -> Result<Given, bool> {
         let (given, has_lingered, has_task) = self.state.with(py, |state| {
             let given = state.given.take();
@@ -141,8 +141,9 @@ impl Worker {
             // The first step is made before there is a task, and so before there is a job: see
             // `run::task`.
             let is_new = !has_task && !self.retires.load(Ordering::Relaxed);
-            // The end of a job may be news to a caller that hands in the next one a turn later. To wait for
-            // it once spares a task, and to wait longer would keep tasks of a pool that is done.
+            // A caller that learns of the end of a job may hand in the next one a turn later.
+            // Waiting one turn for it saves a task. Waiting longer would keep the tasks of a pool
+            // that has no more work.
             let lingers = self.idles.load(Ordering::Relaxed) && !has_lingered;
             is_new || lingers
         })
@@ -156,7 +157,7 @@ impl Worker {
         self.state.with(py, |state| state.suspended.take())
     }
 
-    /// The coroutine that it runs, while that is suspended.
+    /// The coroutine that the worker runs, while it is suspended.
     pub(crate) fn suspended(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| {
             let begun = state.suspended.as_ref()?;

@@ -1,11 +1,11 @@
-//! The workers without a job, and the jobs that their workers have not begun.
+//! The idle workers, and the number of jobs that workers were given and have not begun.
 
 use std::collections::VecDeque;
 
 pub(super) struct Workers<W> {
-    /// First the worker that has been idle longest. Their tasks are in the loop.
+    /// The worker that has been idle longest comes first. Their tasks are in the loop.
     idle: VecDeque<W>,
-    /// How many jobs have been given to workers that have not begun them.
+    /// The number of jobs that workers were given and have not begun.
     given_jobs: usize,
 }
 
@@ -21,23 +21,25 @@ impl<W> Workers<W> {
         self.idle.iter()
     }
 
-    /// A job is to be given to a worker.
+    /// Counts a job that a worker will get.
     pub(super) fn count_given(&mut self) {
         self.given_jobs += 1;
     }
 
-    /// It is not, or is taken away from the worker.
+    /// Takes that back: no worker gets the job, or the worker loses it.
     pub(super) fn take_back(&mut self) {
         self.given_jobs -= 1;
     }
 
-    /// A worker wants to begin a job, perhaps in a step in which its last one has ended or in which it
-    /// `has_begun` another. The jobs begin in the order of the queue: after those that others have been
-    /// given.
+    /// Whether a worker may begin its job in this step. `has_ended` says whether its last job ended
+    /// in this step, and `has_begun` whether it began another job in it. Jobs begin in the order of
+    /// the queue, so after the jobs that other workers were given before.
     pub(super) fn begin(&mut self, has_ended: bool, has_begun: bool) -> bool {
-        // One job a step, as if each had a task: others are to get their turn of the loop beside jobs that never
-        // suspend. Where none has ended, the loop has called the workers in the order in which they were given
-        // their jobs. Where one has, this one would overtake the jobs of all others that have yet to be called.
+        // A worker begins one job a step, as if each job had a task: other tasks must get their
+        // turn of the loop beside jobs that never suspend. If no job has ended in this step, the
+        // loop calls the workers in the order in which they were given their jobs. If one has
+        // ended, the next job would overtake the jobs of all workers that the loop has not called
+        // yet.
         let may_begin = !has_begun && (!has_ended || self.given_jobs == 1);
         self.given_jobs -= usize::from(may_begin);
         may_begin
