@@ -1,4 +1,4 @@
-//! More threads than loom knows, for shuttle alone.
+//! A model with more threads than loom allows, for shuttle only.
 
 use super::{Census, Note, block_on, endless, explore, poll_once, suspend_once, thread};
 use crate::pool::Pool;
@@ -40,7 +40,8 @@ fn use_pool(number: usize, pool: &Pool, census: &Census) {
             assert!(dropped.is_set());
         }
         3 => {
-            // Given up at once, whether it has begun or not. The census counts only jobs that end.
+            // The job is given up at once, whether it has begun or not. The census counts only jobs
+            // that end.
             let mut exec = pin!(pool.exec(suspend_once()));
             let _ = poll_once(exec.as_mut());
         }

@@ -1,4 +1,4 @@
-//! Joining, while others hand in and end.
+//! Joining, while other threads hand in jobs and end them.
 
 use std::pin::pin;
 

@@ -1,12 +1,14 @@
-//! Models of every place where two threads meet. Loom runs each of them in all orders in which its
-//! threads can take turns, and finds the orders in which somebody is not woken, or touches a job
-//! that another has. Shuttle runs them in some orders at random, with interruptions without limit.
+//! Models of every place where two threads meet. Loom runs each model in all orders in which its
+//! threads can take turns. It finds the orders in which a task is not woken, or in which a thread
+//! touches a job that another thread has. Shuttle runs the models in random orders, with any number
+//! of interruptions.
 //!
-//! A model names all of its outcomes, and fails if it comes to another or never comes to one of
-//! them. What it saw fail stands above it; a deadlock is what loom makes of a wake-up that is lost.
+//! A model names all of its outcomes. It fails if it comes to another outcome, or never comes to
+//! one of them. A comment above each model names the faults that make it fail. Loom reports a lost
+//! wake-up as a deadlock.
 //!
-//! Loom knows five threads, ended ones included. The model's own is one of them, and each worker
-//! that is started is another.
+//! Loom allows five threads, ended ones included. One of them is the model's own, and each worker
+//! that starts is another.
 
 #[cfg(aiopool_shuttle)]
 mod crowd;
@@ -33,7 +35,7 @@ use crate::sys::explorer;
 use crate::sys::sync::Mutex;
 
 /// Runs `model` in all orders in which its threads are interrupted at most three times, and checks
-/// that `outcomes` are what it comes to.
+/// that it comes to exactly these `outcomes`.
 fn explore<O, M>(outcomes: impl IntoIterator<Item = O>, model: M)
 where
     O: Ord + Debug + Send + 'static,
@@ -42,7 +44,7 @@ where
     explore_to(3, outcomes, model);
 }
 
-/// As [`explore`], for a model of so many steps that two interruptions have to do.
+/// As [`explore`], with at most two interruptions, for a model with too many steps for three.
 fn explore_long<O, M>(outcomes: impl IntoIterator<Item = O>, model: M)
 where
     O: Ord + Debug + Send + 'static,
@@ -71,7 +73,7 @@ where
     }
 }
 
-/// Something that one thread waits for and another tells.
+/// A gate that one thread opens and other threads wait for.
 #[derive(Debug, Clone)]
 struct Gate(Arc<Mutex<(bool, Vec<Waker>)>>);
 
@@ -92,7 +94,7 @@ impl Gate {
         self.0.lock().0
     }
 
-    /// Waits until it is open.
+    /// Waits until the gate is open.
     async fn pass(self) {
         poll_fn(|cx| {
             let waker = cx.waker().clone();
@@ -107,7 +109,7 @@ impl Gate {
     }
 }
 
-/// Opens the gate when it is dropped, which others may see before they do anything else.
+/// Opens the gate when it is dropped, so that other threads can see that drop.
 struct OpenOnDrop(Gate);
 
 impl Drop for OpenOnDrop {
@@ -116,12 +118,12 @@ impl Drop for OpenOnDrop {
     }
 }
 
-/// How many jobs are active, as they see it themselves.
+/// Counts the active jobs. The jobs themselves count.
 #[derive(Debug, Clone, Default)]
 struct Census(Arc<[AtomicUsize; 2]>);
 
 impl Census {
-    /// A job that suspends once and gives the thread it ran on.
+    /// A job that suspends once and gives the thread on which it ran.
     async fn job(self) -> thread::ThreadId {
         let [now, most] = &*self.0;
         let active = now.fetch_add(1, Ordering::Relaxed) + 1;
@@ -136,7 +138,7 @@ impl Census {
     }
 }
 
-/// Something that is noted once: that a job began, that it was dropped.
+/// Notes an event that happens once: that a job began, or that it was dropped.
 #[derive(Debug, Clone, Default)]
 struct Note(Arc<AtomicBool>);
 
@@ -149,7 +151,7 @@ impl Note {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Notes when what it gives is dropped.
+    /// Gives a value whose drop is noted.
     fn on_drop(&self) -> OnDrop {
         OnDrop(self.clone())
     }
@@ -171,7 +173,7 @@ async fn endless<H: Send>(begun: Note, held: H) {
     std::future::pending::<()>().await;
 }
 
-/// When an endless job was stopped.
+/// Tells when an endless job was stopped.
 fn when(begun: &Note) -> &'static str {
     if begun.is_set() {
         "after it began"
@@ -180,7 +182,7 @@ fn when(begun: &Note) -> &'static str {
     }
 }
 
-/// A job that ends when another has begun too.
+/// A job that ends when another job has begun too.
 async fn meet(mine: Gate, other: Gate) {
     mine.open();
     other.pass().await;
@@ -212,7 +214,7 @@ async fn waited<F: Future>(future: F) -> (bool, F::Output) {
     (waited, output)
 }
 
-/// Polls once, with a waker that wakes nobody.
+/// Polls once, with a waker that does nothing.
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

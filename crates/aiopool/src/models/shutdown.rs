@@ -1,4 +1,4 @@
-//! A runtime that shuts down, and drops workers wherever they stand.
+//! A runtime that shuts down, and drops workers in whatever state they are.
 
 use super::{Note, block_on, endless, explore, explore_to, suspend_once, thread, when};
 use crate::pool::Pool;
@@ -54,7 +54,7 @@ fn a_runtime_that_shuts_down_cancels_what_is_active_and_what_waits() {
 #[test]
 fn a_runtime_that_shuts_down_cancels_more_jobs_than_workers_have_been_started_for() {
     let outcomes = ["none has begun", "one has begun", "both have begun"];
-    // Of so many steps that one interruption has to do.
+    // One interruption only: the model has too many steps for more.
     explore_to(1, outcomes, || {
         let (pool, runtime) = (Pool::new(2), Handle::new());
         runtime.enter();

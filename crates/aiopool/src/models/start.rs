@@ -30,7 +30,7 @@ fn a_job_that_is_handed_in_while_another_ends_is_started() {
 // Fails when `WorkersTable::leave` counts a worker that has left as one that is searching.
 #[test]
 fn a_job_that_is_handed_in_while_a_worker_leaves_another_is_started() {
-    // Of so many steps that one interruption has to do.
+    // One interruption only: the model has too many steps for more.
     explore_to(1, ["by the worker that stayed", "by a new worker"], || {
         let (pool, gate) = (Pool::new(2), Gate::new());
         let first = pool.spawn_n(gate.clone().pass());

@@ -54,7 +54,7 @@ fn a_stream_stands_aside_while_its_reader_is_behind() {
 fn a_reader_that_waits_is_told_that_there_are_no_more_items() {
     explore([false, true], || {
         let pool = Pool::new(1);
-        // It does not know that it gives nothing.
+        // This iterator does not know that it is empty.
         let items = std::iter::from_fn(|| None::<u32>);
         let mut stream = pool.itermap(items, |n| async move { n });
         let (waited, result) = block_on(waited(next(&mut stream)));
@@ -288,7 +288,8 @@ fn a_map_whose_runtime_shuts_down_returns_what_there_is() {
     });
 }
 
-/// An iterator that does not know its length: whether there is more is asked in a turn of its own.
+/// An iterator that does not know its length. A turn of its own finds out whether it has more
+/// items.
 fn one() -> impl Iterator<Item = u32> + Send + 'static {
     let mut items = 0..1;
     std::iter::from_fn(move || items.next())
