@@ -1,15 +1,14 @@
-//! Who holds a slot and who gets the next one.
+//! Admission: which waiters hold a slot, and which one gets the next.
 
 use core::fmt;
 use core::num::NonZeroUsize;
 
 use crate::queue::{Drain, Queue, Ticket, Walk};
 
-/// The admission of waiters `W` to a fixed number of slots, and of joiners `J` to the news that
-/// the pool is idle.
+/// Admits waiters `W` to a fixed number of slots, and tells joiners `J` when the pool is idle.
 ///
-/// The [crate documentation](crate) says in which order the methods are to be called. Every method
-/// is O(1): none moves or drops what others have handed in.
+/// The [crate documentation](crate) says in which order to call the methods. Every method is O(1):
+/// none moves or drops what others have handed in.
 #[derive(Debug)]
 pub struct Admission<W, J> {
     size: NonZeroUsize,
@@ -19,24 +18,25 @@ pub struct Admission<W, J> {
     closed: bool,
 }
 
-/// The right to be active. It is given out by [`Admission::poll_admit`] and must be given back by
-/// [`Admission::finish`], exactly once: that it can be neither made nor copied sees to "at most".
+/// The right to be active. [`Admission::poll_admit`] gives it out, and the face must give it back
+/// to [`Admission::finish`], exactly once. A face can neither make nor copy a slot, so it cannot
+/// give one back twice.
 #[derive(Debug)]
 #[must_use = "a slot that is dropped is lost to its pool: give it back with `Admission::finish`"]
 pub struct Slot(());
 
-/// A waiter that has come to the head of the queue, with the slot it now holds.
+/// A waiter that has come to the head of the queue, with the slot that it now holds.
 #[derive(Debug)]
 pub struct Admitted<W> {
-    /// The right to be active, to be given back when the job has ended.
+    /// The right to be active. Give it back when the job has ended.
     pub slot: Slot,
-    /// The place the waiter had in the queue; it is no longer valid.
+    /// The former place of the waiter in the queue. It is no longer valid.
     pub ticket: Ticket,
-    /// What was submitted.
+    /// The waiter that was submitted.
     pub waiter: W,
 }
 
-/// The refusal of a closed [`Admission`], with the waiter it did not take.
+/// The refusal of a closed [`Admission`], with the waiter that it did not take.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Closed<W>(pub W);
 
@@ -60,43 +60,43 @@ impl<W, J> Admission<W, J> {
         self.size
     }
 
-    /// How many slots are held.
+    /// The number of slots that are held.
     #[must_use]
     pub fn active(&self) -> usize {
         self.active
     }
 
-    /// How many stand in the queue.
+    /// The number of waiters in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// How many wait or are active.
+    /// The number of waiters and of held slots together.
     #[must_use]
     pub fn len(&self) -> usize {
         self.waiting() + self.active
     }
 
-    /// Whether nobody waits and nothing is active.
+    /// Whether no waiter waits and no slot is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether at least [`size`](Self::size) wait or are active.
+    /// Whether [`len`](Self::len) is at least [`size`](Self::size).
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.len() >= self.size.get()
     }
 
-    /// Whether [`poll_admit`](Self::poll_admit) would admit somebody.
+    /// Whether [`poll_admit`](Self::poll_admit) would admit a waiter.
     #[must_use]
     pub fn has_turn(&self) -> bool {
         self.active < self.size.get() && self.waiting() > 0
     }
 
-    /// Whether waiters are refused, after [`close`](Self::close).
+    /// Whether [`submit`](Self::submit) refuses waiters, after [`close`](Self::close).
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.closed
@@ -108,12 +108,12 @@ impl<W, J> Admission<W, J> {
         self.queue.get(ticket)
     }
 
-    /// All who wait, in the order of the queue.
+    /// All waiters, in the order of the queue.
     pub fn waiters(&self) -> impl Iterator<Item = (Ticket, &W)> {
         self.queue.iter()
     }
 
-    /// All who want to be told that the pool is empty, in the order in which they came.
+    /// All joiners that have not been told yet, in the order in which they came.
     pub fn joiners(&self) -> impl Iterator<Item = (Ticket, &J)> {
         self.joiners.iter()
     }
@@ -121,7 +121,7 @@ impl<W, J> Admission<W, J> {
 
 /// Inputs: what happened.
 impl<W, J> Admission<W, J> {
-    /// `waiter` takes the last place in the queue.
+    /// Puts `waiter` at the back of the queue.
     ///
     /// # Errors
     ///
@@ -135,10 +135,10 @@ impl<W, J> Admission<W, J> {
         Ok(ticket)
     }
 
-    /// The holder of `slot` has ended: the slot is free.
+    /// Takes `slot` back: its holder has ended, and the slot is free.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "who gives the slot back shall not have it any more"
+        reason = "a face that gives a slot back must not keep it"
     )]
     pub fn finish(&mut self, slot: Slot) {
         let Slot(()) = slot;
@@ -146,49 +146,49 @@ impl<W, J> Admission<W, J> {
         self.check();
     }
 
-    /// `joiner` wants to be told when the pool is empty; at the next
-    /// [`poll_idle`](Self::poll_idle) if it is empty now.
+    /// Adds a joiner, which [`poll_idle`](Self::poll_idle) gives when the pool is empty. If the
+    /// pool is empty now, the next call gives it.
     pub fn join(&mut self, joiner: J) -> Ticket {
         self.joiners.push(joiner)
     }
 }
 
-/// Commands: take back what was told.
+/// Commands: take inputs back, close and reopen.
 impl<W, J> Admission<W, J> {
-    /// Takes a waiter out of the queue, wherever it stands. `None` if it is there no more.
+    /// Takes a waiter out of the queue, wherever it stands. `None` if it is no longer in the queue.
     pub fn withdraw(&mut self, ticket: Ticket) -> Option<W> {
         let waiter = self.queue.remove(ticket);
         self.check();
         waiter
     }
 
-    /// Begins to look at all who wait now, one after another, while others may come and leave:
-    /// [`walk_on`](Self::walk_on) gives them in the order of the queue. An admission has one place
-    /// up to which it has been walked: if a second walk begins before the first has ended, both go
-    /// on from the head of the queue.
+    /// Begins a walk along all waiters that are in the queue now. Others may come and leave
+    /// meanwhile; [`walk_on`](Self::walk_on) gives the waiters in the order of the queue. All walks
+    /// share one position: if a second walk begins before the first has ended, both go on from the
+    /// head of the queue.
     pub fn begin_walk(&mut self) -> Walk {
         self.queue.begin_walk()
     }
 
-    /// The next waiter that a walk comes by; `None` at its end.
+    /// The next waiter on a walk; `None` at its end.
     pub fn walk_on(&mut self, walk: &Walk) -> Option<(Ticket, &W)> {
         self.queue.walk_on(walk)
     }
 
-    /// Empties the queue; the waiters come in the order in which they stood.
+    /// Empties the queue, and gives the waiters in the order of the queue.
     pub fn withdraw_all(&mut self) -> Drain<W> {
         let waiters = self.queue.drain();
         self.check();
         waiters
     }
 
-    /// Takes a joiner back that no longer wants to be told. `None` if it has been.
+    /// Removes a joiner. `None` if it has been told already.
     pub fn leave(&mut self, ticket: Ticket) -> Option<J> {
         self.joiners.remove(ticket)
     }
 
-    /// Empties the queue as [`withdraw_all`](Self::withdraw_all) does and refuses all who come
-    /// later, until [`reopen`](Self::reopen). Those who are active finish as usual.
+    /// Empties the queue as [`withdraw_all`](Self::withdraw_all) does, and refuses all later
+    /// waiters until [`reopen`](Self::reopen). Active waiters finish as usual.
     pub fn close(&mut self) -> Drain<W> {
         self.closed = true;
         self.withdraw_all()
@@ -202,10 +202,10 @@ impl<W, J> Admission<W, J> {
 
 /// Outputs: what the face must do now.
 impl<W, J> Admission<W, J> {
-    /// The next waiter to become active, with its slot; `None` when no slot is free or nobody
+    /// The next waiter to become active, with its slot. `None` if no slot is free or no waiter
     /// waits.
-    // The one place that decides who goes next: a rate limit, a pause, weights or priorities are
-    // further conditions here and further orders of the queue.
+    // Only this function decides which waiter goes next. A rate limit, a pause, weights and
+    // priorities are further conditions here, and further orders of the queue.
     pub fn poll_admit(&mut self) -> Option<Admitted<W>> {
         if self.active >= self.size.get() {
             return None;
@@ -220,7 +220,8 @@ impl<W, J> Admission<W, J> {
         })
     }
 
-    /// The next joiner to be told that the pool is empty; `None` when it is not, or all know.
+    /// The next joiner to tell that the pool is empty. `None` if the pool is not empty, or all
+    /// joiners have been told.
     pub fn poll_idle(&mut self) -> Option<J> {
         if !self.is_empty() {
             return None;
@@ -237,8 +238,8 @@ impl<W, J> Admission<W, J> {
 
 /// Invariants.
 impl<W, J> Admission<W, J> {
-    /// What holds after every step. That `active == size` while anybody waits is not among them:
-    /// it holds once [`poll_admit`](Self::poll_admit) has answered `None`.
+    /// Checks the invariants that hold after every step. "`active == size` while a waiter waits" is
+    /// not one of them: it holds once [`poll_admit`](Self::poll_admit) has returned `None`.
     fn check(&self) {
         debug_assert!(
             self.active <= self.size.get(),

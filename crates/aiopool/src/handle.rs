@@ -1,4 +1,4 @@
-//! A job as its owner outside the pool holds it.
+//! The handles by which the callers of a pool hold its jobs.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -21,18 +21,18 @@ use crate::sys::runtime::poll_in_budget;
 ///
 /// # Returns
 ///
-/// As a future it gives the result of the job, or of its callback if it has one, or the
-/// [`JobError`] that took its place. It takes part in the [budget](tokio::task::coop) of the task
-/// that awaits it.
+/// The handle is a future. It gives the result of the job, or of its callback if the job has one,
+/// or the [`JobError`] that took its place. It takes part in the [budget](tokio::task::coop) of the
+/// task that awaits it.
 ///
 /// # Panics
 ///
-/// If it is polled after it has given the result.
+/// If the handle is polled after it has given the result.
 ///
 /// # Cancel safety
 ///
-/// It may be polled by reference (`&mut handle`) and given up at any moment: the result stays in
-/// the handle.
+/// The handle may be polled by reference (`&mut handle`) and given up at any moment: the result
+/// stays in the handle.
 ///
 /// # Examples
 ///
@@ -50,11 +50,11 @@ pub struct JobHandle<T> {
     ticket: Ticket,
 }
 
-/// The right to cancel a job without waiting for it, for whoever does not hold its [`JobHandle`]:
-/// see [`JobHandle::abort_handle`]. All clones are of the same job.
+/// The right to cancel a job without waiting for it, for code that does not hold its [`JobHandle`]:
+/// see [`JobHandle::abort_handle`]. All clones belong to the same job.
 ///
-/// Dropping it changes nothing. It keeps the allocation of the job, not the job: the future and the
-/// result are dropped as without it.
+/// Dropping an abort handle does not affect the job. An abort handle keeps only the allocation of
+/// the job alive: the future and the result are dropped as without it.
 #[derive(Clone)]
 pub struct AbortHandle(Arc<Abort>);
 
@@ -64,7 +64,7 @@ struct Abort {
     ticket: Ticket,
 }
 
-/// Names a job among all of its pool. It is printed as a number, which comes again after 2^32 jobs.
+/// The name of a job, unique in its pool. It is printed as a number, which repeats after 2^32 jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JobId(Ticket);
 
@@ -79,17 +79,17 @@ impl<T> JobHandle<T> {
 
     /// Asks the job to stop.
     ///
-    /// A job that waits is taken out of the queue: its future is dropped unrun inside this call,
-    /// and its callback is not called. A job that is active is dropped where it is suspended, or
-    /// when it next suspends; its future has been dropped when the handle gives a result. Its
-    /// callback, if it has one, is then run with [`JobError::Cancelled`]; cancelling the job again
-    /// cancels the callback. A future that ends by itself before it is stopped leaves the
-    /// cancellation to its callback.
+    /// A waiting job leaves the queue: this call drops its future unrun, and the pool does not call
+    /// its callback. An active job is dropped where it is suspended, or when it next suspends. Its
+    /// future has been dropped when the handle gives a result. If the job has a callback, the
+    /// callback then runs with [`JobError::Cancelled`]; cancelling the job again cancels the
+    /// callback. If the future ends by itself before it is stopped, the cancellation reaches its
+    /// callback.
     ///
     /// # Returns
     ///
-    /// Whether there was something to cancel: `false` once the job has ended. A job may still
-    /// come to its end by itself before it is stopped.
+    /// Whether the call asked the job to stop: `false` if the job has ended. After `true` the job
+    /// may still end by itself before it is stopped.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl<T> JobHandle<T> {
     /// assert!(handle.await.unwrap_err().is_cancelled());
     /// # }
     /// ```
-    // The result may be ignored: who cancels mostly only wants the job to be gone.
+    // The result may be ignored: most callers only want the job to end.
     #[allow(clippy::must_use_candidate)]
     pub fn cancel(&self) -> bool {
         if self.is_finished() {
@@ -121,7 +121,7 @@ impl<T> JobHandle<T> {
         is_running
     }
 
-    /// Whether the job has ended and its result can be read, or has been.
+    /// Whether the job has ended, so that its result can be read or has been read.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.job.is_settled()
@@ -133,12 +133,12 @@ impl<T> JobHandle<T> {
         JobId(self.ticket)
     }
 
-    /// A handle that can cancel the job too, and may be cloned and given away: to a timer, or to
-    /// who waits for a signal, while this one is awaited.
+    /// A second handle, which can only cancel the job. It may be cloned and given away while this
+    /// handle is awaited: to a timer, or to a task that waits for a signal.
     ///
     /// # Panics
     ///
-    /// If some 30,000 of one job are there already. Clones of one handle do not count.
+    /// If the job has some 30,000 abort handles already. Clones of one abort handle do not count.
     ///
     /// # Examples
     ///
@@ -165,30 +165,31 @@ impl<T> JobHandle<T> {
         Arc::ptr_eq(&self.shared, shared)
     }
 
-    /// Waits for the start of a job whose submitter is blocked. The worker wakes it.
+    /// Waits for the start of a job whose caller is blocked. The worker wakes the caller.
     pub(crate) fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.shared.lock().is_waiting(self.ticket) {
             return Poll::Ready(());
         }
-        // Registered first, looked once more then: a start in between would wake nobody.
+        // The waker is registered first, and then this looks once more: a start in between would
+        // not have woken the caller.
         if self.job.poll_settled(cx).is_ready() || !self.shared.lock().is_waiting(self.ticket) {
             return Poll::Ready(());
         }
         Poll::Pending
     }
 
-    /// Waits for the end, and tells whether a cancellation brought it.
+    /// Waits for the end of the job, and tells whether a cancellation ended it.
     pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         self.job.poll_settled(cx)
     }
 
-    /// The result of a job that is settled, for its canceller: from now on the handle says that it
+    /// The result of a settled job, for `Pool::cancel`. From now on the handle says that the job
     /// was cancelled.
     pub(crate) fn take_cancelled(&mut self) -> Option<Result<T, JobError>> {
         self.job.take_cancelled()
     }
 
-    /// Takes the job out of the queue, if it is still there.
+    /// Takes the job out of the queue, if it still waits.
     pub(crate) fn withdraw(&self) {
         self.shared.withdraw(self.ticket);
     }
@@ -199,9 +200,9 @@ impl AbortHandle {
     ///
     /// # Returns
     ///
-    /// Whether there was something to cancel: `false` once the job has ended.
+    /// Whether the call asked the job to stop: `false` if the job has ended.
     #[doc(alias = "abort")]
-    // As there.
+    // As for `JobHandle::cancel`.
     #[allow(clippy::must_use_candidate)]
     pub fn cancel(&self) -> bool {
         if self.is_finished() {
@@ -216,7 +217,7 @@ impl AbortHandle {
         true
     }
 
-    /// Whether the job has ended. Its result could be read then, if somebody had its handle.
+    /// Whether the job has ended, so that the holder of its handle can read the result.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.0.job.is_settled()
@@ -293,8 +294,8 @@ mod tests {
         assert!(all - size_of::<Ready<u64>>() <= 100, "{all}");
     }
 
-    /// What the allocator of glibc keeps.
+    /// The header that glibc keeps with each allocation.
     const HEAD_OF_AN_ALLOCATION: usize = 8;
-    /// As the core has a test for.
+    /// A test of the core checks this.
     const LINK_OF_A_PLACE: usize = 8;
 }

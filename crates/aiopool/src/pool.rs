@@ -20,28 +20,29 @@ use crate::stream::{Itermap, Reader};
 use crate::sys::runtime::{current, poll_in_budget};
 use crate::sys::unwind::guarded;
 
-/// A pool of jobs: it keeps no more and no less than `size` of them active while any are waiting.
+/// A pool of jobs, which keeps exactly `size` jobs active while any wait.
 ///
-/// A `Pool` is a cheap handle: clones of it are the same pool. Dropping the last one does not stop
-/// its jobs. The futures that its methods return do not borrow it; those of [`spawn`](Self::spawn)
-/// and [`exec`](Self::exec) are a few words, however large the job. They take part in Tokio's
-/// [budget](tokio::task::coop): a loop over calls that are ready at once lets others have their
-/// turn, and a timeout around it fires.
+/// A `Pool` is a handle that is cheap to clone: all clones are the same pool. Dropping the last
+/// handle does not stop the jobs. The futures that the methods return do not borrow the handle. The
+/// futures of [`spawn`](Self::spawn) and [`exec`](Self::exec) take a few machine words, however
+/// large the job is. All these futures take part in Tokio's [budget](tokio::task::coop): a loop
+/// over calls that are ready at once lets other tasks have their turn, and a timeout around it
+/// fires.
 ///
 /// Jobs stand in one queue, first come first served, whichever method handed them in. A running
-/// [`map`](Self::map) or stream stands in it with one item at a time and goes to the back after
-/// each.
+/// [`map`](Self::map) or stream stands in the queue with one item at a time, and goes to the back
+/// after each item.
 ///
 /// # Panics
 ///
 /// Methods that queue jobs panic outside a Tokio runtime: [`spawn_n`](Self::spawn_n) and
 /// [`map_n`](Self::map_n) in the call, the others when their future is first polled. Each job runs
-/// on the runtime on which it was queued; a pool without jobs needs none.
+/// on the runtime on which it was queued. A pool without jobs needs no runtime.
 ///
 /// # Deadlocks
 ///
-/// A job must not wait for another job of its own pool, by whichever method: when all slots are
-/// held by jobs that wait, nothing goes on.
+/// A job must not wait for another job of its own pool, by any method. When jobs that wait hold all
+/// slots, the pool hangs.
 #[derive(Clone)]
 pub struct Pool {
     pub(crate) shared: Arc<Shared>,
@@ -49,11 +50,13 @@ pub struct Pool {
 
 /// Handing in.
 impl Pool {
-    /// Waits for a slot and starts the job. A loop of `spawn`s is held back by the pool.
+    /// Waits for a slot and starts the job. So a loop of `spawn`s goes only as fast as slots come
+    /// free.
     ///
     /// # Returns
     ///
-    /// The handle of the started job; of a cancelled one, if the job was cancelled while it waited.
+    /// The handle of the started job. If the job was cancelled while it waited, the handle gives
+    /// [`JobError::Cancelled`].
     ///
     /// # Panics
     ///
@@ -61,9 +64,9 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// Nothing happens until the future is polled. If it is dropped while it waits, the job has
-    /// not run: it is dropped, no slot is lost, and those behind it move up. A job that has been
-    /// started meanwhile runs on, detached.
+    /// Nothing happens until the future is polled. If the future is dropped while it waits, the job
+    /// is dropped unrun, no slot is lost, and the jobs behind it move up. A job that has started
+    /// meanwhile runs on, detached.
     ///
     /// # Examples
     ///
@@ -86,11 +89,12 @@ impl Pool {
         Spawn::new(job, self.shared.clone(), Location::caller())
     }
 
-    /// Queues the job at once, or starts it if a slot is free. Nothing of it runs inside this call.
+    /// Queues the job at once, or starts it if a slot is free. Nothing of the job runs inside this
+    /// call.
     ///
     /// # Returns
     ///
-    /// The handle of the job, which may be dropped: the job runs on.
+    /// The handle of the job. The caller may drop the handle: the job runs on.
     ///
     /// # Panics
     ///
@@ -98,7 +102,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// The call does not wait. [`JobHandle`] says what may be done with the handle.
+    /// The call does not wait. [`JobHandle`] describes the cancel safety of the handle.
     ///
     /// # Examples
     ///
@@ -154,26 +158,28 @@ impl Pool {
 
     /// Runs the jobs that `function` makes of `items`, and waits for all of them.
     ///
-    /// The iterator is pulled, and the function called, whenever it is this map's turn for a slot,
-    /// by the tasks that run the jobs: so it may be long, or make its items as it goes. A panic of
+    /// The tasks that run the jobs pull the iterator and call the function, whenever it is this
+    /// map's turn for a slot. So the iterator may be long, or make its items as it goes. A panic of
     /// the function is the result of its item.
     ///
     /// # Returns
     ///
-    /// The results in the order of the items. If the runtime on which it was first polled is shut
-    /// down, they end with one [`JobError::Cancelled`] in the place of all items that have not been
-    /// pulled; of none, perhaps, if the iterator does not know its length.
+    /// The results in the order of the items. If the runtime on which the future was first polled
+    /// shuts down, the results end with one [`JobError::Cancelled`] in the place of all items that
+    /// have not been pulled. If the iterator does not know its length, that error may stand for no
+    /// item at all.
     ///
     /// # Panics
     ///
-    /// When polled outside a Tokio runtime; and with what the iterator panicked with, after the
-    /// jobs that were started have been cancelled.
+    /// When polled outside a Tokio runtime. If the iterator panics, the future panics with the same
+    /// payload, after the jobs that have started were cancelled.
     ///
     /// # Cancel safety
     ///
-    /// Nothing happens until the future is polled. Dropping it pulls no more items and cancels
-    /// those jobs that are active. [`cancel_all`](Self::cancel_all) does not stop a map: it cancels
-    /// the active jobs, and the map goes on with the items that it has not pulled yet.
+    /// Nothing happens until the future is polled. If it is dropped, the pool pulls no more items
+    /// and cancels the active jobs of the map. [`cancel_all`](Self::cancel_all) does not stop a
+    /// map: it cancels the active jobs, and the map goes on with the items that it has not pulled
+    /// yet.
     ///
     /// # Examples
     ///
@@ -201,7 +207,7 @@ impl Pool {
             .whole(Location::caller())
     }
 
-    /// Queues the jobs that `function` makes of `items`, all at once.
+    /// Queues all the jobs that `function` makes of `items` at once.
     ///
     /// # Returns
     ///
@@ -209,11 +215,12 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime; and if the iterator panics, before any job has been queued.
+    /// Outside a Tokio runtime. If the iterator panics, the call panics too, before it has queued
+    /// any job.
     ///
     /// # Cancel safety
     ///
-    /// The call does not wait. [`JobHandle`] says what may be done with the handles.
+    /// The call does not wait. [`JobHandle`] describes the cancel safety of the handles.
     ///
     /// # Examples
     ///
@@ -234,7 +241,8 @@ impl Pool {
         J: Job,
     {
         let runtime = current();
-        // A panic of the iterator comes before any job is queued, so each job waits in its cell.
+        // The iterator may panic, and no job may be queued before. So each job first waits in its
+        // cell.
         let jobs = items.into_iter().map(|item| {
             guarded(|| with_body!(J, function(item), |body| Runnable::new(body, false)))
                 .unwrap_or_else(|payload| Runnable::new(Caught::new(panicking(payload)), false))
@@ -246,22 +254,23 @@ impl Pool {
 
     /// Runs the jobs that `function` makes of `items`, and gives their results as the jobs end.
     ///
-    /// The iterator is pulled, and the function called, as [`map`](Self::map) does it, but only a
+    /// The pool pulls the iterator and calls the function as for [`map`](Self::map), but only a
     /// bounded number of items ahead of the reader.
     ///
     /// # Returns
     ///
-    /// The stream of the results. [`Itermap`] says how far it goes ahead and how it ends.
+    /// The stream of the results. [`Itermap`] says how far ahead of its reader it goes, and how it
+    /// ends.
     ///
     /// # Panics
     ///
-    /// The call does not; polling the stream does outside a Tokio runtime, and where the iterator
-    /// has panicked.
+    /// The call does not panic. Polling the stream panics outside a Tokio runtime, and if the
+    /// iterator has panicked.
     ///
     /// # Cancel safety
     ///
-    /// The stream may be polled and given up at any moment. Dropping it pulls no more items and
-    /// cancels those jobs that are active.
+    /// The stream may be polled and given up at any moment. If it is dropped, the pool pulls no
+    /// more items and cancels the active jobs of the stream.
     ///
     /// # Examples
     ///
@@ -288,11 +297,11 @@ impl Pool {
         Itermap::new(reader, Location::caller())
     }
 
-    /// As [`itermap`](Self::itermap), with the results in the order of the items.
+    /// As [`itermap`](Self::itermap), but gives the results in the order of the items.
     ///
     /// # Returns
     ///
-    /// The stream of the results. A slow item does not hold up the jobs behind it, as far as the
+    /// The stream of the results. A slow item does not stop the jobs behind it, as far as the
     /// stream may go [`ahead`](Itermap::ahead).
     ///
     /// # Panics
@@ -330,15 +339,15 @@ impl Pool {
 
 /// Waiting and stopping.
 impl Pool {
-    /// Waits until nobody waits and nothing is active. Any number of tasks may wait for it.
+    /// Waits until no job waits and none is active. Any number of tasks may wait for that.
     ///
-    /// A job that joins its own pool waits for itself, for ever. A stream that waits for its
-    /// reader, or has not been polled yet, does not count.
+    /// A job that joins its own pool waits for itself, for ever. `join` does not wait for a stream
+    /// that waits for its reader, or that has not been polled yet.
     ///
     /// # Returns
     ///
-    /// As soon as the pool is empty, even briefly; immediately if it already is. All results can be
-    /// read then.
+    /// As soon as the pool is empty, even briefly. If the pool is empty already, `join` returns at
+    /// once. All results can be read then.
     ///
     /// # Panics
     ///
@@ -346,7 +355,7 @@ impl Pool {
     ///
     /// # Cancel safety
     ///
-    /// It may be dropped at any moment, with no effect.
+    /// The future may be dropped at any moment, with no effect.
     ///
     /// # Examples
     ///
@@ -366,15 +375,14 @@ impl Pool {
     /// Stops the jobs of these handles, `&mut handles` or `[&mut handle]`, and waits until they and
     /// their callbacks have ended, and their futures have been dropped.
     ///
-    /// Handles whose jobs have ended, or which are of another pool, are left as they are, with
-    /// their results; so are those of jobs that come to their end by themselves before they are
-    /// stopped.
+    /// The call leaves the handles of ended jobs, and those of another pool, as they are, with
+    /// their results. It does the same for a job that ends by itself before it is stopped.
     ///
     /// # Returns
     ///
-    /// How many jobs it stopped, and what became of each, in the order of their handles:
-    /// [`JobError::Cancelled`], or what its callback gave, or the panic of its drop. The handles of
-    /// these jobs give [`JobError::Cancelled`] from then on.
+    /// The number of jobs that it stopped, and the outcome of each, in the order of their handles:
+    /// [`JobError::Cancelled`], or the result of its callback, or the panic of its drop. From then
+    /// on the handles of these jobs give [`JobError::Cancelled`].
     ///
     /// # Panics
     ///
@@ -419,7 +427,7 @@ impl Pool {
                     stopped.push(handle);
                 }
             }
-            // Also if there was nothing to wait for.
+            // Even if there was no job to wait for, the call takes part in the budget.
             poll_fn(|cx| poll_in_budget(cx, |_| Poll::Ready(()))).await;
             let stopped = stopped.into_iter();
             let results: Vec<_> = stopped.filter_map(JobHandle::take_cancelled).collect();
@@ -430,13 +438,13 @@ impl Pool {
     /// Stops all jobs that exist and waits until they and their callbacks have ended, and their
     /// futures have been dropped.
     ///
-    /// The items that a running [`map`](Self::map) or stream has not pulled yet do not exist: it
-    /// goes on with them. To stop it, drop its future or stream. Other tasks may queue more jobs
-    /// meanwhile; a job that calls this is cancelled too.
+    /// The items that a running [`map`](Self::map) or stream has not pulled yet do not exist yet:
+    /// the map or stream goes on with them. To stop it, drop its future or stream. Other tasks may
+    /// queue more jobs meanwhile. A job that calls this is cancelled too.
     ///
     /// # Returns
     ///
-    /// How many jobs it stopped.
+    /// The number of jobs that it stopped.
     ///
     /// # Panics
     ///
@@ -475,8 +483,8 @@ impl Pool {
         self.shared.size.get()
     }
 
-    /// How many jobs wait or are active. A running map or stream counts as one more that waits,
-    /// while it waits for its next item.
+    /// The number of jobs that wait or are active. A running map or stream counts as one more
+    /// waiting job while it waits for its next item.
     ///
     /// # Examples
     ///
@@ -496,19 +504,19 @@ impl Pool {
         self.shared.lock().admission().len()
     }
 
-    /// How many jobs hold a slot.
+    /// The number of active jobs: they hold a slot each.
     #[must_use]
     pub fn active(&self) -> usize {
         self.shared.lock().admission().active()
     }
 
-    /// How many stand in the queue.
+    /// The number of waiting jobs: they stand in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.lock().admission().waiting()
     }
 
-    /// Whether nobody waits and nothing is active.
+    /// Whether no job waits and none is active.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.shared.lock().admission().is_empty()
@@ -520,8 +528,8 @@ impl Pool {
         self.shared.lock().admission().is_full()
     }
 
-    /// How many jobs have been run to their end, or to where they were stopped. A job and its
-    /// callback are one.
+    /// The number of jobs that have run to their end, or to the point where they were stopped. A
+    /// job and its callback count as one.
     #[must_use]
     pub fn executed(&self) -> u64 {
         self.shared.lock().executed()
@@ -545,14 +553,14 @@ impl Pool {
     }
 }
 
-// A panic cannot leave a pool half changed: nothing that may panic is called under its lock.
+// A panic cannot leave a pool half changed: no code that may panic runs under its lock.
 impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.state.try_lock();
-        // What is written to is foreign.
+        // The formatter is foreign code, so the lock is released before it runs.
         let counts = state.map(|state| (state.admission().active(), state.admission().waiting()));
         let mut pool = f.debug_struct("Pool");
         pool.field("size", &self.size());
