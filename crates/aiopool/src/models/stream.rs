@@ -205,6 +205,31 @@ fn a_map_that_is_dropped_stops_the_items_that_it_has_pulled() {
     });
 }
 
+// Fails when `Worker::next` drops a result that nobody wants after its slot has gone back.
+#[test]
+fn the_result_that_nobody_wants_has_been_dropped_when_the_pool_is_joined() {
+    explore(["it was made", "it was not made"], || {
+        let (pool, made, dropped) = (Pool::new(1), Note::default(), Note::default());
+        let job = {
+            let (made, dropped) = (made.clone(), dropped.clone());
+            async move {
+                made.set();
+                dropped.on_drop()
+            }
+        };
+        let mut map = Box::pin(pool.map([job], |job| job));
+        assert!(poll_once(map.as_mut()).is_pending());
+        drop(map);
+        block_on(pool.join());
+        assert_eq!(made.is_set(), dropped.is_set());
+        if made.is_set() {
+            "it was made"
+        } else {
+            "it was not made"
+        }
+    });
+}
+
 // Fails when `Active::stop` or `ActiveTable::assign` forgets the stop of an entry that nobody has
 // taken up yet, and when `Worker::outlive_stop` leaves the stop or the watchers behind.
 #[test]

@@ -355,7 +355,12 @@ impl Worker {
         // One lock for the end of this job and the start of the next: nobody sees the slot free
         // while somebody waits.
         let mut state = self.shared.lock_at_end();
-        let unwanted = item.take_if(|item| !state.put(item.as_mut(), &mut ended));
+        if let Some(unwanted) = item.take_if(|item| !state.put(item.as_mut(), &mut ended)) {
+            // Under no lock, and before the slot goes back: who joins the pool finds it dropped.
+            drop(state);
+            discard(unwanted);
+            state = self.shared.lock();
+        }
         let (next, wakeup, effects) = state.finish(held, ended, &self.member, may_begin);
         drop(state);
         match next {
@@ -373,9 +378,6 @@ impl Worker {
         // The next item takes the allocation of the one that has ended.
         if let Step::Run(Work::Pull(_)) = self.step {
             self.spare = item;
-        }
-        if unwanted.is_some() {
-            discard(unwanted);
         }
     }
 
@@ -473,16 +475,17 @@ impl Drop for Worker {
         while let Some(held) = self.held.take() {
             // What the job drops is foreign: it goes before the lock is taken, and before the slot
             // goes back.
-            let (mut ended, mut item) = self.give_up();
-            let mut state = self.shared.lock();
-            if let Some(item) = &mut item {
-                state.put(item.as_mut(), &mut ended);
+            let (mut ended, item) = self.give_up();
+            if let Some(mut item) = item {
+                self.shared.lock().put(item.as_mut(), &mut ended);
+                // If nobody wants the result, it is in there.
+                discard(item);
             }
+            let mut state = self.shared.lock();
             let (next, effects) = state.finish_and_leave(held, ended, &self.member);
             // Whoever is next may be of a runtime that goes on.
             self.shared.advance(state);
             effects.carry_out();
-            discard(item);
             // More entries are open than workers are left: they are given up here, one after
             // another.
             if let Some(taken) = next {
