@@ -111,11 +111,11 @@ services-on-%:
 services-python: $(BIN)/.built $(BIN)/.services
 	$(BIN)/python -m pytest tests/services --loops asyncio $(ARGS)
 
-# tokio-console looks into a Tokio of its own build.
+# tokio-console and hooks are of a Tokio of its own build.
 services-in-rust:
 	cargo test --locked -p aiopool-services
 	RUSTFLAGS="--cfg tokio_unstable" CARGO_TARGET_DIR=target/tokio-unstable \
-		cargo test --locked -p aiopool-services --test console
+		cargo test --locked -p aiopool-services --test console --test hooks
 
 test-bench: ## that each case of the Rust benchmark runs
 	cargo test --locked -p aiopool-bench

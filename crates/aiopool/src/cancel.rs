@@ -66,8 +66,7 @@ impl Shared {
         let countdown = Countdown::new();
         let mut state = self.lock();
         state.hold();
-        // Before the withdrawal, which is the caller's own, and whose end it knows.
-        let walk = state.begin_stop_all(&countdown);
+        let walk = state.begin_walk();
         let mut stopping = Stopping {
             shared: self,
             withdrawal: state.begin_withdrawal(),
@@ -81,7 +80,11 @@ impl Shared {
             let jobs = &mut stopping.withdrawn;
             // Here, under no lock: to make room may move all that is there.
             jobs.reserve(PORTION);
-            if !self.lock().withdraw_some(&walk, PORTION, jobs) {
+            let mut state = self.lock();
+            if !state.withdraw_some(&walk, PORTION, jobs) {
+                // Only now: another caller may have withdrawn some of these jobs in between, and has
+                // not dropped them yet.
+                state.watch_withdrawals(&countdown);
                 break;
             }
         }

@@ -529,10 +529,14 @@ impl State {
         Some(waiter)
     }
 
-    /// Begins to stop all jobs that exist, and to wait for them.
-    pub(crate) fn begin_stop_all(&mut self, countdown: &Arc<Countdown>) -> Walk {
-        self.active.watch_withdrawals(countdown);
+    /// Begins to take all jobs out of the queue that are there now.
+    pub(crate) fn begin_walk(&mut self) -> Walk {
         self.admission.begin_walk()
+    }
+
+    /// Somebody waits for the ends of all withdrawals, its own included.
+    pub(crate) fn watch_withdrawals(&mut self, countdown: &Arc<Countdown>) {
+        self.active.watch_withdrawals(countdown);
     }
 
     /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
