@@ -5,6 +5,7 @@
     reason = "a boxed waker in an atomic pointer, and no lock; what that gains stands in `cell`"
 )]
 
+use std::mem;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
@@ -73,10 +74,12 @@ impl JoinState {
         // the waker in its place, the runnable might take and drop it meanwhile.
         let waker = match self.take_waker() {
             Some(waker) if waker.will_wake(cx.waker()) => waker,
-            other => {
-                discard(other);
-                Box::new(cx.waker().clone())
+            // In the same box: whether it has been replaced does not depend on where the next one is.
+            Some(mut waker) => {
+                discard(mem::replace(&mut *waker, cx.waker().clone()));
+                waker
             }
+            None => Box::new(cx.waker().clone()),
         };
         let waker = Box::into_raw(waker);
         let left = self

@@ -180,7 +180,7 @@ fn others_come_to_the_lock_while_cancel_all_empties_the_queue() {
         ];
         let looker = thread::spawn({
             let pool = pool.clone();
-            move || pool.len() - pool.active()
+            move || pool.shared.lock().admission().waiting()
         });
         block_on(pool.cancel_all());
         looker.join().expect("it looks only")

@@ -218,7 +218,8 @@ fn the_result_that_nobody_wants_has_been_dropped_when_the_pool_is_joined() {
             }
         };
         let mut map = Box::pin(pool.map([job], |job| job));
-        assert!(poll_once(map.as_mut()).is_pending());
+        // If it has ended already, its result goes here.
+        drop(poll_once(map.as_mut()));
         drop(map);
         block_on(pool.join());
         assert_eq!(made.is_set(), dropped.is_set());
