@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use aiopool_core::Drain;
 
-use crate::state::Left;
+use crate::state::active::Spare;
 use crate::state::signal::{Countdown, Remote, tell, wake_workers};
 use crate::sys::runtime::Handle;
 use crate::sys::unwind::{discard, wake};
@@ -30,6 +30,22 @@ struct Others {
     watchers: Vec<Arc<Countdown>>,
     was_stopped: bool,
     joiners: Option<Drain<Waker>>,
+}
+
+/// What a worker leaves behind that is not there any more, to be dropped under no lock.
+#[must_use = "its drop may run foreign code"]
+pub(crate) struct Left {
+    _runtime: Option<Handle>,
+    _spare: Option<Spare>,
+}
+
+impl Left {
+    pub(crate) fn new(runtime: Option<Handle>, spare: Option<Spare>) -> Self {
+        Self {
+            _runtime: runtime,
+            _spare: spare,
+        }
+    }
 }
 
 impl Effects {

@@ -21,8 +21,8 @@ use crate::job::body::Ended;
 use crate::job::cell::Runnable;
 use crate::source::results::Results;
 use crate::source::{AnyResults, DiscardedSource, End, Item, Items, Rest, Source, SourceId};
-use crate::state::active::{ActiveTable, Spare, Taken, Waiter, Work};
-use crate::state::effects::Effects;
+use crate::state::active::{ActiveTable, Taken, Waiter, Work};
+use crate::state::effects::{Effects, Left};
 use crate::state::signal::{Countdown, Remote};
 use crate::state::sources::SourceTable;
 use crate::state::workers::{Idle, Member, Wakeup, WorkersTable};
@@ -57,13 +57,6 @@ pub(crate) enum Found {
     Park,
     /// There is nothing, and it has left. Another that has nothing to do either is to be called.
     Nothing(Left, Option<Wakeup>),
-}
-
-/// What a worker leaves behind that is not there any more, to be dropped under no lock.
-#[must_use = "its drop may run foreign code"]
-pub(crate) struct Left {
-    _runtime: Option<Handle>,
-    _spare: Option<Spare>,
 }
 
 /// Names jobs that have left the queue and are to be dropped under no lock. Until that has been
@@ -299,10 +292,8 @@ impl State {
 
     /// A worker that was searching, or one that was not, is not there any more.
     pub(crate) fn leave(&mut self, worker: &Member, was_searching: bool) -> Left {
-        Left {
-            _runtime: self.workers.leave(worker, was_searching),
-            _spare: self.active.take_spare(),
-        }
+        let runtime = self.workers.leave(worker, was_searching);
+        Left::new(runtime, self.active.take_spare())
     }
 
     /// A worker leaves what it has taken to whichever comes first after the other tasks have had
