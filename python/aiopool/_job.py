@@ -59,10 +59,14 @@ async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
 
 async def run_jobs(worker: Worker) -> None:
     """Runs jobs one after another, if the pool reuses tasks."""
+    ended = False
     try:
-        await worker
-    except GeneratorExit:
-        pass  # The worker has closed its job, which has settled.
+        while not ended:
+            try:
+                await worker
+                ended = True
+            except GeneratorExit:
+                pass  # The worker has closed its job. It runs the callback now, or ends.
     finally:
         del worker  # as above
 

@@ -180,17 +180,65 @@ async def ignores(future: asyncio.Future[Any]) -> None:
 
 
 @every_verb
+async def test_the_callback_runs_after_a_generator_exit_that_the_job_raises(hand_in: HandIn) -> None:
+    async def callback(res: object, err: Any) -> Any:
+        await asyncio.sleep(0)
+        return err[0]
+
+    async def job() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    pool, error = AioPool(1), GeneratorExit()
+    assert await hand_in(pool, job, callback) is error
+    assert await hand_in(pool, lambda: fails(error), callback) is error
+    await pool.join()
+    await assert_usable(pool)
+
+
+def failing_soon(error: BaseException) -> asyncio.Future[Any]:
+    loop = asyncio.get_running_loop()
+    awaited = loop.create_future()
+    loop.call_later(0.001, awaited.set_exception, error)
+    return awaited
+
+
+@every_verb
 @pytest.mark.parametrize("is_job", [False, True], ids=["coroutine", "future"])
 async def test_a_generator_exit_of_what_a_job_awaits_is_stored_alone(
     hand_in: HandIn, is_job: bool
 ) -> None:
-    async def callback(res: object) -> None:
-        raise AssertionError("never called")
-
-    pool, awaited = AioPool(1), asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(0.001, awaited.set_exception, GeneratorExit())
+    pool, awaited = AioPool(1), failing_soon(GeneratorExit())
     job = awaited if is_job else awaits(awaited)
-    assert isinstance(await error_of(hand_in(pool, lambda: job, callback)), GeneratorExit)
+    assert isinstance(await error_of(hand_in(pool, lambda: job)), GeneratorExit)
+    await pool.join()
+    await assert_usable(pool)
+
+
+@every_verb
+@pytest.mark.parametrize("is_job", [False, True], ids=["coroutine", "future"])
+async def test_the_callback_runs_after_a_generator_exit_of_what_the_job_awaits(
+    hand_in: HandIn, is_job: bool
+) -> None:
+    async def callback(res: object, err: Any) -> Any:
+        await asyncio.sleep(0)
+        return err[0]
+
+    pool, awaited = AioPool(1), failing_soon(GeneratorExit())
+    job = awaited if is_job else awaits(awaited)
+    assert isinstance(await hand_in(pool, lambda: job, callback), GeneratorExit)
+    await pool.join()
+    await assert_usable(pool)
+
+
+@every_verb
+async def test_a_callback_after_a_generator_exit_may_end_with_another(hand_in: HandIn) -> None:
+    async def callback(res: object) -> None:
+        await failing_soon(GeneratorExit())
+
+    pool, awaited = AioPool(1), failing_soon(GeneratorExit())
+    error = await error_of(hand_in(pool, lambda: awaits(awaited), callback))
+    assert isinstance(error, GeneratorExit)
     await pool.join()
     await assert_usable(pool)
 
@@ -200,8 +248,7 @@ async def test_a_generator_exit_of_what_a_callback_awaits_is_stored_alone(hand_i
     async def callback(res: object) -> None:
         await awaited
 
-    pool, awaited = AioPool(1), asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_later(0.001, awaited.set_exception, GeneratorExit())
+    pool, awaited = AioPool(1), failing_soon(GeneratorExit())
     error = await error_of(hand_in(pool, lambda: ready(1), callback))
     assert isinstance(error, GeneratorExit)
     await pool.join()

@@ -265,6 +265,47 @@ def test_a_pool_goes_on_after_all_tasks_of_its_loop_were_cancelled(program_loop:
     assert lines_of(program, program_loop) == ["0 1010", "goes on", *TOLD]
 
 
+def test_no_callback_runs_after_jobs_that_are_closed_with_their_loop(closed_loop: str) -> None:
+    program = """
+        async def fails():
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                raise LookupError
+
+        async def goes_on():
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await asyncio.sleep(0)
+
+        async def callback(res):
+            print("called back")
+            await asyncio.sleep(0)
+
+        loop = new_loop()
+
+        async def main():
+            pool = AioPool(3)
+            for coroutine in job(0), fails(), goes_on(), job(1):
+                futures.append(pool.spawn_n(coroutine, callback))
+            await asyncio.sleep(0.01)
+
+        loop.run_until_complete(main())
+        loop.close()
+        print([future.done() for future in futures])
+        print([repr(future.exception()) for future in futures[1:3]])
+        del futures[1:3]
+    """
+    assert lines_of(program, closed_loop) == [
+        str([True] * 4),
+        str(["LookupError()", "RuntimeError('coroutine ignored GeneratorExit')"]),
+        "True 1 True",
+        "0 of 0 closed",
+        "2 of 2 cancelled",
+    ]
+
+
 def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(
     closed_loop: str,
 ) -> None:

@@ -64,9 +64,9 @@ pub(crate) fn raised<'py>(
     let began = !settle::never_began(job);
     if began {
         let callback = job.get().take_callback(job.py());
-        // A callback must not delay these errors, and a coroutine that is closed may not await.
-        let last = errors::is_exit(error) || error.is_instance_of::<PyGeneratorExit>();
-        if let Some(callback) = callback.filter(|_| !last) {
+        // A callback must not delay an exit, and a coroutine that is closed may not await.
+        let is_last = || errors::is_exit(error) || is_closed(job, error);
+        if let Some(callback) = callback.filter(|_| !is_last()) {
             count_executed(job);
             return Ok(call_back(job, callback, None, Some(error)));
         }
@@ -89,7 +89,7 @@ pub(crate) fn settle_error(
 ) -> PyResult<()> {
     let py = job.py();
     let pool = job.get().pool(py);
-    if error.is_instance_of::<PyGeneratorExit>() && !is_stepped(job) {
+    if error.is_instance_of::<PyGeneratorExit>() && is_closed(job, error) {
         // No code has raised this error: the task is being destroyed. If its loop is destroyed too,
         // so are all waiting jobs, in any order, and none of them starts any more.
         if !pool.get().own_loop().is_running(py) {
@@ -127,12 +127,19 @@ fn settle(job: &Bound<'_, Job>, outcome: Outcome, run: bool) {
     }
 }
 
-/// Whether the task of the job is making a step.
-fn is_stepped(job: &Bound<'_, Job>) -> bool {
+/// Whether the error comes from the closing of its coroutine, not from a step of its task.
+fn is_closed(job: &Bound<'_, Job>, error: &Bound<'_, PyAny>) -> bool {
     let py = job.py();
+    let Some(own) = job.get().task(py) else {
+        return true;
+    };
     let current = imports::current_task(py).and_then(PyAnyMethods::call0);
-    let own = job.get().task(py);
-    matches!((current, own), (Ok(current), Some(own)) if current.is(&own))
+    if current.is_ok_and(|current| current.is(&own)) {
+        return false;
+    }
+    // The steps of a task that is not asyncio's may be told to nobody.
+    let tells = imports::task(py).and_then(|class| own.bind(py).is_instance(class));
+    tells.unwrap_or(true) || error.is_instance_of::<PyGeneratorExit>()
 }
 
 fn count_executed(job: &Bound<'_, Job>) {

@@ -98,13 +98,14 @@ pub(crate) fn step<'py>(
     }
 }
 
-/// The coroutine of the task is closed, in the middle of a job or before it has begun one. It may
-/// not await any more, so no callback runs.
+/// The coroutine of the task is closed, in the middle of a job or before it has begun one. The task
+/// closes it too when a future that the job awaits has failed with `GeneratorExit`. Then the task
+/// goes on, and the callback runs in it.
 pub(crate) fn close(worker: &Bound<'_, Worker>) -> PyResult<()> {
     let py = worker.py();
     // Made now, not when it is first read: at the end of the interpreter that would be too late.
     let exit = py.get_type::<PyGeneratorExit>().call0()?;
-    let Some(begun) = worker.get().take_suspended(py) else {
+    let Some(mut begun) = worker.get().take_suspended(py) else {
         return refuse(worker, &exit);
     };
     worker.get().retire();
@@ -114,18 +115,24 @@ pub(crate) fn close(worker: &Bound<'_, Worker>) -> PyResult<()> {
         let coroutine = begun.coroutine.bind(py);
         coroutine.call_method0(intern!(py, "close"))
     });
-    let settled = match begun.kind {
+    let callback = match begun.kind {
         Kind::Job | Kind::Wrapper => {
             let error = closed.err().map(|error| error.into_value(py));
             let error = error.map_or(exit, |error| error.into_bound(py).into_any());
-            job::settle_error(begun.job.bind(py), &error, true)
+            job::raised(begun.job.bind(py), &error)
         }
         // The coroutine of the callback has told the job, and raises an error that ends the
         // program.
-        Kind::Callback => closed.map(drop),
+        Kind::Callback => closed.map(|_| None),
     };
+    if let Ok(Some(callback)) = callback {
+        begun.coroutine = callback.unbind();
+        begun.kind = Kind::Callback;
+        worker.get().suspend(py, begun);
+        return Ok(());
+    }
     leave(worker);
-    settled
+    callback.map(drop)
 }
 
 /// The task has ended, perhaps without a step.
