@@ -248,6 +248,31 @@ def test_what_jobs_hand_in_while_they_are_cancelled_at_the_end_never_starts(
     assert lines_of(program, program_loop) == told
 
 
+@pytest.mark.parametrize("slots", [1, 2, 4, 5])
+def test_what_callbacks_hand_in_at_the_end_ends_with_the_loop(
+    closed_loop: str, slots: int
+) -> None:
+    program = f"""
+        async def callback(res):
+            coroutines.append(asyncio.sleep(3600))
+            futures.append(pool.spawn_n(coroutines[-1]))
+
+        async def main():
+            global pool
+            pool = AioPool({slots})
+            for number in range(2):
+                pool.spawn_n(job(number), callback)
+            await asyncio.sleep(0.01)
+            print(len(pool))
+
+        run(main())
+        print(len(pool))
+    """
+    begun = min(slots, 2)
+    told = ["2", "0", f"True {begun} True", f"{begun} of {begun} closed"]
+    assert lines_of(program, closed_loop) == [*told, f"{begun} of {begun} cancelled"]
+
+
 def test_a_pool_goes_on_after_all_tasks_of_its_loop_were_cancelled(program_loop: str) -> None:
     program = """
         async def main():

@@ -60,6 +60,11 @@ pub(crate) fn forget_own_frame(error: &Bound<'_, PyAny>) {
     report(py, forgotten.map(drop), error);
 }
 
+pub(crate) fn is_cancellation(error: &Bound<'_, PyAny>) -> bool {
+    let class = imports::cancelled_error(error.py());
+    class.is_ok_and(|class| error.is_instance(class).unwrap_or(false))
+}
+
 fn raise_through_loop(py: Python<'_>, error: &PyErr) -> PyResult<()> {
     let running = imports::get_running_loop(py)?.call0()?;
     running.call_method1(

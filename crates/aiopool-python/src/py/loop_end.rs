@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use crate::py::event_loop::EventLoop;
 use crate::py::{errors, imports};
 
-/// A pool has one from the first waiter on, until it is released.
+/// A pool has one from the first waiter on, or from the first callback after a cancellation, until
+/// it is released.
 pub(crate) struct LoopEnd {
     object: Py<PyAny>,
     /// The method `cancelling` of its task.

@@ -16,9 +16,8 @@ pub(crate) enum Outcome {
 
 impl Outcome {
     pub(crate) fn of_error(error: &Bound<'_, PyAny>) -> Self {
-        let class = imports::cancelled_error(error.py());
         let own = error.clone().unbind();
-        if class.is_ok_and(|class| error.is_instance(class).unwrap_or(false)) {
+        if errors::is_cancellation(error) {
             Self::Cancelled(Some(own))
         } else {
             Self::Failed(own)

@@ -68,6 +68,9 @@ pub(crate) fn raised<'py>(
         let is_last = || errors::is_exit(error) || is_closed(job, error);
         if let Some(callback) = callback.filter(|_| !is_last()) {
             count_executed(job);
+            if errors::is_cancellation(error) {
+                job.get().pool(job.py()).get().look_after(job.py());
+            }
             return Ok(call_back(job, callback, None, Some(error)));
         }
     }

@@ -31,8 +31,8 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
         errors::report(py, stepped, pool);
         next = Some(pool.get().go_on(py));
     }
-    if let Some(Next::Nobody { waits, empty }) = next {
-        rest(pool, waits, empty);
+    if let Some(Next::Nobody { unwatched, empty }) = next {
+        rest(pool, unwatched, empty);
     }
 }
 
@@ -70,11 +70,11 @@ fn resume_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
     pool.get().enter(py)?.call_soon(py, (resume,))
 }
 
-/// No waiter can be admitted for now. Starts the watch for the end of the loop if a waiter needs
-/// it, and tells the joiners if the pool is empty.
-fn rest(pool: &Bound<'_, Pool>, waits: bool, empty: bool) {
-    // At most one of the two applies: a pool with a waiter is not empty.
-    if waits {
+/// No waiter can be admitted for now. Starts the watch for the end of the loop if a job needs it,
+/// and tells the joiners if the pool is empty.
+fn rest(pool: &Bound<'_, Pool>, unwatched: bool, empty: bool) {
+    // At most one of the two applies: an empty pool has no job to watch for.
+    if unwatched {
         errors::report(pool.py(), watch_loop_end(pool), pool);
     }
     if empty {

@@ -41,8 +41,11 @@ pub(super) struct PoolState {
     pub(super) tasks: Tasks,
     pub(super) workers: Workers<Py<Worker>>,
     pub(super) snapshot: Option<Snapshot>,
-    /// Set from the first waiter on, until the pool is empty.
+    /// Set from the first waiter on, or as soon as the pool [looks after](Pool::look_after) its
+    /// active jobs, until the pool is empty.
     pub(super) loop_end: Option<LoopEnd>,
+    /// Whether an active job may outlive the tasks that the end of the loop cancels.
+    pub(super) looks_after: bool,
     pub(super) executed: u64,
 }
 

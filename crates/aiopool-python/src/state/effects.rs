@@ -18,8 +18,8 @@ pub(crate) enum Next {
     Someone(Option<Py<PyAny>>),
     /// No waiter may have a slot for now.
     Nobody {
-        /// Whether a job waits although nothing watches for the end of the loop.
-        waits: bool,
+        /// Whether a job needs a watch for the end of the loop and has none.
+        unwatched: bool,
         empty: bool,
     },
 }

@@ -62,6 +62,7 @@ impl Pool {
                 workers: Workers::new(),
                 snapshot: None,
                 loop_end: None,
+                looks_after: false,
                 executed: 0,
             }),
         })
@@ -194,6 +195,7 @@ impl Pool {
         self.state.with(py, |state| {
             (!state.admission.is_closed()).then(|| {
                 state.index = TicketIndex::default();
+                state.looks_after = false;
                 Closed {
                     waiters: state.admission.close(),
                     loop_end: state.loop_end.take(),
@@ -269,6 +271,12 @@ impl Pool {
         });
     }
 
+    /// A callback runs after a cancellation, which may be that of all tasks at the end of the loop.
+    /// A job that it hands in is not cancelled with them, so the pool closes it with the loop.
+    pub(crate) fn look_after(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.looks_after = true);
+    }
+
     pub(crate) fn watch(&self, py: Python<'_>, loop_end: LoopEnd) {
         drop(
             self.state
@@ -282,6 +290,7 @@ impl Pool {
             // The end of the loop closes the pool. If the loop goes on nevertheless, it finds the
             // pool open.
             state.admission.reopen();
+            state.looks_after = false;
             Emptied {
                 loop_end: state.loop_end.take(),
                 snapshot: state.snapshot.take(),
@@ -430,7 +439,8 @@ impl PoolState {
             return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));
         }
         Next::Nobody {
-            waits: admission.waiting() > 0 && self.loop_end.is_none(),
+            unwatched: self.loop_end.is_none()
+                && (admission.waiting() > 0 || self.looks_after && !admission.is_empty()),
             empty: admission.is_empty(),
         }
     }
