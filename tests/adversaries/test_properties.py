@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -24,7 +24,7 @@ from asyncio_pool import AioPool
 from loops import NewLoop, asyncio_loop
 from naive_pool import NaivePool
 from play import Play, does_what_a_naive_pool_does, holds_what_is_promised
-from programs import Program, calm_programs, examples, hasty_programs
+from programs import Act, Program, Script, calm_programs, examples, hasty_programs
 
 
 @examples
@@ -34,7 +34,24 @@ def test_any_program_finds_what_is_promised(new_loop: NewLoop, program: Program)
     holds_what_is_promised(program, AioPool, new_loop)
 
 
+# Whoever cancels jobs is cancelled twice while a callback of them runs.
+CANCELLED_TWICE = Program(
+    1,
+    (
+        Act("map", jobs=(Script(gated=True),), callback=Script(gated=True)),
+        Act("settle"),
+        Act("cancel_all"),
+        Act("settle"),
+        Act("stop_caller", pick=1),
+        Act("settle"),
+        Act("stop_caller", pick=1),
+        Act("settle"),
+    ),
+)
+
+
 @examples
+@example(program=CANCELLED_TWICE)
 @given(program=calm_programs())
 def test_a_calm_program_finds_what_it_finds_in_a_naive_pool(
     new_loop: NewLoop, program: Program
@@ -125,8 +142,13 @@ class MapsStayInFront(NaivePool):
 
 
 class CancelDoesNotWait(NaivePool):
-    async def ended(self, futures: list[asyncio.Future[Any]]) -> None:
-        await super().ended([each for each in futures if not isinstance(each, asyncio.Task)])
+    async def ended(self, futures: list[asyncio.Future[Any]], may_leave: bool = False) -> None:
+        pass
+
+
+class CancelledAgainItDoesNotWait(NaivePool):
+    async def ended(self, futures: list[asyncio.Future[Any]], may_leave: bool = False) -> None:
+        await super().ended(futures, may_leave=True)
 
 
 class ExecLeavesItsJob(NaivePool):
@@ -173,3 +195,8 @@ def test_a_broken_pool_is_found_out(broken: type[NaivePool]) -> None:
             gc.collect()
             return
     pytest.fail(f"{broken.__name__} passes for a pool")
+
+
+def test_a_pool_whose_calls_are_left_when_they_are_cancelled_again_is_found_out() -> None:
+    with pytest.raises(AssertionError):
+        does_what_a_naive_pool_does(CANCELLED_TWICE, CancelledAgainItDoesNotWait, asyncio_loop)

@@ -65,7 +65,8 @@ class NaivePool:
         self.enter(running)
         try:
             await running.pulled_all.wait()
-            await self.ended([job.future for job in running.jobs])
+            if running.jobs:
+                await asyncio.wait([job.future for job in running.jobs])
         except asyncio.CancelledError:
             if running in self.queue:
                 self.queue.remove(running)
@@ -118,7 +119,9 @@ class NaivePool:
             for job in (*self.queue, *self.active)
             if isinstance(job, Job) and (not futures or job.future in futures)
         ]
-        await self.ended(self.stop(jobs))
+        # A job that cancels jobs may be one of them, or waited for by one.
+        in_job = asyncio.current_task() in self.active.values()
+        await self.ended(self.stop(jobs), may_leave=in_job)
         return len(jobs), [getres.flat(job.future) for job in jobs]
 
     def enter(self, entry: Job | Map) -> None:
@@ -192,9 +195,18 @@ class NaivePool:
                 job.future.cancel()
         return tasks
 
-    async def ended(self, futures: list[asyncio.Future[Any]]) -> None:
-        if futures:
-            await asyncio.wait(futures)
+    async def ended(self, futures: list[asyncio.Future[Any]], may_leave: bool = False) -> None:
+        """Waits for them, however often the caller is cancelled."""
+        cancellation = None
+        while not all(future.done() for future in futures):
+            try:
+                await asyncio.wait(futures)
+            except asyncio.CancelledError as error:
+                if may_leave:
+                    raise
+                cancellation = error
+        if cancellation is not None:
+            raise cancellation
 
     def withdraw(self, job: Job) -> None:
         if job in self.queue:
