@@ -5,7 +5,7 @@ that debuggers, tracers and `python -m asyncio ps` see the job that it awaits.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from typing import Any, NoReturn
 
 from aiopool._callback import called
@@ -100,21 +100,28 @@ async def call_back(
 
 
 def apart(
-    function: Callable[[Any], Awaitable[Any]], item: Any
-) -> Generator[tuple[Awaitable[Any] | None, BaseException | None]]:
-    """Calls a function in a frame that leads to no other; gives what it returned and raised.
+    function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]
+) -> Generator[tuple[Any, BaseException | None]]:
+    """Calls a function with each tuple of arguments, in a frame that leads to no other.
 
     From 3.12 on the frames of an error lead to the frames of their callers, and so to all objects
-    in these: in the end to the results of a `map`, which contain the error. That is a cycle. The
-    frame of a generator leads to its caller only while it runs, and this one stops at its `yield`.
+    in these: in the end to the futures or the results of a call, which contain the error. That is
+    a cycle. The frame of a generator leads to its caller only while it runs, and this one stops at
+    its `yield`.
+
+    :returns: for each call what it returned, and the error that it raised or None.
     """
-    called = list[tuple[Awaitable[Any] | None, BaseException | None]]()
+    arguments, result, errors = None, None, list[BaseException]()
     try:
-        called.append((function(item), None))
-    except BaseException as error:
-        called.append((None, error))
-    del function, item  # as above
-    yield called.pop()
+        for arguments in calls:
+            try:
+                result = function(*arguments)
+            except BaseException as error:
+                result = None
+                errors.append(error)
+            yield result, errors.pop() if errors else None
+    finally:
+        del function, calls, arguments, result  # as above
 
 
 def raise_(error: BaseException) -> NoReturn:

@@ -75,7 +75,7 @@ def test_any_program_may_end_in_the_midst_of_it(
             runner.run(perform())
         begun, known = list(play.begun), set(play.jobs)
     gc.collect()
-    # What callbacks hand in meanwhile may begin, as a task would that they make.
+    # A job that a callback hands in at the end may begin, as would a task that the callback makes.
     assert [name for name in play.begun if name in known] == begun
     assert not [name for name, job in play.jobs.items() if not play.has_ended(job)]
     assert not play.running

@@ -344,6 +344,47 @@ async def test_the_report_of_an_error_nobody_reads_names_the_job(
     loop_errors.clear()
 
 
+def gives_no_job(item: object) -> Any:
+    raise LookupError
+
+
+async def by_map_of_no_job(pool: AioPool) -> Any:
+    return await pool.map(gives_no_job, [0], get_result=getres.dont)
+
+
+async def by_map_n_of_no_job(pool: AioPool) -> Any:
+    return pool.map_n(gives_no_job, [0])
+
+
+async def by_itermap_of_no_job(pool: AioPool) -> Any:
+    return [each async for each in pool.itermap(gives_no_job, [0], get_result=getres.dont)]
+
+
+@pytest.mark.parametrize(
+    "hand_in", [by_map_of_no_job, by_map_n_of_no_job, by_itermap_of_no_job]
+)
+async def test_an_item_without_a_job_is_called_as_the_function_that_gave_none(hand_in: Any) -> None:
+    pool = AioPool(1)
+    [future] = await hand_in(pool)
+    await pool.join()
+    told = f"<JobFuture finished name={gives_no_job.__qualname__!r} exception=LookupError()"
+    assert repr(future).startswith(told)
+    assert isinstance(future.exception(), LookupError)
+
+
+async def test_a_job_whose_task_cannot_be_made_has_its_name_all_the_same() -> None:
+    def factory(loop: object, coro: Any, **keywords: object) -> Any:
+        raise LookupError
+
+    pool = AioPool(1)
+    asyncio.get_running_loop().set_task_factory(factory)
+    future = pool.spawn_n(fails(ValueError()))
+    asyncio.get_running_loop().set_task_factory(None)
+    await pool.join()
+    assert repr(future).startswith("<JobFuture finished name='fails' exception=LookupError()")
+    assert isinstance(future.exception(), LookupError)
+
+
 async def test_futures_that_have_not_failed_are_shown_as_those_of_asyncio() -> None:
     async def fails_late() -> None:
         await gate.job()

@@ -10,7 +10,7 @@ import sys
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -261,6 +261,39 @@ class Raising:
     async def map_callback(self) -> None:
         results = await self.pool.map(self.job, self.things(), self.callback)
         assert [type(result) for result in results] == [Failure] * 5
+
+    async def map_n(self) -> None:
+        futures = self.pool.map_n(self.fn, self.things())
+        assert [type(future.exception()) for future in futures] == [Failure] * 5
+
+    @contextmanager
+    def no_tasks(self) -> Iterator[None]:
+        def factory(loop: object, coro: Any, **keywords: object) -> Any:
+            raise self.watch(Failure())
+
+        asyncio.get_running_loop().set_task_factory(factory)
+        yield
+        asyncio.get_running_loop().set_task_factory(None)
+
+    async def map_factory(self) -> None:
+        with self.no_tasks():
+            results = await self.pool.map(self.job, self.things())
+        assert [type(result) for result in results] == [Failure] * 5
+
+    async def map_n_factory(self) -> None:
+        with self.no_tasks():
+            futures = self.pool.map_n(self.job, self.things())
+        assert [type(future.exception()) for future in futures] == [Failure] * 5
+
+    async def spawn_n_factory(self) -> None:
+        with self.no_tasks():
+            future = self.pool.spawn_n(self.job(self.watch(Thing())))
+        assert type(future.exception()) is Failure
+
+    async def spawn_factory(self) -> None:
+        with self.no_tasks():
+            future = await self.pool.spawn(self.job(self.watch(Thing())))
+        assert type(future.exception()) is Failure
 
     async def itermap(self) -> None:
         results = [result async for result in self.pool.itermap(self.fn, self.things())]

@@ -4,10 +4,11 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::py::apart::Calls;
 use crate::py::awaitable::{close_unawaited, is_future};
 use crate::py::check::{Call, check_awaitable, check_callback, check_given};
 use crate::py::outcome::Outcome;
-use crate::py::{errors, owner};
+use crate::py::{errors, imports, name, owner};
 use crate::run::{start, withdraw};
 use crate::state::{Callback, Called, Options, Pool, Unawaited, Waiter, WaitingJob};
 
@@ -51,29 +52,30 @@ impl Pool {
         cb: Option<&Bound<'py, PyAny>>,
         ctx: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        slf.get().enter(slf.py())?;
-        values
-            .iter()
-            .map(|item| {
-                let verb = "map_n";
-                let made = function.call1((item,)).and_then(|awaitable| {
-                    check_given(verb, function, &awaitable)?;
-                    Ok(awaitable)
-                });
-                let awaitable = match &made {
-                    Ok(awaitable) => awaitable,
-                    Err(error) => return failed_future(slf, error),
-                };
-                let call = Call {
-                    verb,
-                    awaitable,
-                    cb,
-                    ctx,
-                };
-                let (future, _) = hand_in(slf, &call, false)?;
-                Ok(future)
-            })
-            .collect()
+        let event_loop = slf.get().enter(slf.py())?;
+        let mut calls = Calls::new(function, &imports::zip(slf.py())?.call1((values,))?)?;
+        let futures = (0..values.len()).map(|_| {
+            let verb = "map_n";
+            let made = calls.call().and_then(|awaitable| {
+                check_given(verb, function, &awaitable)?;
+                Ok(awaitable)
+            });
+            let awaitable = match &made {
+                Ok(awaitable) => awaitable,
+                Err(error) => return failed_future(slf, function, error),
+            };
+            let call = Call {
+                verb,
+                awaitable,
+                cb,
+                ctx,
+            };
+            let (future, _) = hand_in(slf, &call, false)?;
+            Ok(future)
+        });
+        let futures = futures.collect::<PyResult<_>>()?;
+        calls.end(event_loop)?;
+        Ok(futures)
     }
 }
 
@@ -119,12 +121,17 @@ fn hand_in_unawaited<'py>(
 }
 
 /// The settled future of an item for which no job could be made.
-fn failed_future<'py>(pool: &Bound<'py, Pool>, error: &PyErr) -> PyResult<Bound<'py, PyAny>> {
+fn failed_future<'py>(
+    pool: &Bound<'py, Pool>,
+    function: &Bound<'py, PyAny>,
+    error: &PyErr,
+) -> PyResult<Bound<'py, PyAny>> {
     let py = pool.py();
     if errors::is_exit(error.value(py)) {
         return Err(error.clone_ref(py));
     }
-    let future = pool.get().enter(py)?.new_future(py)?;
+    let future = pool.get().enter(py)?.new_job_future(py)?;
+    owner::replace(&future, Some(name::of(function)?.into_any()));
     Outcome::of_raised(py, error).settle_future(pool.get().own_loop(), &future);
     Ok(future)
 }

@@ -33,10 +33,12 @@ borrowed! {
     job_future = "aiopool._job", "JobFuture";
     loop_end = "aiopool._loop_end", "LoopEnd";
     not_awaitable = "aiopool._refusals", "not_awaitable";
+    partial = "functools", "partial";
     raise_ = "aiopool._job", "raise_";
     task = "asyncio", "Task";
     run_job = "aiopool._job", "run_job";
     run_jobs = "aiopool._job", "run_jobs";
+    zip = "builtins", "zip";
 }
 
 macro_rules! fields {

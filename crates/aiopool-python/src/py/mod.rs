@@ -1,5 +1,6 @@
 //! The ground: the interpreter and its loops. No file here knows of pools.
 
+pub(crate) mod apart;
 pub(crate) mod awaitable;
 pub(crate) mod check;
 pub(crate) mod context;

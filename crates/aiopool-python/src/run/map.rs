@@ -1,11 +1,10 @@
 //! A running `map` or `itermap`: standing in the queue, pulling an item, and calling `fn` with it.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::check::check_kind_given;
 use crate::py::ffi::in_context;
-use crate::py::{context, errors, imports};
+use crate::py::{apart, context};
 use crate::run::withdraw;
 use crate::state::{Items, Target, Waiter};
 
@@ -66,36 +65,14 @@ pub(crate) fn call<'py>(
     let function = mapped.function.bind(py);
     let awaitable = in_context(&context, || {
         if items.get().starts() {
-            call_apart(items, function, item)
+            let event_loop = items.get().pool(py).get().enter(py)?;
+            apart::call(event_loop, function, (item,))
         } else {
             function.call1((item,))
         }
     })?;
     check_kind_given(items.get().verb(), function, &awaitable)?;
     Ok((awaitable, context))
-}
-
-/// Calls `fn` while the caller of `map` is on the stack. An error of `fn` must not lead to the
-/// frames of that caller: see `apart` in `_job.py`.
-fn call_apart<'py>(
-    items: &Bound<'py, Items>,
-    function: &Bound<'py, PyAny>,
-    item: Py<PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = items.py();
-    let generator = imports::apart(py)?.call1((function, item))?;
-    let called = generator.call_method0(intern!(py, "__next__"))?;
-    let (awaitable, error): (_, Option<Bound<'_, PyAny>>) = called.extract()?;
-    let Some(error) = error else {
-        return Ok(awaitable);
-    };
-    errors::forget_own_frame(&error);
-    // Up to 3.12 dropping a generator runs it once more. That must not happen here, while the
-    // caller of `map` is on the stack.
-    let close = generator.getattr(intern!(py, "close"))?;
-    let event_loop = items.get().pool(py).get().enter(py)?;
-    event_loop.call_soon(py, (close,))?;
-    Err(PyErr::from_value(error))
 }
 
 /// The target for the outcome of an item that is being started.

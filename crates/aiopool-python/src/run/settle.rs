@@ -28,13 +28,12 @@ pub(crate) fn finish(
     let Some((target, ended)) = ended else {
         return false;
     };
-    let pool = job.get().pool(job.py());
-    // In this order: the result can be read before the slot comes back, and so before `join`
-    // returns.
-    let name = name_of_failed(job.py(), &ended, &outcome);
-    tell(pool, target, outcome, name);
-    // Dropping the job may run a destructor of the user, which finds the pool in a whole state.
-    drop(pool.get().finish(job.py(), ended, run));
+    let py = job.py();
+    let name = match outcome {
+        Outcome::Failed(_) => ended.coroutine(py).and_then(|own| name_of(own.bind(py))),
+        _ => None,
+    };
+    give_back(job, target, ended, outcome, name, run);
     true
 }
 
@@ -42,8 +41,14 @@ pub(crate) fn finish(
 pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
     // Read first: a settled job no longer has it.
     let coroutine = job.get().coroutine(job.py());
+    let name = match outcome {
+        Outcome::Failed(_) => job.get().awaitable(job.py()).and_then(|own| name_of(&own)),
+        _ => None,
+    };
     never_began(job);
-    settle(job, outcome, false);
+    if let Some((target, ended)) = job.get().end(job.py()) {
+        give_back(job, target, ended, outcome, name, false);
+    }
     if let Some(coroutine) = coroutine {
         // The coroutine tells its job that it is closed. The job has settled by then.
         close_unawaited(coroutine.bind(job.py()));
@@ -59,14 +64,21 @@ pub(crate) fn never_began(job: &Bound<'_, Job>) -> bool {
     awaitable.is_some()
 }
 
-/// Settles a job that could not be started.
-pub(crate) fn not_started(pool: &Bound<'_, Pool>, target: Target, error: &PyErr) {
+/// Settles a job that could not be started. Its name is that of `made_of`, the function or the
+/// awaitable that it was to be made of.
+pub(crate) fn not_started(
+    pool: &Bound<'_, Pool>,
+    target: Target,
+    error: &PyErr,
+    made_of: &Bound<'_, PyAny>,
+) {
     let py = pool.py();
     if errors::is_exit(error.value(py)) {
         // The error ends the program, and there is no task here to raise it.
         errors::report(py, Err(error.clone_ref(py)), pool);
     }
-    tell(pool, target, Outcome::of_raised(py, error), None);
+    let outcome = Outcome::of_raised(py, error);
+    tell(pool, target, outcome, name_of(made_of));
 }
 
 /// Stores the result of an item, at `index` if the results are ordered.
@@ -112,19 +124,25 @@ fn end_wait(items: &Bound<'_, Items>, waiter: Option<Py<PyAny>>) {
     }
 }
 
+/// Tells the outcome, and then gives the slot back. In this order: the result can be read before the
+/// slot comes back, and so before `join` returns.
+fn give_back(
+    job: &Bound<'_, Job>,
+    target: Target,
+    ended: Ended,
+    outcome: Outcome,
+    name: Option<Bound<'_, PyAny>>,
+    run: bool,
+) {
+    let pool = job.get().pool(job.py());
+    tell(pool, target, outcome, name);
+    // Dropping the job may run a destructor of the user, which finds the pool in a whole state.
+    drop(pool.get().finish(job.py(), ended, run));
+}
+
 /// The name of the job for asyncio's report, if its error stays unread.
-fn name_of_failed<'py>(
-    py: Python<'py>,
-    ended: &Ended,
-    outcome: &Outcome,
-) -> Option<Bound<'py, PyAny>> {
-    match outcome {
-        Outcome::Failed(_) => {
-            let coroutine = ended.coroutine(py)?.into_bound(py);
-            Some(name::of(&coroutine).ok()?.into_any())
-        }
-        _ => None,
-    }
+fn name_of<'py>(named: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    Some(name::of(named).ok()?.into_any())
 }
 
 fn tell(pool: &Bound<'_, Pool>, target: Target, outcome: Outcome, name: Option<Bound<'_, PyAny>>) {

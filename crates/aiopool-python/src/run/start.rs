@@ -127,7 +127,7 @@ fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob) -> bool {
         Ok(context) => start(pool, slot, awaitable, &context, target, callback),
         Err(error) => {
             close_unawaited(&awaitable);
-            not_started(pool, slot, target, &error);
+            not_started(pool, slot, target, &error, &awaitable);
             true
         }
     }
@@ -154,7 +154,8 @@ fn admit_item(
     match called {
         Ok((awaitable, context)) => start(pool, slot, awaitable, &context, target, callback),
         Err(error) => {
-            not_started(pool, slot, target, &error);
+            let function = items.get().mapped().function.bind(py);
+            not_started(pool, slot, target, &error, function);
             true
         }
     }
@@ -173,7 +174,7 @@ fn start<'py>(
         Ok(job) => job,
         Err(error) => {
             close_unawaited(&awaitable);
-            not_started(pool, slot, target, &error);
+            not_started(pool, slot, target, &error, &awaitable);
             return true;
         }
     };
@@ -196,7 +197,13 @@ fn start<'py>(
 
 /// Settles a job that could not be started. It keeps its slot until the next turn of the loop, as
 /// if a task had run it. So other tasks get their turn, however many such jobs there are.
-fn not_started(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr) {
+fn not_started(
+    pool: &Bound<'_, Pool>,
+    slot: Slot,
+    target: Target,
+    error: &PyErr,
+    made_of: &Bound<'_, PyAny>,
+) {
     let py = pool.py();
     // The next turn is arranged before the error is told. So the slot is back when a task that
     // waits for the error goes on.
@@ -206,7 +213,7 @@ fn not_started(pool: &Bound<'_, Pool>, slot: Slot, target: Target, error: &PyErr
         // Nothing would give the slot back later.
         pool.get().take_back(py, slot);
     }
-    settle::not_started(pool, target, error);
+    settle::not_started(pool, target, error, made_of);
 }
 
 /// The job takes its slot. From here on the job owns its future; before, the pool owned it.

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::py::event_loop::EventLoop;
 use crate::py::ffi::{Resume, resume};
-use crate::py::{context, imports};
+use crate::py::{apart, context, imports};
 use crate::state::{Made, Pool};
 
 /// Makes the task of a job or of a worker: for `coroutine`, in `context`, called `name`.
@@ -99,16 +99,17 @@ fn make_by_loop<'py>(
         .getattr(intern!(py, "create_task"))?;
     let run = context.getattr(intern!(py, "run"))?;
     let made = if event_loop.has_task_factory(py) {
-        run.call1((&create_task, coroutine))
+        apart::call(event_loop, &run, (&create_task, coroutine))
     } else {
         let keywords = PyDict::new(py);
         // A copy: the context itself is entered now, and a task may make its first step at once.
         keywords.set_item(intern!(py, "context"), context::of_job(context)?)?;
-        run.call((&create_task, coroutine), Some(&keywords))
+        let run_with = imports::partial(py)?.call((&run,), Some(&keywords))?;
+        apart::call(event_loop, &run_with, (&create_task, coroutine))
             // For a loop, or a patch of one, that does not know this parameter.
             .or_else(|error| {
                 if error.is_instance_of::<PyTypeError>(py) {
-                    run.call1((&create_task, coroutine))
+                    apart::call(event_loop, &run, (&create_task, coroutine))
                 } else {
                     Err(error)
                 }
