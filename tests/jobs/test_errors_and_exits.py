@@ -180,7 +180,7 @@ async def ignores(future: asyncio.Future[Any]) -> None:
 
 
 @every_verb
-async def test_the_callback_runs_after_a_generator_exit_that_the_job_raises(hand_in: HandIn) -> None:
+async def test_the_callback_runs_after_a_generator_exit_of_the_job(hand_in: HandIn) -> None:
     async def callback(res: object, err: Any) -> Any:
         await asyncio.sleep(0)
         return err[0]
@@ -360,9 +360,7 @@ async def by_itermap_of_no_job(pool: AioPool) -> Any:
     return [each async for each in pool.itermap(gives_no_job, [0], get_result=getres.dont)]
 
 
-@pytest.mark.parametrize(
-    "hand_in", [by_map_of_no_job, by_map_n_of_no_job, by_itermap_of_no_job]
-)
+@pytest.mark.parametrize("hand_in", [by_map_of_no_job, by_map_n_of_no_job, by_itermap_of_no_job])
 async def test_an_item_without_a_job_is_called_as_the_function_that_gave_none(hand_in: Any) -> None:
     pool = AioPool(1)
     [future] = await hand_in(pool)

@@ -249,9 +249,7 @@ def test_what_jobs_hand_in_while_they_are_cancelled_at_the_end_never_starts(
 
 
 @pytest.mark.parametrize("slots", [1, 2, 4, 5])
-def test_what_callbacks_hand_in_at_the_end_ends_with_the_loop(
-    closed_loop: str, slots: int
-) -> None:
+def test_what_callbacks_hand_in_at_the_end_ends_with_the_loop(closed_loop: str, slots: int) -> None:
     program = f"""
         async def callback(res):
             coroutines.append(asyncio.sleep(3600))
