@@ -318,7 +318,10 @@ class Play:
                 await self.gate(name)
             await self.pause(job, script.turns)
             for position, act in enumerate(script.then):
-                await self.hand_in((*name, position), act)
+                # Nobody would cancel a callback that waits for its own slot after the runner has
+                # cancelled all tasks.
+                if act.verb in AT_ONCE or not self.is_over:
+                    await self.hand_in((*name, position), act)
             raises = script.raises
         except asyncio.CancelledError:
             job.was_cancelled = True
