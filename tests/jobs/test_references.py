@@ -290,6 +290,15 @@ class Raising:
             future = self.pool.spawn_n(self.job(self.watch(Thing())))
         assert type(future.exception()) is Failure
 
+    async def spawn_n_patched(self) -> None:
+        def create_task(coro: Any, *, context: object = None) -> Any:
+            raise self.watch(Failure())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "create_task", create_task)
+            future = self.pool.spawn_n(self.job(self.watch(Thing())))
+        assert type(future.exception()) is Failure
+
     async def spawn_factory(self) -> None:
         with self.no_tasks():
             future = await self.pool.spawn(self.job(self.watch(Thing())))
