@@ -1,6 +1,7 @@
 """The part that all pools of this package share, however their `map` and block treat errors."""
 
 import asyncio
+import functools
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal, Self, TypeVar, overload
@@ -10,6 +11,7 @@ from aiopool._checks import checked_loop, checked_reuse_tasks, checked_size
 from aiopool._ended import ended
 from aiopool._results import AnyFuture
 from aiopool._verbs import coroutine_function, named
+from aiopool._within import is_within
 
 R = TypeVar("R")
 G = TypeVar("G")
@@ -176,20 +178,27 @@ class BasePool:
     async def _stop(self, futures: Sequence[AnyFuture[Any]]) -> list[asyncio.Future[Any]]:
         """Stops the jobs of these futures, or all; gives their futures when they have ended."""
         self._core.enter()
-        stopped, tasks = self._core.stop(futures) if futures else self._core.stop_all()
-        # One of the stopped jobs may wait for the job that calls this, so such a job may leave.
-        await ended(tasks, may_leave=self._is_in_job)
-        return stopped
+        stop = functools.partial(self._core.stop, futures) if futures else self._core.stop_all
+        # One of the stopped jobs may wait for the code that calls this, so that may leave.
+        return await ended(stop, may_leave=self._works_for_a_job)
 
     async def _stop_block(self) -> None:
         """Ends a cancelled block: no job that is handed in before the block has ended starts."""
         self._core.end()
-        _, tasks = self._core.stop_all()
-        await ended(tasks, may_leave=self._is_in_job)
+        if self._works_for_a_job():
+            # It is cancelled already, perhaps by the job that waits for it.
+            self._core.stop_all()
+            await asyncio.sleep(0)
+        else:
+            await ended(self._core.stop_all)
 
     def _is_in_job(self) -> bool:
         task = asyncio.current_task()
         return task is not None and self._core.runs_in(task)
+
+    def _works_for_a_job(self) -> bool:
+        # The tasks of some loops do not inherit the context.
+        return is_within(self._core) or self._is_in_job()
 
 
 # `spawn` and `exec` return the coroutines of the functions below. A coroutine that is cancelled
@@ -215,7 +224,7 @@ async def _exec(unawaited: _core.Unawaited) -> Any:
     try:
         return await future
     except asyncio.CancelledError:
-        await ended(unawaited.pool.stop([future])[1])
+        await ended(functools.partial(unawaited.pool.stop, [future]))
         raise
     finally:
         # The future refers to the error, and the error to this frame: that would be a cycle.

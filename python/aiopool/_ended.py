@@ -2,27 +2,38 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
+
+R = TypeVar("R")
 
 
 async def ended(
-    tasks: Collection[asyncio.Task[Any]], may_leave: Callable[[], bool] = lambda: False
-) -> None:
-    """Waits until these tasks have ended. A caller that is cancelled meanwhile waits again.
+    stop: Callable[[], tuple[R, Collection[asyncio.Task[Any]]]],
+    may_leave: Callable[[], bool] = lambda: False,
+) -> R:
+    """Stops jobs and waits until their tasks have ended. A caller that is cancelled waits again.
 
-    :param tasks: tasks of the running loop.
-    :param may_leave: whether a cancelled caller may leave at once all the same.
+    If one of the stopped jobs waits for the caller, stopping the job cancels the caller too. Then
+    the caller leaves at once: each would wait for the other.
+
+    :param stop: stops the jobs; gives what this call returns, and the tasks of the running loop
+        that have to end.
+    :param may_leave: whether a cancelled caller may leave at once for another reason.
     :raises CancelledError: if the caller was cancelled. It is raised when the tasks have ended, as
         a TaskGroup does.
     """
+    before = cancellations()
+    stopped, tasks = stop()
+    is_awaited = cancellations() > before
     countdown = _Countdown(tasks)
+    del stop, tasks  # an error leads to this frame, which must keep no future alive
     cancellation = None
     try:
         while countdown.left:
             try:
                 await countdown.wait()
             except asyncio.CancelledError as error:
-                if may_leave():
+                if is_awaited or may_leave():
                     raise
                 # A cancel scope of anyio cancels in each turn of the loop, and takes back only
                 # errors that name the scope. An error that names no scope must not be lost among
@@ -31,8 +42,15 @@ async def ended(
                     cancellation = error
         if cancellation is not None:
             raise cancellation
+        return stopped
     finally:
-        del cancellation  # its frames lead to this frame
+        del cancellation, stopped  # its frames lead to this frame
+
+
+def cancellations() -> int:
+    """How often the current task was cancelled and has not taken that back."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 class _Countdown:

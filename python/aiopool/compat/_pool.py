@@ -129,7 +129,7 @@ class BaseAioPool(BasePool):
             if over is not None:
                 await over
         except asyncio.CancelledError:
-            await ended(items.stop())
+            await ended(lambda: (None, items.stop()))
             raise
         except BaseException:
             items.stop()
@@ -204,7 +204,8 @@ class BaseAioPool(BasePool):
         A waiting job leaves the queue and never starts. An active job gets CancelledError; if its
         callback is running, the callback gets it. A running `map` goes on with the items that it
         has not pulled yet: to stop it, cancel the task that awaits it. A cancelled caller still
-        waits for the end of the jobs, unless the caller is itself a job of the pool.
+        waits for the end of the jobs, unless the caller works for a job of the pool: as that job,
+        in a task that the job made, or in a job that it handed to another pool.
 
         :param futures: futures of this pool. The call ignores settled futures and those of other
             pools. If no future is given, the call stops all jobs.

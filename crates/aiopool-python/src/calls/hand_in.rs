@@ -152,7 +152,7 @@ fn hand_in<'py>(
         owner::attach(&future, pool)?;
         let is_blocked = tell && !pool.get().has_free_slot(py);
         let admitted = is_blocked.then(|| event_loop.new_future(py)).transpose()?;
-        Ok((future, admitted, pool.get().snapshot(py)?))
+        Ok((future, admitted, Pool::snapshot(pool)?))
     });
     let (future, admitted, context) = made.inspect_err(|_| refuse(awaitable))?;
     let callback = cb.map(|function| Callback {

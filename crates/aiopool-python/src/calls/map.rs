@@ -22,7 +22,7 @@ impl Pool {
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
         slf.get().enter(slf.py())?;
-        let mapped = mapped(function, cb, ctx, context)?;
+        let mapped = mapped(slf, function, cb, ctx, context)?;
         let items = Items::of_map(slf, mapped, source, shape)?;
         map::stand_in_queue(&items, 0);
         start::advance(slf);
@@ -41,7 +41,7 @@ impl Pool {
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
         slf.get().enter(slf.py())?;
-        let mapped = mapped(function, cb, ctx, context)?;
+        let mapped = mapped(slf, function, cb, ctx, context)?;
         let items = Items::of_itermap(slf, mapped, values.len(), shape)?;
         for item in values {
             let waiter = Waiter::Item {
@@ -113,18 +113,22 @@ impl Items {
 }
 
 fn mapped<'py>(
+    pool: &Bound<'py, Pool>,
     function: Bound<'py, PyAny>,
     cb: Option<Bound<'py, PyAny>>,
     ctx: Bound<'py, PyAny>,
     context: Bound<'py, PyAny>,
 ) -> PyResult<Mapped> {
+    // The iterable does not run in a job.
+    let source_context = context::of_job(&context)?.unbind();
+    context::name_pool(&context, pool)?;
     Ok(Mapped {
         function: function.unbind(),
         callback: cb.map(|function| Callback {
             function: function.unbind(),
             ctx: ctx.unbind(),
         }),
-        source_context: context::of_job(&context)?.unbind(),
+        source_context,
         context: context.unbind(),
     })
 }

@@ -3,31 +3,36 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
-use crate::py::ffi;
+use crate::py::{ffi, imports};
 
-/// A copy of the caller's context, and the immutable mapping inside it that tells whether a later
-/// copy would be the same.
+/// A copy of the caller's context in which the [pool is named](name_pool), and the immutable
+/// mappings that tell whether a later copy would be the same: that of the caller, and that of the
+/// jobs, which may be callers themselves.
 pub(crate) struct Snapshot {
-    variables: Py<PyAny>,
+    of_caller: Py<PyAny>,
+    of_jobs: Option<Py<PyAny>>,
     context: Py<PyAny>,
 }
 
 impl Snapshot {
-    /// A snapshot of `context`; None if the context has an unknown layout.
-    pub(crate) fn of(context: &Bound<'_, PyAny>) -> Option<Self> {
-        let (mut variables, mut others) = (None, false);
-        ffi::look_at_referents(context, |referent| {
-            others |= variables.replace(referent.to_owned()).is_some();
-        });
-        let variables = variables.filter(|_| !others)?;
-        Some(Self {
-            variables: variables.unbind(),
-            context: context.clone().unbind(),
+    /// Makes a snapshot of `context`, whose variables are `of_caller`.
+    pub(crate) fn new(
+        context: Bound<'_, PyAny>,
+        of_caller: Bound<'_, PyAny>,
+        pool: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        name_pool(&context, pool)?;
+        Ok(Self {
+            of_caller: of_caller.unbind(),
+            of_jobs: variables(&context).map(Bound::unbind),
+            context: context.unbind(),
         })
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.variables.is(&other.variables)
+    /// Whether a snapshot of a context with these variables would be the same.
+    pub(crate) fn is_of(&self, variables: &Bound<'_, PyAny>) -> bool {
+        let is_it = |own: &Py<PyAny>| own.is(variables);
+        is_it(&self.of_caller) || self.of_jobs.as_ref().is_some_and(is_it)
     }
 
     pub(crate) fn context(&self, py: Python<'_>) -> Py<PyAny> {
@@ -35,7 +40,8 @@ impl Snapshot {
     }
 
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.variables)?;
+        visit.call(&self.of_caller)?;
+        visit.call(&self.of_jobs)?;
         visit.call(&self.context)
     }
 }
@@ -43,6 +49,22 @@ impl Snapshot {
 /// The current context as it is now.
 pub(crate) fn current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     ffi::copy_current(py)
+}
+
+/// The immutable mapping in a context; None if the context has an unknown layout.
+pub(crate) fn variables<'py>(context: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    let (mut variables, mut others) = (None, false);
+    ffi::look_at_referents(context, |referent| {
+        others |= variables.replace(referent.to_owned()).is_some();
+    });
+    variables.filter(|_| !others)
+}
+
+/// Notes in a context that jobs of this pool run in copies of it. So the tasks that they make can
+/// be told from others.
+pub(crate) fn name_pool(context: &Bound<'_, PyAny>, pool: &Bound<'_, PyAny>) -> PyResult<()> {
+    imports::enter_context(context.py())?.call1((context, pool))?;
+    Ok(())
 }
 
 /// The context of one job: variables that the job sets there stay its own.

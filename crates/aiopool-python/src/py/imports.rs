@@ -26,6 +26,7 @@ borrowed! {
     current_thread = "threading", "current_thread";
     gave_no_awaitable = "aiopool._refusals", "gave_no_awaitable";
     generator_type = "types", "GeneratorType";
+    enter_context = "aiopool._within", "enter";
     get_running_loop = "asyncio", "get_running_loop";
     invalid_state_error = "asyncio", "InvalidStateError";
     is_awaitable = "inspect", "isawaitable";

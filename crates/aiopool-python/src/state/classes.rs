@@ -24,7 +24,7 @@ use crate::py::loop_end::LoopEnd;
 use crate::py::shape::Shape;
 
 /// The engine of `aiopool.AioPool`, which documents what its calls do.
-#[pyclass(frozen, module = "aiopool._core")]
+#[pyclass(frozen, weakref, module = "aiopool._core")]
 pub struct Pool {
     pub(super) own_loop: OwnLoop,
     /// Whether one task runs many jobs: see [`Worker`].

@@ -133,16 +133,24 @@ impl Pool {
     /// A copy of the current context. Calls share one snapshot while no variable changes, so that a
     /// million waiting jobs do not hold a million equal copies. Each job runs in a
     /// [copy](context::of_job) of its own.
-    pub(crate) fn snapshot(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    pub(crate) fn snapshot(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let py = slf.py();
         let context = context::current(py)?;
-        let Some(snapshot) = Snapshot::of(&context) else {
+        let Some(variables) = context::variables(&context) else {
+            context::name_pool(&context, slf)?;
             return Ok(context.unbind());
         };
-        let (shared, dropped) = self.state.with(py, |state| match &state.snapshot {
-            Some(last) if last.is_same(&snapshot) => (last.context(py), Some(snapshot)),
-            _ => (snapshot.context(py), state.snapshot.replace(snapshot)),
+        let shared = slf.get().state.with(py, |state| {
+            let last = state.snapshot.as_ref()?;
+            last.is_of(&variables).then(|| last.context(py))
         });
-        drop(dropped);
+        if let Some(shared) = shared {
+            return Ok(shared);
+        }
+        let snapshot = Snapshot::new(context, variables, slf)?;
+        let shared = snapshot.context(py);
+        let replaced = |state: &mut PoolState| state.snapshot.replace(snapshot);
+        drop(slf.get().state.with(py, replaced));
         Ok(shared)
     }
 

@@ -1,0 +1,29 @@
+"""For which pools the running code works: in a job, in a task that a job made, or in what these
+handed to other pools.
+
+The contexts of jobs name their pools, and all these inherit the context.
+"""
+
+import weakref
+from contextvars import Context, ContextVar
+
+from aiopool import _core
+
+# Weak references: a context may outlive a pool, and a pool holds contexts.
+_POOLS: ContextVar[tuple["weakref.ref[_core.Pool]", ...]] = ContextVar("aiopool", default=())
+
+
+def enter(context: Context, pool: _core.Pool) -> None:
+    """Notes in the context of jobs that they are those of this pool."""
+    context.run(_note, pool)
+
+
+def is_within(pool: _core.Pool) -> bool:
+    """Whether the running code works for a job of this pool."""
+    return any(found() is pool for found in _POOLS.get())
+
+
+def _note(pool: _core.Pool) -> None:
+    if not is_within(pool):
+        left = [found for found in _POOLS.get() if found() is not None]
+        _POOLS.set((*left, weakref.ref(pool)))
