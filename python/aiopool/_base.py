@@ -5,10 +5,11 @@ import functools
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal, Self, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from aiopool import _core
 from aiopool._checks import checked_loop, checked_reuse_tasks, checked_size
-from aiopool._ended import ended
+from aiopool._ended import cancellations, ended
 from aiopool._results import AnyFuture
 from aiopool._verbs import coroutine_function, named
 from aiopool._within import is_within
@@ -28,9 +29,20 @@ class BasePool:
         self._core = _core.Pool(
             checked_size(size), checked_loop(loop), checked_reuse_tasks(reuse_tasks)
         )
+        # How often each task that is in blocks of this pool was cancelled before each of them.
+        self._blocks = WeakKeyDictionary[asyncio.Task[Any], list[int]]()
 
     async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is not None:
+            self._blocks.setdefault(task, []).append(cancellations())
         return self
+
+    def _leave_block(self) -> bool:
+        """Whether the block that ends was itself cancelled, whatever it raises."""
+        task = asyncio.current_task()
+        before = self._blocks.get(task) if task is not None else None
+        return cancellations() > (before.pop() if before else 0)
 
     def __len__(self) -> int:
         """The number of jobs that wait or are active; a running `map` counts as one waiting job."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -356,3 +358,59 @@ async def test_a_block_that_awaits_a_cancelled_future_does_not_cancel_its_pool()
             given_up.cancel()
             await given_up
     assert kept.result() == 0
+
+
+async def raises_while_it_cleans_up() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise LookupError
+
+
+async def has_a_group_that_raises_while_it_cleans_up() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raises_while_it_cleans_up())
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    "inside", [raises_while_it_cleans_up, has_a_group_that_raises_while_it_cleans_up]
+)
+async def test_a_cancelled_block_that_raises_another_error_cancels_its_jobs(
+    inside: Callable[[], Awaitable[None]],
+) -> None:
+    async def block() -> None:
+        async with pool:
+            pool.map_n(gate.job, range(5))
+            await inside()
+
+    pool, gate = AioPool(2), Gate()
+    task = asyncio.create_task(block())
+    await until(lambda: gate.active == 2)
+    await turns()
+    task.cancel()
+    await turns(10)
+    gate.open()
+    with suppress(LookupError, ExceptionGroup, asyncio.CancelledError):
+        await task
+    assert gate.started == gate.cancelled == [0, 1]
+    await assert_usable(pool)
+
+
+async def test_a_block_in_the_clean_up_of_a_cancelled_task_joins_when_it_raises() -> None:
+    async def clean_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            async with pool:
+                futures.extend(pool.map_n(add_one, range(5)))
+                raise LookupError
+
+    pool, futures = AioPool(2), list[asyncio.Future[int]]()
+    task = asyncio.create_task(clean_up())
+    await turns()
+    task.cancel()
+    with pytest.raises(LookupError):
+        await task
+    assert [future.result() for future in futures] == [1, 2, 3, 4, 5]
+    await assert_usable(pool)

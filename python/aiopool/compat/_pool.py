@@ -36,13 +36,10 @@ class BaseAioPool(BasePool):
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
+        was_cancelled = self._leave_block()
         if exc_type is not None and issubclass(exc_type, GeneratorExit):
             return  # The block is destroyed together with its task, and must not await.
-        if (
-            exc_type is not None
-            and issubclass(exc_type, asyncio.CancelledError)
-            and _is_cancelled()
-        ):
+        if exc_type is not None and was_cancelled:
             await self._stop_block()
             return
         try:
@@ -248,9 +245,3 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
     :raises TypeError: if `size` is not an int, `loop` is not a loop or `reuse_tasks` not a bool.
     :raises ValueError: if `size` is below 1.
     """
-
-
-def _is_cancelled() -> bool:
-    """Whether the current task itself was cancelled, not only a future that it awaits."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
