@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Literal, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
@@ -97,7 +97,8 @@ class BasePool:
         """Waits for a slot, and starts the job on the next turn of the loop.
 
         While a slot is free, the call does not suspend. If the caller is cancelled while it waits,
-        the pool takes the job out of the queue and closes the coroutine.
+        the pool takes the job out of the queue and closes the coroutine. If the job has begun in
+        that moment, the call cancels it and waits for its end.
 
         :param coro: the job: a new coroutine, not awaited before, or another awaitable.
         :param cb: a coroutine function that runs after the job, in the same slot. It also runs if
@@ -224,8 +225,12 @@ async def _spawn(unawaited: _core.Unawaited) -> asyncio.Future[Any]:
     if admitted is not None:
         try:
             await admitted
+        except asyncio.CancelledError:
+            # The job may have begun in the turn in which it got its slot.
+            await ended(functools.partial(_give_up, unawaited.pool, future))
+            raise
         except BaseException:
-            unawaited.pool.stop([future])
+            _give_up(unawaited.pool, future)
             raise
     return future
 
@@ -236,8 +241,22 @@ async def _exec(unawaited: _core.Unawaited) -> Any:
     try:
         return await future
     except asyncio.CancelledError:
-        await ended(functools.partial(unawaited.pool.stop, [future]))
+        await ended(functools.partial(_give_up, unawaited.pool, future))
+        raise
+    except BaseException:
+        if not future.done():  # the error is not that of the job
+            _give_up(unawaited.pool, future)
         raise
     finally:
         # The future refers to the error, and the error to this frame: that would be a cycle.
         del future
+
+
+def _give_up(
+    pool: _core.Pool, future: asyncio.Future[Any]
+) -> tuple[None, Collection[asyncio.Task[Any]]]:
+    """Stops the job of a future that nobody has but a verb whose caller goes."""
+    _, tasks = pool.stop([future])
+    # Or an error of the job would be reported as unread.
+    future.cancel()
+    return None, tasks

@@ -203,3 +203,44 @@ async def test_an_exec_cancelled_as_its_job_gets_a_slot_leaves_nothing_behind() 
     await pool.join()
     assert gate.started.count("withdrawn") == gate.cancelled.count("withdrawn")
     await assert_usable(pool)
+
+
+@pytest.mark.parametrize("thrown", [GeneratorExit, KeyboardInterrupt, LookupError])
+@pytest.mark.parametrize("verb", ["exec", "map"])
+async def test_an_error_thrown_into_the_caller_cancels_its_jobs(
+    verb: str, thrown: type[BaseException]
+) -> None:
+    async def job(_: object = None) -> None:
+        try:
+            await gate.job()
+        finally:
+            raise LookupError  # nobody has the future, so nobody is told
+
+    async def call() -> None:
+        await (pool.exec(job()) if verb == "exec" else pool.map(job, range(1)))
+
+    pool, gate = AioPool(1), Gate()
+    caller = call()
+    caller.send(None)
+    await until(lambda: gate.active)
+    with pytest.raises(thrown):
+        caller.throw(thrown)
+    await turns()
+    gate.open()
+    await pool.join()
+    assert gate.cancelled == [None]
+    await assert_usable(pool)
+
+
+async def test_a_closed_exec_takes_its_waiting_job_out_of_the_queue() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.spawn_n(gate.job("active"))
+    coro = gate.job("waiting")
+    caller = pool.exec(coro)
+    caller.send(None)
+    await turns()
+    caller.close()
+    assert is_closed(coro)
+    gate.open()
+    await pool.join()
+    assert gate.started == ["active"]

@@ -170,6 +170,34 @@ async def test_a_spawn_cancelled_as_it_gets_its_slot_leaves_no_job_and_no_slot_b
     await assert_usable(pool)
 
 
+@pytest.mark.parametrize("after", range(4))
+async def test_nothing_of_a_job_runs_after_its_cancelled_spawn_has_raised(after: int) -> None:
+    async def job() -> None:
+        steps.append("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await turns()
+            steps.append("cleaned up")
+            raise LookupError  # nobody has the future, so nobody is told
+
+    pool, gate, steps = AioPool(1), Gate(), list[str]()
+    pool.spawn_n(gate.job("active"))
+    blocked = asyncio.create_task(pool.spawn(job()))
+    await turns()
+    gate.let("active")
+    await turns(after)
+    blocked.cancel()
+    await asyncio.wait([blocked])
+    if blocked.cancelled():
+        assert steps in ([], ["begun", "cleaned up"])
+        assert pool.is_empty
+    else:
+        await pool.cancel(blocked.result())
+        assert blocked.result().exception() or blocked.result().cancelled()
+    await assert_usable(pool)
+
+
 async def test_the_line_behind_a_cancelled_spawn_moves_up() -> None:
     pool, gate = AioPool(1), Gate()
     await pool.spawn(gate.job("active"))
