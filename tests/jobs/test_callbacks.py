@@ -512,6 +512,101 @@ async def test_the_text_of_an_error_that_has_been_far_is_bounded(
         assert part in text
 
 
+async def test_the_text_of_an_error_shows_where_it_was_raised_however_deep() -> None:
+    def raise_it() -> None:
+        raise LookupError("at the bottom")
+
+    def descend(depth: int) -> None:
+        if depth:
+            descend(depth - 1)
+        else:
+            raise_it()
+
+    async def the_job_that_fails() -> None:
+        descend(2_000)
+
+    pool, limit = AioPool(1), sys.getrecursionlimit()
+    sys.setrecursionlimit(4_000)
+    try:
+        _, (_, text) = await pool.exec(the_job_that_fails(), two)
+    finally:
+        sys.setrecursionlimit(limit)
+    await pool.join()
+    for part in "in the_job_that_fails", "in descend", "in raise_it":
+        assert part in text
+
+
+class Noted(Exception):
+    """Counts how many of its notes are looked at."""
+
+    looked_at = 0
+
+
+class Note(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        Noted.looked_at += 1
+        return "a note"
+
+    def split(self, *_: Any) -> Any:
+        Noted.looked_at += 1
+        return ["a note"]
+
+
+@pytest.mark.parametrize("led_to_it", ["nothing", "cause", "context", "group"])
+async def test_of_the_notes_of_an_error_a_bounded_number_is_looked_at(led_to_it: str) -> None:
+    def failed() -> Exception:
+        noted, error = Noted(), LookupError()
+        for name in "first", *map(Note, range(1_000)), "last":
+            noted.add_note(name)
+        if led_to_it == "group":
+            return ExceptionGroup("a group", [noted])
+        if led_to_it != "nothing":
+            setattr(error, f"__{led_to_it}__", noted)
+            return error
+        return noted
+
+    pool, Noted.looked_at = AioPool(1), 0
+    _, (_, text) = await pool.exec(fails(failed()), two)
+    await pool.join()
+    assert Noted.looked_at < 100
+    for part in "first\n", "... 986 notes ...", "last\n":
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        pytest.param("a note" * 100_000, id="text"),
+        pytest.param(range(100_000), id="a sequence"),
+        pytest.param({"a note": "a note" * 100_000}, id="a mapping"),
+        pytest.param(["a note" * 100_000], id="a long note"),
+        pytest.param([["a note"] * 100_000], id="a list as a note"),
+        pytest.param(5, id="a number"),
+    ],
+)
+async def test_notes_of_any_type_are_told_in_few_characters(notes: object) -> None:
+    error = LookupError("at the bottom")
+    error.__notes__ = notes  # type: ignore[assignment]
+    pool = AioPool(1)
+    _, (_, text) = await pool.exec(fails(error), two)
+    await pool.join()
+    assert "LookupError: at the bottom\n" in text
+    assert len(text.partition("at the bottom\n")[2]) < 2_000
+
+
+async def test_the_arguments_of_an_error_that_each_job_adds_to_are_not_printed() -> None:
+    class Argument:
+        def __repr__(self) -> str:
+            raise AssertionError("never called")
+
+    pool, error = AioPool(1), LookupError(*(Argument() for _ in range(1_000)))
+    _, (_, text) = await pool.exec(fails(error), two)
+    await pool.join()
+    assert text.endswith("LookupError: <1000 arguments>\n")
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [
