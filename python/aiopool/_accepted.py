@@ -4,8 +4,8 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from types import FunctionType, MethodType
-from typing import Any
+from types import AsyncGeneratorType, FunctionType, MethodType
+from typing import Any, TypeAlias
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -17,19 +17,26 @@ if sys.version_info >= (3, 14):
 else:
     _signature = functools.partial(inspect.signature, follow_wrapped=False)
 
+# The names of the positional arguments that are still to give: "" for those that cannot be given by
+# name. None if there may be any number, because the callable has `*args`.
+_Names: TypeAlias = list[str] | None
+
 _MOST = 3
 # In a partial of 3.14 and later, the place of an argument that the caller still has to give.
 _PLACEHOLDER = getattr(functools, "Placeholder", object())
-# More than any number of arguments: the callable has `*args`.
-_ANY = sys.maxsize
+# Where a callable that takes any arguments has the callable that it passes them on to: a decorator,
+# a mock, and a generic class with its types.
+_PASSED_ON_TO = ("__wrapped__", "_mock_wraps", "__origin__")
 
 
 def accepted_positionals(function: Callable[..., Any]) -> int:
     """The number of positional arguments that `function` accepts, at most three.
 
-    Arguments with a default count.
+    Arguments with a default count. If `function` takes any arguments and wraps another callable, it
+    passes them on to that one, which then counts.
     """
-    return max(0, min(_MOST, _accepted(function)))
+    names = _names(function)
+    return _MOST if names is None else min(_MOST, len(names))
 
 
 class _Probe:
@@ -40,21 +47,34 @@ class _Probe:
 _PROBE = _Probe()
 
 
-def _accepted(function: Callable[..., Any]) -> int:
+def _names(function: Any) -> _Names:
+    names = _own_names(function)
+    if names is None:
+        for place in _PASSED_ON_TO:
+            passed_on_to = _attribute(function, place)
+            if callable(passed_on_to):
+                return _names(passed_on_to)
+    return names
+
+
+def _own_names(function: Any) -> _Names:
     if _is_singledispatchmethod(function):
         # It hides that it is bound: `__wrapped__` is the unbound method.
-        function = function.__wrapped__.__get__(_PROBE, _Probe)  # type: ignore[attr-defined]
+        return _names(function.__wrapped__.__get__(_PROBE, _Probe))
     # Compare the types: a mock claims to be an instance of the class that it stands for.
-    if type(function) is MethodType:
-        return _accepted(function.__func__) - 1  # pyright: ignore[reportFunctionMemberAccess]
-    if type(function) is FunctionType:
+    kind: type[Any] = type(function)
+    if kind is MethodType:
+        return _without(_names(function.__func__), (function.__self__,))
+    if kind is FunctionType:
         return _of_function(function)
-    if isinstance(function, functools.partial):
-        return _of_partial(function)  # pyright: ignore[reportUnknownArgumentType]
+    if kind is staticmethod:
+        return _names(function.__func__)
+    if issubclass(kind, functools.partial):
+        return _without(_names(function.func), function.args, function.keywords)
     return _of_object(function)
 
 
-def _is_singledispatchmethod(function: Callable[..., Any]) -> bool:
+def _is_singledispatchmethod(function: Any) -> bool:
     """Whether a `singledispatchmethod` made it.
 
     All of its functions share one code object. From 3.14 on it makes objects of one type.
@@ -64,64 +84,82 @@ def _is_singledispatchmethod(function: Callable[..., Any]) -> bool:
     return type(function) is type(_PROBE.method)
 
 
-def _of_function(function: FunctionType) -> int:
+def _of_function(function: FunctionType) -> _Names:
     # Callers rely on a signature that was set explicitly, by `create_autospec` say.
     signature = function.__dict__.get("__signature__")
     if isinstance(signature, inspect.Signature):
         return _of_parameters(signature)
-    if not function.__code__.co_flags & inspect.CO_VARARGS:
-        return function.__code__.co_argcount
-    # A decorator that takes any arguments passes them all on.
-    wrapped = function.__dict__.get("__wrapped__")
-    return _accepted(wrapped) if callable(wrapped) else _ANY
+    code = function.__code__
+    if code.co_flags & inspect.CO_VARARGS:
+        return None
+    by_position = code.co_posonlyargcount
+    return [""] * by_position + list(code.co_varnames[by_position : code.co_argcount])
 
 
-def _of_object(function: Callable[..., Any]) -> int:
+def _of_object(function: Any) -> _Names:
     # Only this attribute of a mock has the signature that it stands for. The mock may refuse a
     # call with more arguments.
-    signature = getattr(function, "_spec_signature", None)
+    signature = _attribute(function, "_spec_signature")
     if isinstance(signature, inspect.Signature):
         return _of_parameters(signature)
-    call = inspect.getattr_static(type(function), "__call__", None)
-    if type(call) is FunctionType and not hasattr(function, "__signature__"):
-        return _of_function(call) - 1
+    if _attribute(function, "__signature__") is None:
+        call = _attribute(type(function), "__call__")
+        if type(call) in _BINDING and hasattr(type(call), "__get__"):
+            return _names(call.__get__(function, type(function)))
+        if not hasattr(type(call), "__get__"):
+            return _names(call)
     return _of_signature(function)
 
 
-def _of_partial(function: functools.partial[Any]) -> int:
-    called, given = function.func, function.args
-    if isinstance(method := called, MethodType):
-        called, given = method.__func__, (method.__self__, *given)
-    if type(called) is not FunctionType or "__signature__" in called.__dict__:
-        return _of_signature(functools.partial(called, *given, **function.keywords))
-    code = called.__code__
-    if code.co_flags & inspect.CO_VARARGS:
-        wrapped = called.__dict__.get("__wrapped__")
-        if not callable(wrapped):
-            return _ANY
-        return _of_partial(functools.partial(wrapped, *given, **function.keywords))
-    left = code.co_varnames[len(given) : code.co_argcount]
-    for position, name in enumerate(left):
+def _without(
+    names: _Names, given: tuple[Any, ...], by_name: dict[str, Any] | None = None
+) -> _Names:
+    """The names that are left when some arguments are given."""
+    if names is None:
+        return None
+    left = list[str]()
+    for position, name in enumerate(names):
+        if position < len(given) and given[position] is not _PLACEHOLDER:
+            continue
         # A caller can give the arguments after one that is given by name only by name.
-        if name in function.keywords and len(given) + position >= code.co_posonlyargcount:
-            left = left[:position]
+        if by_name and name in by_name and position >= len(given):
             break
-    return len(left) + sum(argument is _PLACEHOLDER for argument in given)
+        left.append(name)
+    return left
 
 
-def _of_signature(function: Callable[..., Any]) -> int:
+def _of_signature(function: Callable[..., Any]) -> _Names:
     try:
         return _of_parameters(_signature(function))
     except Exception:  # For example, a built-in without a signature: it gets all three.
-        return _ANY
+        # Before 3.13 `asend` has no signature.
+        is_asend = isinstance(getattr(function, "__self__", None), AsyncGeneratorType)
+        return [""] if is_asend else None
 
 
-def _of_parameters(signature: inspect.Signature) -> int:
-    kinds = [parameter.kind for parameter in signature.parameters.values()]
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return _ANY
-    positional = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    )
-    return sum(kind in positional for kind in kinds)
+def _of_parameters(signature: inspect.Signature) -> _Names:
+    parameters = signature.parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return None
+    return [
+        ("" if parameter.kind is parameter.POSITIONAL_ONLY else parameter.name)
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+
+
+def _attribute(function: object, name: str) -> Any:
+    """An attribute as it is stored: no code of the user runs."""
+    return inspect.getattr_static(function, name, None)
+
+
+# The kinds of `__call__` that are bound to their object without code of the user.
+_BINDING = (
+    FunctionType,
+    staticmethod,
+    classmethod,
+    functools.partial,
+    functools.partialmethod,
+    functools.singledispatchmethod,
+    type(functools.lru_cache(lambda: None)),
+)

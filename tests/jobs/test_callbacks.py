@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
+from types import MethodType
+from typing import Any, Generic, TypeVar
 from unittest.mock import AsyncMock, create_autospec
 
 import pytest
@@ -22,6 +23,8 @@ from helpers import (
     turns,
     until,
 )
+
+T = TypeVar("T")
 
 # What a job that returned 1 with the context "ctx" gives its callback, by number of arguments.
 ONE, TWO, THREE = (1,), (1, None), (1, None, "ctx")
@@ -151,6 +154,66 @@ class CallableVarArgs:
         return args
 
 
+class ClassAsDecorator:
+    """As `gives_all`, written as a class."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return await self.function(*args, **kwargs)
+
+
+class Decorated:
+    of_class = ClassAsDecorator(two)
+
+    @functools.lru_cache  # noqa: B019
+    def cached(self, res: Any, err: Any) -> Any:
+        return asyncio.ensure_future(two(res, err))
+
+
+class StaticCall:
+    @staticmethod
+    async def __call__(res: Any, err: Any) -> Any:
+        return res, err
+
+
+class ClassCall:
+    @classmethod
+    async def __call__(cls, res: Any, err: Any) -> Any:
+        return res, err
+
+
+class PartialMethodCall:
+    async def with_first(self, first: Any, res: Any, err: Any) -> Any:
+        return res, err
+
+    __call__ = functools.partialmethod(with_first, "first")
+
+
+class PartialCall:
+    __call__ = staticmethod(functools.partial(two))
+
+
+class ObjectCall:
+    __call__ = ClassAsDecorator(two)
+
+
+class Awaitable2(Generic[T]):
+    def __init__(self, res: Any, err: Any) -> None:
+        self.given = res, err
+
+    def __await__(self) -> Any:
+        yield from asyncio.sleep(0).__await__()
+        return self.given
+
+
+@functools.lru_cache
+def cached(res: Any, err: Any) -> Any:
+    return asyncio.ensure_future(two(res, err))
+
+
 class Falsy(Callable2):
     def __bool__(self) -> bool:
         return False
@@ -202,6 +265,29 @@ class Falsy(Callable2):
         pytest.param(CallableVarArgs(), THREE, id="callable object with *args"),
         pytest.param(functools.partial(Callable2()), TWO, id="partial of a callable object"),
         pytest.param(Falsy(), TWO, id="callable object that is false"),
+        pytest.param(ClassAsDecorator(two), TWO, id="decorated by a class"),
+        pytest.param(gives_all(ClassAsDecorator(one)), ONE, id="and by a function"),
+        pytest.param(ClassAsDecorator(gives_a_first(two)), (1,), id="a class over what takes less"),
+        pytest.param(functools.partial(ClassAsDecorator(two)), TWO, id="partial of that"),
+        pytest.param(functools.partial(ClassAsDecorator(three), ctx=5), (1, None, 5), id="ctx"),
+        pytest.param(Decorated().of_class, TWO, id="attribute decorated by a class"),
+        pytest.param(
+            functools.partial(DecoratedCallable()), TWO, id="partial of a decorated object"
+        ),
+        pytest.param(functools.partial(Methods().dispatched), TWO, id="partial of a dispatched"),
+        pytest.param(staticmethod(two), TWO, id="staticmethod"),
+        pytest.param(functools.partial(staticmethod(two)), TWO, id="partial of a staticmethod"),
+        pytest.param(StaticCall(), TWO, id="static __call__"),
+        pytest.param(functools.partial(StaticCall()), TWO, id="partial of a static __call__"),
+        pytest.param(ClassCall(), TWO, id="__call__ of the class"),
+        pytest.param(PartialMethodCall(), TWO, id="partial method as __call__"),
+        pytest.param(PartialCall(), TWO, id="partial as __call__"),
+        pytest.param(ObjectCall(), TWO, id="object as __call__"),
+        pytest.param(
+            MethodType(ClassAsDecorator(three), 1), (1, 1, None), id="method of an object"
+        ),
+        pytest.param(Awaitable2, TWO, id="class"),
+        pytest.param(Awaitable2[int], TWO, id="generic class with its types"),
     ],
 )
 async def test_a_callback_gets_as_many_arguments_as_it_accepts(
@@ -211,6 +297,44 @@ async def test_a_callback_gets_as_many_arguments_as_it_accepts(
     assert await pool.exec(ready(1), callback, "ctx") == arguments
     await pool.join()
     await assert_usable(pool)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [cached, functools.partial(cached), Decorated().cached],
+    ids=["", "partial", "method"],
+)
+async def test_a_cached_function_gets_as_many_arguments_as_it_accepts(
+    function: Callable[..., Any],
+) -> None:
+    pool, result = AioPool(1), object()
+    assert await pool.exec(ready(result), function) == (result, None)
+    await pool.join()
+
+
+async def test_the_asend_of_a_generator_gets_the_result() -> None:
+    async def received() -> AsyncGenerator[Any, Any]:
+        result = yield
+        yield (result,)
+
+    pool, generator = AioPool(1), received()
+    await generator.asend(None)
+    assert await pool.exec(ready(1), generator.asend) == ONE
+    await generator.aclose()
+    await pool.join()
+
+
+async def test_nothing_of_a_callback_is_called_to_count_its_arguments() -> None:
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"{name} is read")
+
+        async def __call__(self, res: Any, err: Any) -> Any:
+            return res, err
+
+    pool = AioPool(1)
+    assert await pool.exec(ready(1), Proxy()) == TWO
+    await pool.join()
 
 
 async def test_a_mock_can_be_a_callback() -> None:
@@ -233,6 +357,26 @@ async def test_an_autospec_gets_as_many_arguments_as_what_it_stands_for(
     pool, callback = AioPool(1), create_autospec(original, return_value=5)
     assert await pool.exec(ready(1), callback, "ctx") == 5
     callback.assert_called_once_with(*arguments)
+    await pool.join()
+
+
+@pytest.mark.parametrize("known_by", ["spec", "wraps"])
+@pytest.mark.parametrize("partial", [False, True])
+async def test_a_mock_of_a_function_gets_as_many_arguments_as_that(
+    known_by: str, partial: bool
+) -> None:
+    pool = AioPool(1)
+    callback = AsyncMock(side_effect=two, **{known_by: two})
+    await pool.exec(ready(1), functools.partial(callback) if partial else callback)
+    callback.assert_called_once_with(*TWO)
+    await pool.join()
+
+
+async def test_a_partial_of_a_method_of_an_autospec_gets_what_is_left() -> None:
+    pool, methods = AioPool(1), create_autospec(Methods())
+    methods.bound.return_value = 5
+    assert await pool.exec(ready(1), functools.partial(methods.bound, 0)) == 5
+    methods.bound.assert_called_once_with(0, 1)
     await pool.join()
 
 
