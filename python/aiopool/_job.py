@@ -124,6 +124,16 @@ def apart(
         del function, calls, arguments, result  # as above
 
 
+def read_cancellation(future: asyncio.Future[Any]) -> None:
+    """Reads the end of a future that was cancelled because its job will never begin.
+
+    `gather` does not end as cancelled, but with a CancelledError as its error. No code has the
+    future, so asyncio would report it. Another error is none of ours, and stays unread.
+    """
+    if isinstance(getattr(future, "_exception", None), asyncio.CancelledError):
+        future.exception()
+
+
 def raise_(error: BaseException) -> NoReturn:
     """Raises, in a callback of the loop, an error that must end the program."""
     raise error

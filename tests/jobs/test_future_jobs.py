@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Generator
 from typing import Any
 
 from asyncio_pool import AioPool
-from helpers import Gate, add_one, assert_usable, turns
+from helpers import Gate, add_one, assert_usable, turns, until
 
 
 def new_future() -> asyncio.Future[Any]:
@@ -89,6 +90,45 @@ async def test_cancelling_the_waiting_job_cancels_the_future() -> None:
     gate.open()
     await pool.join()
     await assert_usable(pool)
+
+
+async def test_a_gather_that_is_taken_out_of_the_queue_ends_without_a_report() -> None:
+    pool, gate = AioPool(1), Gate()
+    active = pool.spawn_n(gate.job("active"))
+    waiting = pool.spawn_n(asyncio.gather(gate.job("first"), gate.job("second")))
+    await turns()
+    await pool.cancel(waiting)
+    given_up = pool.spawn_n(asyncio.gather(gate.job("third")))
+    await turns()
+    assert given_up.cancel()
+    del waiting, given_up
+    await turns()
+    gc.collect()
+    gate.open()
+    await active
+    await pool.join()
+
+
+async def test_an_error_of_a_task_that_is_taken_out_of_the_queue_is_reported(
+    loop_errors: list[dict[str, Any]],
+) -> None:
+    async def fails_to_end() -> None:
+        try:
+            await gate.job("inner")
+        finally:
+            raise error
+
+    pool, gate, error = AioPool(1), Gate(), LookupError()
+    active = pool.spawn_n(gate.job("active"))
+    pool.spawn_n(asyncio.create_task(fails_to_end()))
+    await until(lambda: len(gate.started) == 2)
+    await pool.cancel()
+    await turns()
+    gc.collect()
+    assert active.cancelled()
+    [context] = loop_errors
+    assert context["exception"] is error
+    loop_errors.clear()
 
 
 async def test_a_future_that_is_cancelled_cancels_its_job() -> None:

@@ -15,6 +15,10 @@ pub(crate) fn close_unawaited(awaitable: &Bound<'_, PyAny>) {
             awaitable.call_method0(intern!(py, "close"))?;
         } else if is_future(awaitable) {
             awaitable.call_method0(intern!(py, "cancel"))?;
+            if !awaitable.call_method0(intern!(py, "done"))?.is_truthy()? {
+                let read = imports::read_cancellation(py)?;
+                awaitable.call_method1(intern!(py, "add_done_callback"), (read,))?;
+            }
         }
         Ok(())
     });

@@ -36,6 +36,7 @@ borrowed! {
     not_awaitable = "aiopool._refusals", "not_awaitable";
     partial = "functools", "partial";
     raise_ = "aiopool._job", "raise_";
+    read_cancellation = "aiopool._job", "read_cancellation";
     task = "asyncio", "Task";
     run_job = "aiopool._job", "run_job";
     run_jobs = "aiopool._job", "run_jobs";
