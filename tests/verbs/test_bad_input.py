@@ -340,6 +340,31 @@ async def test_a_timeout_that_is_nan_is_a_value_error() -> None:
     await assert_usable(pool)
 
 
+async def test_a_timeout_that_hides_that_it_is_nan_is_a_value_error() -> None:
+    class Hidden(float):
+        def __ne__(self, _: object) -> bool:
+            return False
+
+    pool, loop = AioPool(1), asyncio.get_running_loop()
+    with pytest.raises(ValueError, match="nan"):
+        pool.itermap(ready, range(2), timeout=Hidden("nan"))
+    with pytest.raises(ValueError, match="nan"):
+        iterwait([loop.create_future()], timeout=Hidden("nan"))
+    await assert_usable(pool)
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.5, -math.inf, -(10**400), Fraction(-(10**400))])
+async def test_a_timeout_below_zero_leaves_no_time(timeout: Any) -> None:
+    pool, gate = AioPool(1), Gate()
+    batches = pool.itermap(gate.job, range(2), timeout=timeout, flat=False)
+    assert await anext(batches) == []
+    futures = pool.map_n(gate.job, range(2))
+    assert await anext(iterwait(futures, timeout=timeout, flat=False)) == []
+    gate.open()
+    assert [batch async for batch in batches if batch]
+    await pool.join()
+
+
 @pytest.mark.parametrize("timeout", [math.inf, 10**400, Fraction(1, 3)])
 async def test_a_timeout_is_any_number_of_seconds(timeout: Any) -> None:
     pool = AioPool(1)

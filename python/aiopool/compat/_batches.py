@@ -1,6 +1,7 @@
 """The results of many jobs as they come, in batches as `asyncio.wait` would make them."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Iterator
 from numbers import Real
 from typing import Any, Protocol
@@ -85,7 +86,11 @@ def checked_wait(timeout: float | None, yield_when: object) -> float | None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, Real):
         raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    try:
+        seconds = float(timeout)
+    except OverflowError:  # an exact number beyond all floats
+        seconds = math.inf if timeout > 0 else -math.inf
     # A loop that gets a timer at nan can no longer keep its timers in order.
-    if timeout != timeout:
+    if math.isnan(seconds):
         raise ValueError("timeout must be a number of seconds or None, not nan")
-    return float(timeout) if timeout < _FOR_EVER else None
+    return seconds if seconds < _FOR_EVER else None
