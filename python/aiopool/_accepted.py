@@ -61,8 +61,7 @@ def _own_names(function: Any) -> _Names:
     if _is_singledispatchmethod(function):
         # It hides that it is bound: `__wrapped__` is the unbound method.
         return _names(function.__wrapped__.__get__(_PROBE, _Probe))
-    # Compare the types: a mock claims to be an instance of the class that it stands for.
-    kind: type[Any] = type(function)
+    kind = _kind(function)
     if kind is MethodType:
         return _without(_names(function.__func__), (function.__self__,))
     if kind is FunctionType:
@@ -103,11 +102,12 @@ def _of_object(function: Any) -> _Names:
     if isinstance(signature, inspect.Signature):
         return _of_parameters(signature)
     if _attribute(function, "__signature__") is None:
-        call = _attribute(type(function), "__call__")
-        if type(call) in _BINDING and hasattr(type(call), "__get__"):
-            return _names(call.__get__(function, type(function)))
-        if not hasattr(type(call), "__get__"):
+        call = _attribute(_kind(function), "__call__")
+        kind = _kind(call)
+        if not hasattr(kind, "__get__"):
             return _names(call)
+        if kind in _BINDING:
+            return _names(call.__get__(function, _kind(function)))
     return _of_signature(function)
 
 
@@ -146,6 +146,11 @@ def _of_parameters(signature: inspect.Signature) -> _Names:
         for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
+
+
+def _kind(function: object) -> type[object]:
+    # Not `isinstance`: a mock claims to be an instance of the class that it stands for.
+    return type(function)
 
 
 def _attribute(function: object, name: str) -> Any:

@@ -4,8 +4,8 @@ import asyncio
 import inspect
 import operator
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, cast
 
 
 def checked_size(size: int) -> int:
@@ -38,11 +38,13 @@ def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:
         advice = ""
         if callable(iterable) or inspect.isawaitable(fn):
             advice = f": the function comes first, and is not called, as in pool.{verb}(fn, items)"
-        elif isinstance(fn, Iterable):
+        elif _may_give_awaitables(fn):
             advice = (
                 ": coroutines that are there already are for exec, as in "
                 "await asyncio.gather(*(pool.exec(coro) for coro in coros))"
             )
+        elif iterable is MISSING:
+            advice = f": the function comes first, as in pool.{verb}(fn, items)"
         raise TypeError(
             f"pool.{verb} takes a function of one item that gives an awaitable, not {fn!r}{advice}"
         )
@@ -56,13 +58,32 @@ def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:
 
 
 def check_iterable(iterable: object) -> None:
-    if hasattr(iterable, "__aiter__"):
+    # As `iter` does it: a class is not iterable because its objects are.
+    kind = type(iterable)
+    if hasattr(kind, "__aiter__"):
         raise TypeError(
-            f"the items must be an iterable, not the asynchronous {iterable!r}: collect them "
-            "first, as in [item async for item in items]"
+            f"the items must be an iterable, not the asynchronous {iterable!r}: {_COLLECT} items]"
         )
-    if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
-        raise TypeError(f"the items must be an iterable, not {iterable!r}")
+    can_iterate = getattr(kind, "__iter__", getattr(kind, "__getitem__", None)) is not None
+    # A future has an `__iter__` that is there for `await`.
+    if can_iterate and not asyncio.isfuture(iterable):
+        return
+    advice = ""
+    if inspect.isawaitable(iterable):
+        advice = ": await it first"
+    elif inspect.isasyncgenfunction(iterable):
+        advice = f": call it and {_COLLECT} {iterable.__name__}()]"
+    elif callable(iterable):
+        advice = ": call it, if it gives the items"
+    raise TypeError(f"the items must be an iterable, not {iterable!r}{advice}")
+
+
+def _may_give_awaitables(iterable: object) -> bool:
+    """Whether the items are awaitables, or cannot be looked at without taking them."""
+    if isinstance(iterable, list | tuple | set | frozenset):
+        items = cast("Collection[object]", iterable)
+        return any(map(inspect.isawaitable, items))
+    return isinstance(iterable, Iterator)
 
 
 class _Missing:
@@ -70,5 +91,6 @@ class _Missing:
         return "<missing>"
 
 
+_COLLECT = "collect them first, as in [item async for item in"
 # The default of an argument that is required: the other arguments show what to write instead.
 MISSING: Any = _Missing()

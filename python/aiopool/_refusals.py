@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 100
+_LOOP = "loop over what it yields with `async for`, in a coroutine function, and call that"
 
 
 def not_awaitable(verb: str, given: object, cb: object, ctx: object) -> TypeError:
@@ -14,6 +15,8 @@ def not_awaitable(verb: str, given: object, cb: object, ctx: object) -> TypeErro
     if inspect.iscoroutinefunction(given):
         return TypeError(f"a coroutine is needed, not the coroutine function {what}: {call}")
     needed = f"a coroutine or another awaitable is needed, not {type(given).__name__} ({what})"
+    if _is_async_generator(given):
+        return TypeError(f"{needed}: {_LOOP}")
     if callable(given):
         return TypeError(f"{needed}: if it gives one, {call}")
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):
@@ -29,10 +32,17 @@ def gave_no_awaitable(verb: str, fn: object, given: object) -> TypeError:
             f"{what} the coroutine function {_repr.repr(given)}: let it give "
             f"{_call(given, None, None)}"
         )
+    if _is_async_generator(given):
+        return TypeError(f"{what} {type(given).__name__} ({_repr.repr(given)}): {_LOOP}")
     return TypeError(
         f"{what} {type(given).__name__} ({_repr.repr(given)}): define it with `async def`, or let "
         "it give what an async function returns"
     )
+
+
+def _is_async_generator(given: object) -> bool:
+    """Whether it is one, or a function that makes them: an `async def` with a `yield`."""
+    return inspect.isasyncgenfunction(given) or inspect.isasyncgen(given)
 
 
 def _call(given: object, cb: object, ctx: object) -> str:

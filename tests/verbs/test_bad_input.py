@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import functools
 import inspect
 import math
@@ -215,6 +216,112 @@ async def test_coroutines_instead_of_a_function_are_a_type_error_that_says_what_
 
 
 @over_items
+@pytest.mark.parametrize("wrong", [[1, 2], {1: 2}, "text", (), generator()])
+async def test_items_without_a_function_are_a_type_error_that_says_where_it_stands(
+    over: OverItems, wrong: Any
+) -> None:
+    pool = AioPool(1)
+    with pytest.raises(TypeError, match=rf"function comes first.*{verb(over)}\(fn, items\)$"):
+        await over(pool, wrong)
+    with pytest.raises(TypeError, match=rf"{verb(over)} takes a function of one item"):
+        await over(pool, wrong, [1])
+    await assert_usable(pool)
+
+
+@over_items
+@pytest.mark.parametrize(
+    ("items", "instead"),
+    [
+        (list, "call it"),
+        (range, "call it"),
+        (lambda: [1], "call it"),
+        (generator, r"call it and collect .* as in \[item async for item in generator\(\)\]"),
+        (type(generator()), "call it"),
+        (5, "not 5$"),
+    ],
+    ids=["list", "range", "lambda", "generator", "class", "number"],
+)
+async def test_what_gives_the_items_when_it_is_called_is_a_type_error_at_the_call(
+    over: OverItems, items: Any, instead: str
+) -> None:
+    pool = AioPool(1)
+    with pytest.raises(TypeError, match=rf"items must be an iterable, .*{instead}"):
+        await over(pool, never_called, items)
+    await assert_usable(pool)
+
+
+@over_items
+async def test_a_future_instead_of_the_items_is_a_type_error_that_says_to_await_it(
+    over: OverItems,
+) -> None:
+    pool, coro = AioPool(1), ready([1])
+    for items in coro, asyncio.get_running_loop().create_future():
+        with pytest.raises(TypeError, match="await it first"):
+            await over(pool, never_called, items)
+    coro.close()
+    await assert_usable(pool)
+
+
+class Numbers:
+    """Iterable as before there was `__iter__`."""
+
+    def __getitem__(self, index: int) -> int:
+        return range(3)[index]
+
+
+class Kind(enum.Enum):
+    FIRST = 0
+    SECOND = 1
+
+
+@pytest.mark.parametrize(("items", "count"), [(Numbers(), 3), (Kind, 2)], ids=["old", "enum"])
+async def test_any_iterable_has_items(items: Any, count: int) -> None:
+    pool = AioPool(1)
+    assert len(await pool.map(ready, items)) == count
+    assert len(pool.map_n(ready, items)) == count
+    assert len([result async for result in pool.itermap(ready, items)]) == count
+    await pool.join()
+
+
+async def test_iterwait_of_one_future_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match=r"write iterwait\(\[future\]\)"):
+        iterwait(asyncio.get_running_loop().create_future())
+
+
+@pytest.mark.parametrize("get_result", [5, None, "flat"])
+async def test_a_get_result_that_cannot_be_called_is_refused_before_anything_is_done(
+    get_result: Any,
+) -> None:
+    pool, gate = AioPool(1), Gate()
+    futures = pool.map_n(gate.job, range(2))
+    await until(lambda: gate.active)
+    with pytest.raises(TypeError, match="get_result"):
+        await pool.cancel(get_result=get_result)
+    with pytest.raises(TypeError, match="get_result"):
+        await pool.cancel(*futures, get_result=get_result)
+    with pytest.raises(TypeError, match="get_result"):
+        iterwait(futures, get_result=get_result)
+    with pytest.raises(TypeError, match="get_result"):
+        pool.itermap(gate.job, [1], get_result=get_result)
+    with pytest.raises(TypeError, match="get_result"):
+        await pool.map(gate.job, [1], get_result=get_result)
+    assert len(pool) == 2
+    gate.open()
+    assert await asyncio.gather(*futures) == [0, 1]
+    await pool.join()
+
+
+@every_call
+@pytest.mark.parametrize("job", [generator, generator()], ids=["function", "generator"])
+async def test_an_asynchronous_generator_is_a_type_error_that_says_to_loop_over_it(
+    call: HandIn, job: Any
+) -> None:
+    with pytest.raises(TypeError, match="`async for`") as raised:
+        call(AioPool(1), job)
+    assert "call it" not in str(raised.value)
+
+
+@over_items
 async def test_a_function_without_items_is_a_type_error(over: OverItems) -> None:
     pool = AioPool(1)
     with pytest.raises(TypeError, match=rf"items are missing.* {verb(over)} "):
@@ -256,6 +363,7 @@ async def test_what_an_fn_gives_instead_of_an_awaitable_is_named_with_the_verb(
 ) -> None:
     pool = AioPool(1)
     called = "pool." + error_of.__name__.removeprefix("error_of_")
+    assert "`async for`" in str(await error_of(pool, lambda _: generator()))
     for fn, word in (lambda _: fetch, "fetch(...)"), (str, "str ('1')"), (print, "NoneType"):
         error = await error_of(pool, fn)
         assert type(error) is TypeError

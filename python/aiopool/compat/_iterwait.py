@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, overload
 from aiopool._checks import check_iterable
 from aiopool._results import AnyFuture
 from aiopool.compat._batches import batches, checked_wait
-from aiopool.compat._results import getres
+from aiopool.compat._results import check_get_result, getres
 
 R = TypeVar("R")
 G = TypeVar("G")
@@ -64,10 +64,16 @@ def iterwait(
     :param timeout: the longest time that one wait lasts, in seconds; None for no limit.
     :param yield_when: when a wait is over, as in `asyncio.wait`.
     :returns: an asynchronous iterator. Use it in the loop of the futures.
-    :raises TypeError: if an item of `futures` is not a future, or `timeout` is not a number.
+    :raises TypeError: if an item of `futures` is not a future, `get_result` is not callable, or
+        `timeout` is not a number.
     :raises ValueError: if `yield_when` is not one of the constants of asyncio.
     """
     seconds = checked_wait(timeout, yield_when)
+    check_get_result(get_result)
+    if asyncio.isfuture(futures):
+        raise TypeError(
+            f"iterwait takes an iterable of futures, not {futures!r}: write iterwait([future])"
+        )
     check_iterable(futures)
     awaited: list[Any] = list(futures)
     for future in awaited:

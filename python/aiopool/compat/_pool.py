@@ -11,7 +11,7 @@ from aiopool._checks import MISSING, check_map
 from aiopool._ended import ended
 from aiopool._results import AnyFuture, mark_read
 from aiopool.compat._itermap import MxAsyncGenPool
-from aiopool.compat._results import getres, shape_of
+from aiopool.compat._results import check_get_result, getres, shape_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -209,9 +209,11 @@ class BaseAioPool(BasePool):
         :param get_result: makes a result from the settled future of a job; see `getres`.
         :returns: the number of jobs that it stopped, and their results. When it stops all jobs,
             the results of the waiting jobs come first.
-        :raises TypeError: if an argument in `futures` is not a future.
+        :raises TypeError: if an argument in `futures` is not a future, or `get_result` is not
+            callable. No job is stopped then.
         :raises RuntimeError: if the pool belongs to another loop or thread.
         """
+        check_get_result(get_result)
         stopped = await self._stop(futures)
         try:
             return len(stopped), list(map(get_result, stopped))

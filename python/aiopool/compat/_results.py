@@ -61,9 +61,13 @@ def shape_of(
         return "pair", None
     if get_result is getres.dont:
         return "future", None
+    check_get_result(get_result)
+    return "future", get_result
+
+
+def check_get_result(get_result: object) -> None:
     if not callable(get_result):
         raise TypeError(f"get_result must be a function of one future, not {get_result!r}")
-    return "future", get_result
 
 
 def _without_this_frame(error: BaseException) -> BaseException:
