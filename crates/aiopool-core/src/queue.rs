@@ -91,6 +91,17 @@ impl Ticket {
     }
 }
 
+impl Walk {
+    /// Whether the waiter with this ticket came before the walk began, be it in the queue still or
+    /// admitted. Of tickets 2^31 apart it is not known.
+    #[must_use]
+    pub fn includes(&self, ticket: Ticket) -> bool {
+        // The distance, which is right also where the serials begin again.
+        let distance = self.end.get().wrapping_sub(ticket.serial.get());
+        distance != 0 && distance <= u32::MAX / 2
+    }
+}
+
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
@@ -185,9 +196,7 @@ impl<T> Queue<T> {
     pub(crate) fn walk_on(&mut self, walk: &Walk) -> Option<(Ticket, &T)> {
         let mut cursor = self.walked;
         let ticket = self.seek(&mut cursor)?;
-        // The distance, which is right also where the serials begin again.
-        let left = walk.end.get().wrapping_sub(ticket.serial.get());
-        if left == 0 || left > u32::MAX / 2 {
+        if !walk.includes(ticket) {
             return None;
         }
         self.walked = cursor;
@@ -501,8 +510,12 @@ mod tests {
         for (n, ticket) in tickets.iter().enumerate() {
             assert_eq!(queue.walk_on(&walk), Some((*ticket, &n)));
             assert_eq!(queue.get(*ticket), Some(&n));
+            assert!(walk.includes(*ticket));
         }
         assert!(queue.walk_on(&walk).is_none());
+        let late = queue.push(100);
+        assert!(!walk.includes(late));
+        assert_eq!(queue.remove(late), Some(100));
         for n in 0..100 {
             assert_eq!(queue.pop(), Some((tickets[n], n)));
             queue.check();

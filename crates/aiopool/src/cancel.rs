@@ -6,22 +6,12 @@ use std::sync::Arc;
 
 use aiopool_core::Ticket;
 
+use crate::handle::JobHandle;
 use crate::source::SourceId;
 use crate::state::active::Waiter;
 use crate::state::signal::{Countdown, Remote, tell, wake_workers};
 use crate::state::{Shared, State, Withdrawal};
 use crate::sys::unwind::wake;
-
-/// Several jobs that are to be stopped by one caller. Nobody is admitted meanwhile: none of them
-/// begins in the slot of another.
-#[must_use = "nobody is admitted until it ends"]
-pub(crate) struct Stopping<'a> {
-    shared: &'a Arc<Shared>,
-    withdrawal: Withdrawal,
-    /// What has left the queue. It is dropped at the end: a drop is foreign code, which may wait for
-    /// somebody to be admitted.
-    withdrawn: Vec<Waiter>,
-}
 
 impl Shared {
     /// Cancels the job that had `ticket` in the queue, and has the entry at the index that `entry`
@@ -49,49 +39,53 @@ impl Shared {
         self.end_withdrawal(withdrawal, [job]);
     }
 
-    /// Begins to cancel several jobs.
-    pub(crate) fn begin_stop(self: &Arc<Self>) -> Stopping<'_> {
-        let mut state = self.lock();
-        state.hold();
-        Stopping {
-            shared: self,
-            withdrawal: state.begin_withdrawal(),
-            withdrawn: Vec::new(),
+    /// Cancels several jobs, each as [`stop`](Self::stop) does. Those that wait leave the queue
+    /// first: otherwise one of them could begin in the slot of another that has been stopped.
+    pub(crate) fn stop_each<T>(self: &Arc<Self>, handles: &[&mut JobHandle<T>]) {
+        if handles.is_empty() {
+            return;
         }
+        let withdrawal = self.lock().begin_withdrawal();
+        let withdrawn: Vec<_> = handles
+            .iter()
+            .filter_map(|handle| self.lock().withdraw(handle.ticket()))
+            .collect();
+        for handle in handles {
+            // Of one that has left the queue there is no entry.
+            let mut state = self.lock();
+            let worker = state.stop(handle.ticket(), handle.active_index());
+            drop(state);
+            wake_workers(worker);
+        }
+        self.end_withdrawal(withdrawal, withdrawn);
     }
 
-    /// Cancels all jobs that exist: how many were waiting, and a countdown of those that were
-    /// active.
+    /// Cancels all jobs that exist, in the same order: how many were waiting, and a countdown of
+    /// those that were active.
     pub(crate) fn stop_all(self: &Arc<Self>) -> (usize, Arc<Countdown>) {
         let countdown = Countdown::new();
         let mut state = self.lock();
-        state.hold();
+        let withdrawal = state.begin_withdrawal();
         let walk = state.begin_walk();
-        let mut stopping = Stopping {
-            shared: self,
-            withdrawal: state.begin_withdrawal(),
-            withdrawn: Vec::new(),
-        };
         drop(state);
-        // The active jobs are told first: they end while the waiting ones are dropped. While nobody
-        // is admitted, no entry comes to those that were here.
-        self.stop_entries(|state, entries| state.stop_some(entries, &countdown));
+        let mut withdrawn = Vec::new();
         loop {
-            let jobs = &mut stopping.withdrawn;
             // Here, under no lock: to make room may move all that is there.
-            jobs.reserve(PORTION);
-            let mut state = self.lock();
-            if !state.withdraw_some(&walk, PORTION, jobs) {
-                // Only now: another caller may have withdrawn some of these jobs in between, and has
-                // not dropped them yet.
-                state.watch_withdrawals(&countdown);
+            withdrawn.reserve(PORTION);
+            if !self.lock().withdraw_some(&walk, PORTION, &mut withdrawn) {
                 break;
             }
         }
-        let withdrawn = stopping.withdrawn.len();
-        stopping.end();
+        // What is handed in meanwhile is not to be stopped, though it may have an entry by now.
+        self.stop_entries(|state, entries| state.stop_some(&walk, entries, &countdown));
+        // Only now: another caller may have withdrawn some of these jobs in between, and has not
+        // dropped them yet.
+        self.lock().watch_withdrawals(&countdown);
+        let waited = withdrawn.len();
+        // The active jobs end while the waiting ones are dropped.
+        self.end_withdrawal(withdrawal, withdrawn);
         tell(std::slice::from_ref(&countdown), false);
-        (withdrawn, countdown)
+        (waited, countdown)
     }
 
     /// Forgets the source with this id, takes it out of the queue, and stops its items.
@@ -111,6 +105,9 @@ impl Shared {
         }
         if let Some(parked) = abandoned.results.discard() {
             self.discard_source(*parked);
+        }
+        if let Some(withdrawal) = abandoned.withdrawal {
+            self.end_withdrawal(withdrawal, None);
         }
     }
 
@@ -143,29 +140,6 @@ impl Shared {
         // Only now the pool may be idle.
         self.advance(state);
         effects.carry_out();
-    }
-}
-
-impl Stopping<'_> {
-    /// Cancels one more, as [`Shared::stop`] does.
-    pub(crate) fn stop(&mut self, ticket: Ticket, entry: impl FnOnce() -> usize) {
-        let mut state = self.shared.lock();
-        let job = state.withdraw(ticket);
-        let worker = match job {
-            Some(_) => None,
-            None => state.stop(ticket, entry()),
-        };
-        drop(state);
-        self.withdrawn.extend(job);
-        wake_workers(worker);
-    }
-
-    /// Lets others be admitted again, then drops what was withdrawn.
-    pub(crate) fn end(self) {
-        let mut state = self.shared.lock();
-        state.release();
-        self.shared.advance(state);
-        self.shared.end_withdrawal(self.withdrawal, self.withdrawn);
     }
 }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use aiopool_core::Ticket;
 
-use crate::cancel::Stopping;
 use crate::error::JobError;
 use crate::job::cell::{Observer, Receiver};
 use crate::state::Shared;
@@ -112,15 +111,6 @@ impl<T> JobHandle<T> {
         true
     }
 
-    /// As [`cancel`](Self::cancel), one of several.
-    pub(crate) fn cancel_with(&self, stopping: &mut Stopping<'_>) -> bool {
-        let is_running = !self.is_finished();
-        if is_running {
-            stopping.stop(self.ticket, || self.job.active_index());
-        }
-        is_running
-    }
-
     /// Whether the job has ended, so that its result can be read or has been read.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -159,6 +149,16 @@ impl<T> JobHandle<T> {
             shared: self.shared.clone(),
             ticket: self.ticket,
         }))
+    }
+
+    /// The place that the job has, or had, in the queue.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
+    /// The index of the entry of the job, once it has been started.
+    pub(crate) fn active_index(&self) -> usize {
+        self.job.active_index()
     }
 
     pub(crate) fn is_of(&self, shared: &Arc<Shared>) -> bool {

@@ -418,9 +418,8 @@ impl Pool {
         let mut handles: Vec<_> = ours.collect();
         let shared = self.shared.clone();
         async move {
-            let mut stopping = shared.begin_stop();
-            handles.retain(|handle| handle.cancel_with(&mut stopping));
-            stopping.end();
+            handles.retain(|handle| !handle.is_finished());
+            shared.stop_each(&handles);
             let mut stopped = Vec::with_capacity(handles.len());
             for handle in handles {
                 if poll_fn(|cx| poll_in_budget(cx, |cx| handle.poll_settled(cx))).await {

@@ -112,27 +112,27 @@ impl Shared {
     /// Wakes or starts the worker that is to look for an open entry, under no lock: a runtime that
     /// shuts down drops a new worker here.
     fn wake_up(self: &Arc<Self>, wakeup: Wakeup) {
-        let again = self.try_wake_up(wakeup);
-        // A hook that panics again has been heard: the next that comes finds the entry open.
-        if let Some(wakeup) = again {
-            self.try_wake_up(wakeup);
+        match wakeup {
+            Wakeup::Parked(remote) => remote.wake(),
+            Wakeup::New { workers, runtime } => {
+                let worker = Worker::new(self.clone(), workers);
+                if let Err(payload) = guarded(|| runtime.spawn(worker)) {
+                    discard(payload);
+                    self.lose_worker(workers);
+                }
+            }
         }
     }
 
-    /// Gives whom to start instead if a hook of the runtime panics: Tokio keeps such a task, and
-    /// never polls it.
-    fn try_wake_up(self: &Arc<Self>, wakeup: Wakeup) -> Option<Wakeup> {
-        match wakeup {
-            Wakeup::Parked(remote) => {
-                remote.wake();
-                None
-            }
-            Wakeup::New { workers, runtime } => {
-                let worker = Worker::new(self.clone(), workers);
-                let payload = guarded(|| runtime.spawn(worker)).err()?;
-                discard(payload);
-                self.lock().lose_worker(workers)
-            }
+    /// A hook of the runtime has panicked as a worker was to be started: Tokio keeps such a task, and
+    /// never polls it. What the worker would have taken is dropped, as if the runtime had shut down.
+    #[cold]
+    fn lose_worker(self: &Arc<Self>, workers: usize) {
+        let mut instead = Worker::new(self.clone(), workers);
+        instead.step = Step::Done;
+        let taken = self.lock().lose_worker(&instead.member);
+        if let Some(taken) = taken {
+            instead.take_up(taken);
         }
     }
 }
@@ -166,7 +166,7 @@ impl Worker {
         let is_alive = waker.is_some();
         let mut state = self.shared.lock();
         if let Some(waker) = new {
-            self.member.remote = Some(state.connect(waker));
+            self.member.remote = Some(state.connect(&self.member, waker));
         }
         let found = state.search(&self.member, is_alive);
         if state.has_turn() {
@@ -333,16 +333,20 @@ impl Worker {
             return;
         };
         let mut state = self.shared.lock();
-        state.offer_last(item, &self.member);
+        let wakeup = state.offer_last(item, &self.member);
         // Those who were started for the items can be reached by the other threads of the runtime
         // only when this one yields.
-        if mem::take(&mut self.has_started) {
-            return;
-        }
-        let taken = state.take_open(&self.member);
+        let taken = if mem::take(&mut self.has_started) {
+            None
+        } else {
+            state.take_open(&self.member)
+        };
         drop(state);
         if let Some(taken) = taken {
             self.take_up(taken);
+        }
+        if let Some(wakeup) = wakeup {
+            self.shared.wake_up(wakeup);
         }
     }
 
@@ -513,12 +517,12 @@ mod tests {
     use super::MOST_STARTS;
     use crate::pool::Pool;
 
-    /// Hands `jobs` in while nobody is admitted, and lets them go.
+    /// Hands `jobs` in while somebody else is said to start them, and starts them then.
     fn release(pool: &Pool, jobs: usize) -> Vec<crate::handle::JobHandle<()>> {
-        pool.shared.lock().hold();
+        assert!(pool.shared.lock().begin_advance());
         let handles = pool.map_n(0..jobs, |_| async {});
         let mut state = pool.shared.lock();
-        state.release();
+        drop(state.end_advance());
         pool.shared.advance(state);
         handles
     }
@@ -541,7 +545,7 @@ mod tests {
             builder.build().expect("a runtime needs nothing")
         };
         let (still, other) = (runtime(), runtime());
-        pool.shared.lock().hold();
+        assert!(pool.shared.lock().begin_advance());
         let _waiting = {
             let _entered = still.enter();
             pool.map_n(0..2 * MOST_STARTS, |_| async {})
@@ -550,7 +554,7 @@ mod tests {
         let handle = pool.spawn_n(async {});
         drop(entered);
         let mut state = pool.shared.lock();
-        state.release();
+        drop(state.end_advance());
         pool.shared.advance(state);
         let ended = other.block_on(handle);
         ended.expect("its runtime is driven");

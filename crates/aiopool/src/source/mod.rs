@@ -169,6 +169,9 @@ pub(crate) trait AnyResults: Send {
     /// Whether there are items that have not ended, or not been pulled.
     fn is_unfinished(&self) -> bool;
 
+    /// Whether nothing foreign is in them.
+    fn is_empty(&self) -> bool;
+
     /// For an item that [puts](Item::put) its result, and for the reader.
     fn as_any(&mut self) -> &mut dyn Any;
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aiopool_core::{Admitted, Slot, Ticket};
+use aiopool_core::{Admitted, Slot, Ticket, Walk};
 use slab::Slab;
 
 use crate::job::cell::Runnable;
@@ -145,14 +145,19 @@ impl ActiveTable {
         entries.collect()
     }
 
-    /// As [`stop`](Self::stop), for all of these entries. Somebody waits for their ends.
+    /// As [`stop`](Self::stop), for those of these entries that `walk` includes. Somebody waits for
+    /// their ends.
     pub(crate) fn stop_some(
         &mut self,
+        walk: &Walk,
         entries: Range<usize>,
         countdown: &Arc<Countdown>,
     ) -> Vec<usize> {
         let entries = entries.filter_map(|index| {
             let entry = self.slots.get_mut(index)?;
+            if !walk.includes(entry.ticket) {
+                return None;
+            }
             countdown.add();
             entry.watchers.push(countdown.clone());
             entry.stop()
@@ -179,7 +184,8 @@ impl ActiveTable {
         !self.withdrawals.is_empty()
     }
 
-    /// Somebody waits for the ends of all withdrawals. There is at most one for each thread.
+    /// Somebody waits for the ends of all withdrawals. There are as many as calls that cancel, or drop
+    /// a map, just now.
     pub(crate) fn watch_withdrawals(&mut self, countdown: &Arc<Countdown>) {
         for (_, watchers) in &mut self.withdrawals {
             countdown.add();

@@ -45,8 +45,6 @@ pub(crate) struct State {
     spinning: usize,
     /// Whether somebody starts those who are admitted.
     starting: bool,
-    /// How many callers [hold](Self::hold) those back who wait.
-    holds: usize,
     executed: u64,
 }
 
@@ -59,8 +57,8 @@ pub(crate) enum Found {
     Nothing(Left, Option<Wakeup>),
 }
 
-/// Names jobs that have left the queue and are to be dropped under no lock. Until that has been
-/// said, the pool is not idle, and who cancels all of its jobs waits.
+/// Names jobs, or a source, that have left the pool and are to be dropped under no lock. Until that
+/// has been said, the pool is not idle, and who cancels all of its jobs waits.
 #[must_use = "its end is waited for"]
 pub(crate) struct Withdrawal(usize);
 
@@ -71,6 +69,8 @@ pub(crate) struct Abandoned {
     pub(crate) source: Option<Waiter>,
     /// Whether it has items that are to be stopped.
     pub(crate) has_items: bool,
+    /// Its withdrawal, if there is something foreign to drop.
+    pub(crate) withdrawal: Option<Withdrawal>,
 }
 
 impl Shared {
@@ -82,7 +82,6 @@ impl Shared {
             sources: SourceTable::default(),
             spinning: 0,
             starting: false,
-            holds: 0,
             executed: 0,
         };
         Arc::new(Self {
@@ -208,7 +207,7 @@ impl State {
 
     /// Whether somebody would be admitted, and nobody sees to it.
     pub(crate) fn has_turn(&self) -> bool {
-        self.holds == 0 && !self.starting && self.admission.has_turn()
+        !self.starting && self.admission.has_turn()
     }
 
     /// Leaves those who would be admitted to workers, one on each runtime where somebody waits.
@@ -221,9 +220,13 @@ impl State {
         self.workers.are_called()
     }
 
-    /// A worker could not be started, and a hook of its runtime was why.
-    pub(crate) fn lose_worker(&mut self, workers: usize) -> Option<Wakeup> {
-        self.workers.lose(workers)
+    /// A worker could not be started, and a hook of its runtime was why. Gives what it would have
+    /// taken, if nobody else takes that.
+    pub(crate) fn lose_worker(&mut self, worker: &Member) -> Option<Taken> {
+        if self.workers.lose(worker.workers) {
+            return self.take_open(worker);
+        }
+        None
     }
 
     /// Nobody is admitted any more. Gives those who wait for an idle pool, if it is idle.
@@ -237,9 +240,6 @@ impl State {
     /// Who is next in the queue, if a slot is free. It is to be started under the same lock.
     #[inline]
     pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
-        if self.holds > 0 {
-            return None;
-        }
         let admitted = self.admission.poll_admit()?;
         self.workers.expect_no_more(admitted.waiter.workers());
         Some(admitted)
@@ -263,8 +263,8 @@ impl State {
 /// What a worker does.
 impl State {
     /// A worker that is polled for the first time can be reached from now on.
-    pub(crate) fn connect(&mut self, waker: Waker) -> (usize, Arc<Remote>) {
-        self.workers.connect(waker)
+    pub(crate) fn connect(&mut self, worker: &Member, waker: Waker) -> (usize, Arc<Remote>) {
+        self.workers.connect(worker.workers, waker)
     }
 
     /// A worker that was searching takes the first open entry, or leaves. One that is alive calls
@@ -453,14 +453,10 @@ impl State {
 
     /// The worker that has fanned a source out leaves its last item to whichever comes first, and
     /// is one of those that search.
-    pub(crate) fn offer_last(&mut self, item: Taken, worker: &Member) {
+    pub(crate) fn offer_last(&mut self, item: Taken, worker: &Member) -> Option<Wakeup> {
         self.active.unassign(item.index, worker.remote.as_ref());
         self.workers.search(worker.workers);
-        let wakeup = self.offer(item, worker.workers);
-        debug_assert!(
-            wakeup.is_none(),
-            "as many search as entries are open, this worker included"
-        );
+        self.offer(item, worker.workers)
     }
 
     /// What was stopped before a source is asked is not the item that it gives. Who waited for
@@ -489,17 +485,6 @@ impl State {
 
 /// Cancelling.
 impl State {
-    /// Nobody is admitted from now on, until everybody who holds those back that wait
-    /// [releases](Self::release) them: a caller that stops many lets others to the lock in between,
-    /// and none of its jobs is to begin in the slot of one that it has stopped.
-    pub(crate) fn hold(&mut self) {
-        self.holds += 1;
-    }
-
-    pub(crate) fn release(&mut self) {
-        self.holds -= 1;
-    }
-
     /// Jobs are going to leave the queue.
     pub(crate) fn begin_withdrawal(&mut self) -> Withdrawal {
         Withdrawal(self.active.begin_withdrawal())
@@ -549,14 +534,15 @@ impl State {
         true
     }
 
-    /// The jobs of these entries are to be stopped, and somebody waits for their ends. Their workers
-    /// are to be woken under no lock.
+    /// Those of the jobs of these entries that the walk includes are to be stopped, and somebody
+    /// waits for their ends. Their workers are to be woken under no lock.
     pub(crate) fn stop_some(
         &mut self,
+        walk: &Walk,
         entries: Range<usize>,
         countdown: &Arc<Countdown>,
     ) -> Vec<Arc<Remote>> {
-        let workers = self.active.stop_some(entries, countdown);
+        let workers = self.active.stop_some(walk, entries, countdown);
         self.stop_workers(workers)
     }
 
@@ -599,10 +585,13 @@ impl State {
         let source = entry.ticket.and_then(|ticket| self.withdraw(ticket));
         let mut effects = Effects::default();
         effects.drop_runtimes(self.workers.forget_unused());
+        // Most have been read to their end, and hold nothing.
+        let is_empty = source.is_none() && entry.results.is_empty();
         let abandoned = Abandoned {
             source,
             has_items: entry.results.is_unfinished(),
             results: entry.results,
+            withdrawal: (!is_empty).then(|| self.begin_withdrawal()),
         };
         Some((abandoned, effects))
     }

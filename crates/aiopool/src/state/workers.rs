@@ -13,7 +13,8 @@ use crate::sys::runtime::{Handle, threads};
 #[derive(Default)]
 pub(crate) struct WorkersTable {
     runtimes: Slab<Workers>,
-    remotes: Slab<Arc<Remote>>,
+    /// With the index of the workers that each is one of.
+    remotes: Slab<(usize, Arc<Remote>)>,
 }
 
 /// The workers of one runtime. The entry is there while somebody waits for them, or a source is
@@ -183,9 +184,9 @@ impl WorkersTable {
 /// A worker comes, and goes.
 impl WorkersTable {
     /// A worker that is polled for the first time can be reached from now on.
-    pub(crate) fn connect(&mut self, waker: Waker) -> (usize, Arc<Remote>) {
+    pub(crate) fn connect(&mut self, index: usize, waker: Waker) -> (usize, Arc<Remote>) {
         let remote = Arc::new(Remote::new(waker));
-        (self.remotes.insert(remote.clone()), remote)
+        (self.remotes.insert((index, remote.clone())), remote)
     }
 
     /// A worker leaves. The handle of its runtime is to be dropped under no lock.
@@ -203,7 +204,7 @@ impl WorkersTable {
 
     /// The job that a worker runs is to be stopped. The worker is to be woken under no lock.
     pub(crate) fn stop(&self, remote: usize) -> Option<Arc<Remote>> {
-        let remote = self.remotes.get(remote)?;
+        let (_, remote) = self.remotes.get(remote)?;
         remote.set_stop(true);
         Some(remote.clone())
     }
@@ -251,12 +252,18 @@ impl WorkersTable {
     }
 
     /// A worker that was to be started has been left unpolled by its runtime, a hook of which has
-    /// panicked. Another is to be started in its place if that is needed.
-    pub(crate) fn lose(&mut self, index: usize) -> Option<Wakeup> {
+    /// panicked. If it leaves an entry that nobody takes, another is counted in its place, as one
+    /// that is searching.
+    pub(crate) fn lose(&mut self, index: usize) -> bool {
         let workers = &mut self.runtimes[index];
         workers.searching = workers.searching.saturating_sub(1);
         workers.lost += 1;
-        self.call(index)
+        let is_missed = self.are_too_few(index);
+        if is_missed {
+            self.runtimes[index].count += 1;
+            self.runtimes[index].searching += 1;
+        }
+        is_missed
     }
 
     /// A worker is dropped that may be a [lost](Self::lose) one: it searches after all.
@@ -363,9 +370,11 @@ impl WorkersTable {
     fn unpark(&mut self, index: usize) -> Option<Arc<Remote>> {
         let workers = &mut self.runtimes[index];
         while let Some(parked) = workers.parked.pop() {
-            // The index may be that of a worker that came later, which is not parked then.
+            // The index may be that of a worker that came later, here or on another runtime. One that
+            // is parked here is as good.
             let remote = self.remotes.get(parked);
-            if let Some(remote) = remote.filter(|remote| remote.unpark()) {
+            let remote = remote.filter(|(workers, _)| *workers == index);
+            if let Some((_, remote)) = remote.filter(|(_, remote)| remote.unpark()) {
                 workers.searching += 1;
                 return Some(remote.clone());
             }
@@ -388,3 +397,43 @@ fn enough_on(runtime: &Handle) -> usize {
 /// Half as many jobs as Tokio's budget lets one task start, as a task each, before it has to yield:
 /// as many pass before somebody is woken, and before it is polled.
 const ENOUGH: usize = if cfg!(aiopool_models) { 1 } else { 32 };
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let builder = &mut tokio::runtime::Builder::new_current_thread();
+        builder.build().expect("a runtime needs nothing")
+    }
+
+    /// A worker that has been started on the runtime with this index, and polled.
+    fn worker(table: &mut WorkersTable, index: usize) -> Member {
+        assert!(matches!(table.wake_or_start(index), Wakeup::New { .. }));
+        Member {
+            workers: index,
+            remote: Some(table.connect(index, Waker::noop().clone())),
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_parked_on_one_runtime_is_not_woken_for_another() {
+        let mut table = WorkersTable::default();
+        let (first, second) = (runtime(), runtime());
+        let (first, _) = table.on(first.handle().clone());
+        let (second, _) = table.on(second.handle().clone());
+        for index in [first, second] {
+            table.add_source(index);
+        }
+        let gone = worker(&mut table, second);
+        assert_eq!(table.idle(&gone), Idle::Park);
+        drop(table.leave(&gone, false));
+        // It gets the index of the one that has gone, which the second runtime still names.
+        let parked = worker(&mut table, first);
+        assert_eq!(parked.remote.as_ref().map(|(index, _)| *index), Some(0));
+        assert_eq!(table.idle(&parked), Idle::Park);
+        assert!(matches!(table.offer(second, 0), Some(Wakeup::New { .. })));
+        assert!(parked.is_parked());
+        assert!(matches!(table.offer(first, 1), Some(Wakeup::Parked(_))));
+    }
+}

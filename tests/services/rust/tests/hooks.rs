@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aiopool::Pool;
+use futures_util::future::join_all;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Barrier;
 use tokio::time::timeout;
 
 /// A runtime whose hook panics for the first `times` tasks.
@@ -29,16 +31,21 @@ fn flavours() -> [Builder; 2] {
 }
 
 #[test]
-fn a_job_runs_though_the_hook_panics_when_its_worker_is_started() -> anyhow::Result<()> {
+fn jobs_are_cancelled_while_the_hook_panics_and_run_when_it_does_so_no_more() -> anyhow::Result<()>
+{
     for builder in flavours() {
-        runtime(builder, 1)?.block_on(async {
+        runtime(builder, 3)?.block_on(async {
             let pool = Pool::new(1);
-            let job = pool.spawn_n(async { 1 });
-            assert_eq!(timeout(PATIENCE, job).await??, 1);
+            for _ in 0..3 {
+                let job = pool.spawn_n(async {});
+                let error = timeout(PATIENCE, job).await?.unwrap_err();
+                assert!(error.is_cancelled());
+            }
             for number in 0..10 {
                 let job = pool.spawn_n(async move { number });
                 assert_eq!(timeout(PATIENCE, job).await??, number);
             }
+            timeout(PATIENCE, pool.join()).await?;
             anyhow::Ok(())
         })?;
     }
@@ -46,14 +53,20 @@ fn a_job_runs_though_the_hook_panics_when_its_worker_is_started() -> anyhow::Res
 }
 
 #[test]
-fn a_job_that_no_worker_could_be_started_for_runs_with_the_next() -> anyhow::Result<()> {
+fn each_slot_can_be_used_after_the_hook_has_panicked() -> anyhow::Result<()> {
     for builder in flavours() {
         runtime(builder, 2)?.block_on(async {
-            let pool = Pool::new(2);
-            let first = pool.spawn_n(async { 1 });
-            let second = pool.spawn_n(async { 2 });
-            assert_eq!(timeout(PATIENCE, second).await??, 2);
-            assert_eq!(timeout(PATIENCE, first).await??, 1);
+            let pool = Pool::new(4);
+            let barrier = Arc::new(Barrier::new(4));
+            let jobs = (0..6).map(|_| {
+                let barrier = barrier.clone();
+                pool.spawn_n(async move {
+                    barrier.wait().await;
+                })
+            });
+            let ended = timeout(PATIENCE, join_all(jobs)).await?;
+            assert_eq!(ended.iter().filter(|end| end.is_ok()).count(), 4);
+            timeout(PATIENCE, pool.join()).await?;
             anyhow::Ok(())
         })?;
     }
@@ -61,16 +74,22 @@ fn a_job_that_no_worker_could_be_started_for_runs_with_the_next() -> anyhow::Res
 }
 
 #[test]
-fn what_waits_for_such_a_worker_is_cancelled_when_its_runtime_shuts_down() -> anyhow::Result<()> {
+fn a_pool_goes_on_when_a_runtime_has_shut_down_whose_hook_has_panicked() -> anyhow::Result<()> {
     for builder in flavours() {
-        let runtime = runtime(builder, 2)?;
+        let first = runtime(builder, 1)?;
         let pool = Pool::new(1);
-        let entered = runtime.enter();
-        let (first, second) = (pool.spawn_n(async {}), pool.spawn_n(async {}));
+        let entered = first.enter();
+        let job = pool.spawn_n(async {});
         drop(entered);
-        assert!(!first.is_finished());
-        drop(runtime);
-        assert!(first.is_finished() && second.is_finished());
+        assert!(job.is_finished());
+        drop(first);
+        let second = Builder::new_current_thread().enable_time().build()?;
+        second.block_on(async {
+            let job = pool.spawn_n(async { 1 });
+            assert_eq!(timeout(PATIENCE, job).await??, 1);
+            timeout(PATIENCE, pool.join()).await?;
+            anyhow::Ok(())
+        })?;
         assert!(pool.is_empty());
     }
     Ok(())
