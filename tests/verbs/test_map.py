@@ -183,6 +183,33 @@ async def test_an_error_of_the_iterable_is_raised_after_the_jobs_have_been_cance
     await assert_usable(pool)
 
 
+async def test_jobs_that_an_error_of_the_iterable_has_cancelled_are_not_cancelled_again() -> None:
+    async def job(item: int) -> None:
+        if item == 0:
+            return
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await gate.job("cleaning up")
+
+    def items() -> Iterator[int]:
+        yield 1
+        yield 0
+        raise LookupError
+
+    pool, gate = AioPool(2), Gate()
+    task = asyncio.create_task(pool.map(job, items()))
+    await until(lambda: gate.active)
+    task.cancel()
+    await turns()
+    assert not task.done()
+    gate.open()
+    await asyncio.wait([task])
+    assert gate.cancelled == []
+    assert task.cancelled()
+    await assert_usable(pool)
+
+
 async def test_an_error_of_the_iterable_leaves_other_jobs_alone() -> None:
     def items() -> Iterator[int]:
         yield 0

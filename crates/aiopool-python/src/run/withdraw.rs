@@ -77,11 +77,15 @@ pub(crate) fn cancel(job: &Job, py: Python<'_>) -> Option<Py<PyAny>> {
     Some(task)
 }
 
-/// The same, for the active jobs of a `map` or an `itermap`.
+/// The same, for the active jobs of a `map` or an `itermap`. Later calls only give the tasks: a
+/// second cancellation would cut off the clean-up of the jobs.
 pub(crate) fn cancel_active(items: &Bound<'_, Items>) -> Vec<Py<PyAny>> {
     let py = items.py();
     let jobs = items.get().pool(py).get().active_jobs_of(items);
     let jobs = jobs.iter().map(|job| job.bind(py).get());
+    if items.get().cancels_jobs() {
+        return jobs.filter_map(|job| job.task(py)).collect();
+    }
     jobs.filter_map(|job| cancel(job, py)).collect()
 }
 

@@ -206,6 +206,8 @@ pub struct Items {
     pub(super) ordered: bool,
     /// Whether the call that starts it is still under way.
     pub(super) starts: AtomicBool,
+    /// Whether it has cancelled its active jobs.
+    pub(super) cancels_jobs: AtomicBool,
     pub(super) state: Guarded<ItemsState>,
 }
 

@@ -68,6 +68,11 @@ impl Items {
         self.starts.store(false, Ordering::Relaxed);
     }
 
+    /// Whether its active jobs were cancelled before, by the call itself. From here on they are.
+    pub(crate) fn cancels_jobs(&self) -> bool {
+        self.cancels_jobs.swap(true, Ordering::Relaxed)
+    }
+
     /// A `map` has come to the head of the queue. Gives the iterator to pull.
     pub(crate) fn leave_queue(&self, py: Python<'_>) -> Option<Py<PyIterator>> {
         self.state.with(py, |state| state.source.leave_queue(py))
@@ -202,6 +207,7 @@ impl Items {
             shape,
             ordered,
             starts: AtomicBool::new(true),
+            cancels_jobs: AtomicBool::new(false),
             state: Guarded::new(state),
         };
         Bound::new(pool.py(), items)
