@@ -1,8 +1,10 @@
-"""Tells a pool that its loop ends while jobs wait.
+"""Tells a pool that its loop ends.
 
 A waiting job is not a task, so ending the tasks of a loop does not reach it. While any job waits,
 the pool has one `LoopEnd`. It notices both ways in which a loop ends: its task is cancelled with
-all others, or the loop is closed and drops its timers.
+all others, or the loop is closed and drops its timers. From its first job on, a pool is also told
+when the loop is closed: by then a job may be active that was handed in too late to be cancelled
+with the others.
 """
 
 import asyncio
@@ -81,6 +83,17 @@ class LoopEnd:
             self._pool.end()
 
 
+def tell_close(pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
+    """Has the pool told when the loop is closed, if the loop has timers."""
+    try:
+        pools = _Timer.of(loop).pools
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        return  # A `LoopEnd` reports this, if a job ever waits.
+    pools.add(pool)
+
+
 class _Timer:
     """The callback of a timer of the loop; its destruction shows that the loop is closed.
 
@@ -92,6 +105,8 @@ class _Timer:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: The objects to tell.
         self.watched: set[LoopEnd] = set()
+        #: The pools to tell when no job waits.
+        self.pools = weakref.WeakSet[Pool]()
         self._set(loop)
 
     @classmethod
@@ -109,12 +124,14 @@ class _Timer:
         loop.call_later(_PERIOD, self, context=contextvars.Context())
 
     def __call__(self) -> None:
-        if self.watched:
+        if self.watched or self.pools:
             self._set(asyncio.get_running_loop())
 
     def __del__(self) -> None:
         for loop_end in list(self.watched):
             loop_end.end()
+        for pool in list(self.pools):
+            pool.end()
 
 
 async def _until(released: asyncio.Future[None], loop_end: LoopEnd) -> None:

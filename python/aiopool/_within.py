@@ -1,5 +1,6 @@
-"""For which pools the running code works: in a job, in a task that a job made, or in what these
-handed to other pools.
+"""For which pools the running code works.
+
+That is in a job, in a task that a job made, or in what these handed to other pools.
 
 The contexts of jobs name their pools, and all these inherit the context.
 """

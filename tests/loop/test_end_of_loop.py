@@ -358,6 +358,57 @@ def test_jobs_without_anybody_waiting_end_silently_with_a_loop_closed_by_hand(
     ]
 
 
+@pytest.mark.parametrize("hands_in", ["a done callback", "two pools", "a finally", "call_soon"])
+def test_what_is_handed_in_too_late_to_be_cancelled_is_closed(
+    closed_loop: str, hands_in: str
+) -> None:
+    program = f"""
+        def hand_in(pool, job):
+            coroutines.append(job)
+            futures.append(pool.spawn_n(job))
+            return futures[-1]
+
+        async def short():
+            await asyncio.sleep(0)
+
+        def by_a_done_callback(_):
+            hand_in(one, short()).add_done_callback(by_a_done_callback)
+
+        async def hands_in(here, there):
+            try:
+                await asyncio.sleep(0)
+            finally:
+                if not loop.is_closed():
+                    hand_in(there, hands_in(there, here))
+
+        def by_call_soon():
+            hand_in(one, short())
+            loop.call_soon(by_call_soon)
+
+        async def main(turns):
+            global one, loop
+            one, other, loop = AioPool(1), AioPool(1), asyncio.get_running_loop()
+            match {hands_in!r}:
+                case "a done callback":
+                    by_a_done_callback(None)
+                case "two pools":
+                    hand_in(one, hands_in(one, other))
+                case "a finally":
+                    hand_in(one, hands_in(one, one))
+                case "call_soon":
+                    by_call_soon()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+        for turns in range(8):
+            run(main(turns))
+            gc.collect()
+        print(all(inspect.getcoroutinestate(coro) == inspect.CORO_CLOSED for coro in coroutines))
+        print(all(future.done() for future in futures))
+    """
+    assert lines_of(program, closed_loop)[:2] == ["True", "True"]
+
+
 def test_main_may_return_while_the_line_is_paused(program_loop: str) -> None:
     program = """
         def fn(item):

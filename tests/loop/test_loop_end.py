@@ -95,13 +95,15 @@ def test_all_pools_of_a_loop_share_one_timer_however_often_they_are_empty() -> N
     loop.close()
 
 
-def test_the_timer_lapses_when_nobody_waits_any_more() -> None:
+def test_the_timer_lapses_when_its_pools_are_gone() -> None:
     async def main() -> int:
         before = timers(loop)
         pool, gate = AioPool(1), Gate()
         gate.open()
         pool.map_n(gate.job, range(2))
         await pool.join()
+        del pool
+        gc.collect()
         loop.moved += DAY
         await turns(5)
         return timers(loop) - before

@@ -38,6 +38,7 @@ borrowed! {
     raise_ = "aiopool._job", "raise_";
     read_cancellation = "aiopool._job", "read_cancellation";
     task = "asyncio", "Task";
+    tell_close = "aiopool._loop_end", "tell_close";
     run_job = "aiopool._job", "run_job";
     run_jobs = "aiopool._job", "run_jobs";
     zip = "builtins", "zip";

@@ -44,6 +44,13 @@ impl LoopEnd {
     }
 }
 
+/// Has the method `end` of `told` called when the loop is closed.
+pub(crate) fn tell_close(told: &Bound<'_, PyAny>, event_loop: &EventLoop) -> PyResult<()> {
+    let py = told.py();
+    imports::tell_close(py)?.call1((told, event_loop.object.bind(py)))?;
+    Ok(())
+}
+
 /// Whether this `cancelling` of a task reports a request to cancel it.
 pub(crate) fn is_cancelled(cancelling: &Bound<'_, PyAny>) -> bool {
     let requests = cancelling.call0();

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use crate::py::awaitable::close_unawaited;
-use crate::py::loop_end::{LoopEnd, is_cancelled};
+use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
 use crate::py::{context, errors, owner};
 use crate::run::{assign, map, settle, withdraw};
@@ -223,4 +223,10 @@ fn hold(pool: &Bound<'_, Pool>, job: &Bound<'_, Job>, slot: Slot, target: Target
         errors::report(pool.py(), owner::attach(future, job), future);
     }
     pool.get().hold(job, slot, target);
+    // A closed loop steps no task. So a job that has not begun by then has to be closed.
+    if !pool.get().sees_close() {
+        let event_loop = pool.get().enter(pool.py());
+        let told = event_loop.and_then(|event_loop| loop_end::tell_close(pool, event_loop));
+        errors::report(pool.py(), told, pool);
+    }
 }

@@ -29,6 +29,8 @@ pub struct Pool {
     pub(super) own_loop: OwnLoop,
     /// Whether one task runs many jobs: see [`Worker`].
     pub(super) reuses_tasks: bool,
+    /// Whether it will be told when its loop is closed.
+    pub(super) sees_close: AtomicBool,
     pub(super) state: Guarded<PoolState>,
 }
 

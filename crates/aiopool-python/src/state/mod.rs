@@ -18,6 +18,7 @@ mod worker;
 mod workers;
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aiopool_core::{Admission, Drain, Slot, Ticket};
 use pyo3::prelude::*;
@@ -53,6 +54,7 @@ impl Pool {
         Ok(Self {
             own_loop: OwnLoop::new(event_loop)?,
             reuses_tasks,
+            sees_close: AtomicBool::new(false),
             state: Guarded::new(PoolState {
                 admission: Admission::new(size),
                 index: TicketIndex::default(),
@@ -79,6 +81,11 @@ impl Pool {
 
     pub(crate) fn reuses_tasks(&self) -> bool {
         self.reuses_tasks
+    }
+
+    /// Whether the pool will be told when its loop is closed. From here on it will.
+    pub(crate) fn sees_close(&self) -> bool {
+        self.sees_close.swap(true, Ordering::Relaxed)
     }
 
     /// Asks the core.
