@@ -87,7 +87,7 @@ impl Ticket {
     }
 
     fn place(self) -> u32 {
-        position(self.serial) % PLACES as u32
+        place(position(self.serial))
     }
 }
 
@@ -138,7 +138,7 @@ impl<T> Queue<T> {
         let serial = self.serial;
         self.serial = serial.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let position = position(serial);
-        let place = position % PLACES as u32;
+        let place = place(position);
         if place == 0 || self.tail == NOBODY {
             self.begin_chunk(position >> PLACE_BITS);
         }
@@ -254,7 +254,7 @@ impl<T> Queue<T> {
             }
             return;
         }
-        let mut chunk = self.spare.take().unwrap_or_else(Chunk::new);
+        let mut chunk = self.spare.take().unwrap_or_else(|| Box::new(Chunk::new()));
         chunk.number = number;
         let index = self.take_link(Link {
             chunk: Some(chunk),
@@ -327,12 +327,12 @@ impl<T> Queue<T> {
 }
 
 impl<T> Chunk<T> {
-    fn new() -> Box<Self> {
-        Box::new(Self {
+    fn new() -> Self {
+        Self {
             number: 0,
             taken: 0,
             waiters: [const { None }; PLACES],
-        })
+        }
     }
 
     /// The first place that is taken, from this one on.
@@ -387,6 +387,11 @@ impl<T> FusedIterator for Drain<T> {}
 /// Serials count from 1, positions from 0.
 fn position(serial: NonZeroU32) -> u32 {
     serial.get() - 1
+}
+
+/// The place of a position in its chunk.
+fn place(position: u32) -> u32 {
+    position & ((1 << PLACE_BITS) - 1)
 }
 
 /// The index that names no chunk.
@@ -516,8 +521,8 @@ mod tests {
         let late = queue.push(100);
         assert!(!walk.includes(late));
         assert_eq!(queue.remove(late), Some(100));
-        for n in 0..100 {
-            assert_eq!(queue.pop(), Some((tickets[n], n)));
+        for (n, ticket) in tickets.into_iter().enumerate() {
+            assert_eq!(queue.pop(), Some((ticket, n)));
             queue.check();
         }
     }

@@ -166,10 +166,10 @@ mod tests {
         for number in 0..=PLACES {
             places.push_back(Some(number));
         }
-        let first: *const _ = &places.chunks[0][0];
+        let first = std::ptr::from_ref(&places.chunks[0][0]);
         for number in 0..10_000 {
             places.push_back(Some(number));
         }
-        assert!(std::ptr::eq(first, &places.chunks[0][0]));
+        assert_eq!(first, std::ptr::from_ref(&places.chunks[0][0]));
     }
 }

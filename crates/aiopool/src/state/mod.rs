@@ -493,7 +493,8 @@ impl State {
     /// The jobs of a withdrawal have been dropped.
     pub(crate) fn end_withdrawal(&mut self, withdrawal: Withdrawal) -> Effects {
         let mut effects = Effects::default();
-        effects.tell(&mut self.active.end_withdrawal(withdrawal.0), false);
+        let Withdrawal(index) = withdrawal;
+        effects.tell(&mut self.active.end_withdrawal(index), false);
         effects.drop_runtimes(self.workers.forget_unused());
         effects
     }
