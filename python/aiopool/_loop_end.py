@@ -12,18 +12,24 @@ import contextvars
 import types
 import weakref
 from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from aiopool._core import Pool
 
+T = TypeVar("T")
+
 # In seconds. Not longer: some loops have no timers beyond 24 days.
 _PERIOD = 3600.0
+# The two ways in which a loop ends.
+_CLOSED = "that this loop is closed"
+_CANCELLED = "that all tasks of this loop are cancelled"
 
 
 class LoopEnd:
     """Ends `pool` when its loop ends, until it is released.
 
     If a loop gives no timer, or runs no tasks of asyncio, this is reported to the loop once. The
-    pools of that loop go on without a `LoopEnd`.
+    pools of that loop notice only the other way in which it may end.
     """
 
     #: How often the task was cancelled. If it was, all tasks of the loop are being cancelled.
@@ -31,55 +37,41 @@ class LoopEnd:
 
     def __init__(self, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = pool
-        self._released: asyncio.Future[None] | None = None
-        # The set of the timer, not the timer itself: only the loop may hold that.
-        self._watched: set[LoopEnd] | None = None
-        self.cancelling = int  # never
-        if loop in _UNWATCHED:
-            return
-        try:
-            self._watch(loop)
-        except (MemoryError, RecursionError):
-            raise  # not the fault of the loop: the next job that waits tries again
-        except Exception as error:
-            _UNWATCHED.add(loop)
-            loop.call_exception_handler(
-                {
-                    "message": "aiopool cannot notice the end of this loop: jobs that still wait "
-                    "then will wait for ever. Await them, or leave `async with` before",
-                    "exception": error,
-                }
-            )
-
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        timer = _Timer.of(loop)
+        self._watches = False
         released = loop.create_future()
+        timer = _given(loop, _CLOSED, _Timer.of)
+        task = _given(loop, _CANCELLED, lambda _: self._task(released))
+        # The set of the timer, not the timer itself: only the loop may hold that.
+        self._watched = timer.watched if timer is not None else set[LoopEnd]()
+        self._watched.add(self)
+        self.cancelling = task.cancelling if task is not None else int  # never
+        # If memory ran out before these lines, the steps above have no effect.
+        self._released = released
+        self._watches = True
+
+    def _task(self, released: asyncio.Future[None]) -> asyncio.Task[None]:
         context = contextvars.Context()
         coroutine = _until(released, self)
         # As for a job, the first step is made here. A task that is cancelled before its own first
         # step would end without running a line.
         coroutine.send(None)
         name = "aiopool waits for the end of the loop"
-        task = asyncio.Task(coroutine, loop=loop, name=name, context=context)
+        task = asyncio.Task(coroutine, loop=released.get_loop(), name=name, context=context)
         # A loop that is closed while the task is pending must not report that.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
-        timer.watched.add(self)
-        # If memory ran out before this line, the steps above have no effect.
-        self._released, self._watched = released, timer.watched
-        self.cancelling = task.cancelling
+        return task
 
     def release(self) -> None:
         """Stops watching: no job waits any more."""
-        released, watched = self._released, self._watched
-        self._released = self._watched = None
-        if watched is not None:
-            watched.discard(self)
-        if released is not None and not released.done() and not released.get_loop().is_closed():
+        self._watches = False
+        self._watched.discard(self)
+        released = self._released
+        if not released.done() and not released.get_loop().is_closed():
             released.set_result(None)
 
     def end(self) -> None:
         """Tells the pool that the loop ends."""
-        if self._released is not None:
+        if self._watches:
             self._pool.end()
 
 
@@ -97,9 +89,10 @@ def tell_close(pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
 class _Timer:
     """The callback of a timer of the loop; its destruction shows that the loop is closed.
 
-    All pools of a loop share one timer. It is set anew when it fires, after an hour or after a
-    change of the system clock, and so it is never cancelled. No object refers to its handle: some
-    loops allow no weak references to handles.
+    If the loop still runs then, which cannot be closed, the loop has not kept the timer: that ends
+    nothing. All pools of a loop share one timer. It is set anew when it fires, after an hour or
+    after a change of the system clock, and so it is never cancelled. No object refers to its
+    handle: some loops allow no weak references to handles.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -107,6 +100,8 @@ class _Timer:
         self.watched: set[LoopEnd] = set()
         #: The pools to tell when no job waits.
         self.pools = weakref.WeakSet[Pool]()
+        # Not weakly: a collection clears the weak references of what it destroys, before `__del__`.
+        self._loop = loop
         self._set(loop)
 
     @classmethod
@@ -120,18 +115,40 @@ class _Timer:
         return timer
 
     def _set(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not in the context of a job: the timer would keep that alive.
-        loop.call_later(_PERIOD, self, context=contextvars.Context())
+        # Not in the context of a job: the timer would keep that alive. Not by an argument of
+        # `call_later` either, which not all loops have.
+        contextvars.Context().run(loop.call_later, _PERIOD, self)
 
     def __call__(self) -> None:
         if self.watched or self.pools:
-            self._set(asyncio.get_running_loop())
+            _given(self._loop, _CLOSED, self._set)
 
     def __del__(self) -> None:
-        for loop_end in list(self.watched):
-            loop_end.end()
-        for pool in list(self.pools):
-            pool.end()
+        if not self._loop.is_running():
+            for loop_end in list(self.watched):
+                loop_end.end()
+            for pool in list(self.pools):
+                pool.end()
+
+
+def _given(
+    loop: asyncio.AbstractEventLoop, what: str, make: Callable[[asyncio.AbstractEventLoop], T]
+) -> T | None:
+    """What `make` gives to notice `what`; None, and one report, if the loop is not up to that."""
+    try:
+        return make(loop)
+    except (MemoryError, RecursionError):
+        raise  # not the fault of the loop: the next job that waits tries again
+    except Exception as error:
+        reported = _REPORTED.setdefault(loop, set())
+        if what not in reported:
+            reported.add(what)
+            message = (
+                f"aiopool cannot notice {what}: jobs that still wait then will wait for ever. "
+                "Await them, or leave `async with` before"
+            )
+            loop.call_exception_handler({"message": message, "exception": error})
+        return None
 
 
 async def _until(released: asyncio.Future[None], loop_end: LoopEnd) -> None:
@@ -149,5 +166,5 @@ def _first_step() -> Generator[None, None, None]:
 
 
 _TIMERS = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Timer]]()
-# The loops whose end no `LoopEnd` can notice.
-_UNWATCHED = weakref.WeakSet[asyncio.AbstractEventLoop]()
+# Of each loop, which ways to end the pools cannot notice, as was reported.
+_REPORTED = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, set[str]]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
 from collections.abc import Callable, Iterator
@@ -158,6 +159,108 @@ def no_tasks(_loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(asyncio, "Task", Refused)
 
 
+class UnknownLoop(asyncio.SelectorEventLoop):
+    """Its timers have no context."""
+
+    def call_later(self, delay: float, callback: Any, *args: Any) -> Any:  # type: ignore[override]
+        return super().call_later(delay, callback, *args)
+
+
+class LoopWithoutTimers(asyncio.SelectorEventLoop):
+    def call_later(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise Refusal
+
+
+@pytest.mark.parametrize("kind", [UnknownLoop, LoopWithoutTimers])
+def test_the_end_of_a_run_is_noticed_whatever_timers_the_loop_has(
+    kind: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *told: reports.append(told))
+        futures.extend(pool.map_n(gate.job, range(3)))
+        await until(lambda: gate.active)
+
+    pool, gate, futures, reports = AioPool(1), Gate(), list[asyncio.Future[Any]](), list[Any]()
+    with asyncio.Runner(loop_factory=kind) as runner:
+        runner.run(main())
+    assert [future.cancelled() for future in futures] == [True] * 3
+    assert pool.is_empty
+    assert len(reports) == (kind is LoopWithoutTimers)
+
+
+def test_a_close_by_hand_is_noticed_though_the_timers_have_no_context() -> None:
+    async def main() -> None:
+        futures.extend(pool.map_n(gate.job, range(3)))
+        await until(lambda: gate.active)
+
+    loop, pool, gate = UnknownLoop(), AioPool(1), Gate()
+    futures = list[asyncio.Future[Any]]()
+    loop.run_until_complete(main())
+    loop.close()
+    assert [future.cancelled() for future in futures] == [True] * 3
+
+
+async def set_variable(variable: contextvars.ContextVar[Any], pool: AioPool) -> None:
+    variable.set(Gate())
+    pool.map_n(variable.get().job, range(2))
+    variable.get().open()
+    await pool.join()
+
+
+def test_the_timer_keeps_no_variable_of_a_job_alive() -> None:
+    async def main() -> None:
+        variable = contextvars.ContextVar[Any]("variable")
+        await asyncio.create_task(set_variable(variable, AioPool(1)))
+        await turns()
+        contexts = [handle._context for handle in loop._scheduled]  # type: ignore[attr-defined]
+        assert not any(variable in context for context in contexts)
+
+    loop = asyncio.SelectorEventLoop()
+    run(loop, main())
+    loop.close()
+
+
+class ForgetfulLoop(MovedLoop):
+    """Keeps a number of far timers only."""
+
+    kept, error = 0, None
+
+    def call_later(self, delay: float, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        if delay > 60:
+            if not self.kept:
+                if self.error is not None:
+                    raise self.error
+                return asyncio.TimerHandle(self.time() + delay, callback, args, self)
+            self.kept -= 1
+        return super().call_later(delay, callback, *args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kept", "error"),
+    # A first timer that memory does not suffice for is tried again: the loop is not at fault.
+    [(0, None), (0, Refusal()), (1, None), (1, Refusal()), (1, MemoryError())],
+)
+def test_a_timer_that_a_running_loop_does_not_keep_ends_no_job(
+    kept: int, error: Exception | None
+) -> None:
+    async def main() -> list[int]:
+        # What is reported becomes a cycle with the timer, which so is destroyed by a collection.
+        loop.set_exception_handler(lambda _, context: context.update(itself=context))
+        pool, gate = AioPool(1), Gate()
+        futures = pool.map_n(gate.job, range(3))
+        await until(lambda: gate.active)
+        loop.moved += DAY
+        await turns(5)
+        gc.collect()
+        gate.open()
+        return await asyncio.gather(*futures)
+
+    loop = ForgetfulLoop()
+    loop.kept, loop.error = kept, error  # type: ignore[assignment]
+    assert loop.run_until_complete(main()) == [0, 1, 2]
+    loop.close()
+
+
 @pytest.mark.parametrize("refuse", [no_timers, no_tasks])
 def test_a_loop_that_cannot_be_watched_is_told_so_once(
     refuse: Callable[[Any, pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
@@ -180,4 +283,4 @@ def test_a_loop_that_cannot_be_watched_is_told_so_once(
     loop.close()
     [context] = told
     assert isinstance(context["exception"], Refusal)
-    assert "cannot notice the end of this loop" in context["message"]
+    assert "aiopool cannot notice that" in context["message"]
