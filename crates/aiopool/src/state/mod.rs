@@ -491,6 +491,10 @@ impl State {
     }
 
     /// The jobs of a withdrawal have been dropped.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "who has ended it shall not have it any more"
+    )]
     pub(crate) fn end_withdrawal(&mut self, withdrawal: Withdrawal) -> Effects {
         let mut effects = Effects::default();
         let Withdrawal(index) = withdrawal;
