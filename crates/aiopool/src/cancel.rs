@@ -1,7 +1,6 @@
 //! Cancelling: waiting jobs leave the queue, active ones are told to stop, and somebody may wait
 //! until they have ended.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use aiopool_core::Ticket;
@@ -9,8 +8,8 @@ use aiopool_core::Ticket;
 use crate::handle::JobHandle;
 use crate::source::SourceId;
 use crate::state::active::Waiter;
-use crate::state::signal::{Countdown, Remote, tell, wake_workers};
-use crate::state::{Shared, State, Withdrawal};
+use crate::state::signal::{Countdown, tell, wake_workers};
+use crate::state::{Shared, Withdrawal};
 use crate::sys::unwind::wake;
 
 impl Shared {
@@ -77,7 +76,12 @@ impl Shared {
             }
         }
         // What is handed in meanwhile is not to be stopped, though it may have an entry by now.
-        self.stop_entries(|state, entries| state.stop_some(&walk, entries, &countdown));
+        let end = self.lock().end_of_entries();
+        for first in (0..end).step_by(PORTION) {
+            let entries = first..end.min(first + PORTION);
+            let workers = self.lock().stop_some(&walk, entries, &countdown);
+            wake_workers(workers);
+        }
         // Only now: another caller may have withdrawn some of these jobs in between, and has not
         // dropped them yet.
         self.lock().watch_withdrawals(&countdown);
@@ -97,9 +101,7 @@ impl Shared {
         // It may have been the last that waited.
         self.advance(state);
         effects.carry_out();
-        if abandoned.has_items {
-            self.stop_items(id);
-        }
+        self.stop_entries(&abandoned.items, id);
         if let Some(Waiter::Source(source)) = abandoned.source {
             self.discard_source(*source);
         }
@@ -113,14 +115,13 @@ impl Shared {
 
     /// Stops the items of the source with this id, which gives no more of them.
     pub(crate) fn stop_items(&self, id: SourceId) {
-        self.stop_entries(|state, entries| state.stop_items(entries, id));
+        let items = self.lock().take_items(id);
+        self.stop_entries(&items, id);
     }
 
-    /// Lets `stop` look at all entries, some under each lock, and wakes the workers that it gives.
-    fn stop_entries(&self, mut stop: impl FnMut(&mut State, Range<usize>) -> Vec<Arc<Remote>>) {
-        let end = self.lock().end_of_entries();
-        for first in (0..end).step_by(PORTION) {
-            let workers = stop(&mut self.lock(), first..end.min(first + PORTION));
+    fn stop_entries(&self, items: &[usize], id: SourceId) {
+        for portion in items.chunks(PORTION) {
+            let workers = self.lock().stop_items(portion, id);
             wake_workers(workers);
         }
     }

@@ -166,9 +166,6 @@ pub(crate) trait AnyResults: Send {
     /// There are no more items. The waker is to be woken last.
     fn end(&mut self, end: End) -> Option<Waker>;
 
-    /// Whether there are items that have not ended, or not been pulled.
-    fn is_unfinished(&self) -> bool;
-
     /// Whether nothing foreign is in them.
     fn is_empty(&self) -> bool;
 

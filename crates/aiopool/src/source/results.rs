@@ -137,10 +137,6 @@ impl<T: Send + 'static> AnyResults for Results<T> {
         self.wake_reader()
     }
 
-    fn is_unfinished(&self) -> bool {
-        self.active > 0 || self.end.is_none()
-    }
-
     fn is_empty(&self) -> bool {
         let has_panicked = matches!(self.end, Some(End::Panicked(_)));
         self.places.len() == 0 && self.parked.is_none() && !has_panicked

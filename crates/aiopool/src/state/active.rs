@@ -54,8 +54,8 @@ pub(crate) struct Spare {
 struct Active {
     /// The place that the job, or its source, had in the queue.
     ticket: Ticket,
-    /// The source whose item it is.
-    source: Option<SourceId>,
+    /// The source whose item it is, and the place of the entry among those of its items.
+    item: Option<(SourceId, usize)>,
     /// The slot and the work, while no worker has taken them.
     open: Option<(Slot, Work)>,
     /// The index of the remote of the worker that has taken it.
@@ -71,7 +71,7 @@ impl ActiveTable {
     pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
         let index = self.slots.insert(Active {
             ticket: admitted.ticket,
-            source: admitted.waiter.source(),
+            item: None,
             open: None,
             worker: None,
             stop: false,
@@ -84,13 +84,23 @@ impl ActiveTable {
     pub(crate) fn reuse(&mut self, index: usize, admitted: Admitted<Waiter>) -> Taken {
         let entry = &mut self.slots[index];
         // The worker stays, and so does the index, which nobody has to look up anew.
-        (entry.ticket, entry.source) = (admitted.ticket, admitted.waiter.source());
+        (entry.ticket, entry.item) = (admitted.ticket, None);
         Taken::new(index, admitted)
     }
 
     /// A job has ended. Gives those who waited for that.
     pub(crate) fn remove(&mut self, index: usize) -> Vec<Arc<Countdown>> {
         self.slots.remove(index).watchers
+    }
+
+    /// The source whose item an entry is, and the place of the entry among those of its items.
+    pub(crate) fn item(&self, index: usize) -> Option<(SourceId, usize)> {
+        self.slots[index].item
+    }
+
+    /// An entry is that of an item, and has this place among those of the source.
+    pub(crate) fn set_item(&mut self, index: usize, item: (SourceId, usize)) {
+        self.slots[index].item = Some(item);
     }
 
     /// Leaves the work of an entry to whichever worker comes first.
@@ -136,13 +146,11 @@ impl ActiveTable {
         self.slots[index].stop()
     }
 
-    /// As [`stop`](Self::stop), for those of these entries that are items of `source`.
-    pub(crate) fn stop_items(&mut self, entries: Range<usize>, source: SourceId) -> Vec<usize> {
-        let entries = entries.filter_map(|index| {
-            let entry = self.slots.get_mut(index)?;
-            (entry.source == Some(source)).then(|| entry.stop())?
-        });
-        entries.collect()
+    /// As [`stop`](Self::stop), if the entry is still that of an item of `source`.
+    pub(crate) fn stop_item(&mut self, index: usize, source: SourceId) -> Option<usize> {
+        let entry = self.slots.get_mut(index)?;
+        let is_its = entry.item.is_some_and(|(id, _)| id == source);
+        is_its.then(|| entry.stop())?
     }
 
     /// As [`stop`](Self::stop), for those of these entries that `walk` includes. Somebody waits for
@@ -242,14 +250,6 @@ impl Waiter {
         match self {
             Self::Job(job) => job.workers(),
             Self::Source(source) => source.workers(),
-        }
-    }
-
-    /// The id of the source, if it is one.
-    fn source(&self) -> Option<SourceId> {
-        match self {
-            Self::Job(_) => None,
-            Self::Source(source) => Some(source.id()),
         }
     }
 }

@@ -67,8 +67,8 @@ pub(crate) struct Abandoned {
     pub(crate) results: Box<dyn AnyResults>,
     /// The source, if it stood in the queue.
     pub(crate) source: Option<Waiter>,
-    /// Whether it has items that are to be stopped.
-    pub(crate) has_items: bool,
+    /// The entries of its items, which are to be stopped.
+    pub(crate) items: Vec<usize>,
     /// Its withdrawal, if there is something foreign to drop.
     pub(crate) withdrawal: Option<Withdrawal>,
 }
@@ -249,8 +249,35 @@ impl State {
     /// runtime.
     pub(crate) fn start(&mut self, admitted: Admitted<Waiter>) -> Option<Wakeup> {
         let workers = admitted.waiter.workers();
-        let taken = self.active.insert(admitted);
+        let taken = self.insert(admitted);
         self.offer(taken, workers)
+    }
+
+    fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
+        let taken = self.active.insert(admitted);
+        self.begin_item(&taken);
+        taken
+    }
+
+    /// The source of an item knows its entry, and so can stop its items without a look at others.
+    #[inline]
+    fn begin_item(&mut self, taken: &Taken) {
+        if let Work::Pull(source) = &taken.work {
+            let id = source.id();
+            if let Some(place) = self.sources.add_item(id, taken.index) {
+                self.active.set_item(taken.index, (id, place));
+            }
+        }
+    }
+
+    /// The item of an entry has ended, if it is that of an item.
+    #[inline]
+    fn end_item(&mut self, index: usize) {
+        if let Some((id, place)) = self.active.item(index) {
+            if let Some(moved) = self.sources.remove_item(id, place) {
+                self.active.set_item(moved, (id, place));
+            }
+        }
     }
 
     fn offer(&mut self, taken: Taken, workers: usize) -> Option<Wakeup> {
@@ -326,12 +353,14 @@ impl State {
     ) -> (Result<Taken, Idle>, Option<Wakeup>, Effects) {
         self.executed += u64::from(ended.begun);
         self.admission.finish(slot);
+        self.end_item(index);
         let mut effects = Effects::waking(ended.waker);
         match self.admit() {
             // The usual case under load. The worker keeps the entry, and nobody has to search.
             Some(admitted) if may_begin && self.is_for(&admitted.waiter, worker) => {
                 effects.tell(self.active.watchers(index), ended.stopped);
                 let mut taken = self.active.reuse(index, admitted);
+                self.begin_item(&taken);
                 self.ask(&mut taken.work);
                 // What the job before was told is not meant for this one.
                 worker.forget_stop();
@@ -370,6 +399,7 @@ impl State {
     ) -> (Option<Taken>, Effects) {
         self.executed += u64::from(ended.begun);
         self.admission.finish(slot);
+        self.end_item(index);
         let mut effects = Effects::waking(ended.waker);
         effects.tell(&mut self.active.remove(index), ended.stopped);
         if self.workers.are_too_few(worker.workers) {
@@ -444,7 +474,7 @@ impl State {
         worker: &Member,
     ) -> (Taken, Option<Wakeup>) {
         // The item keeps its entry and its slot. The turn comes with a slot of its own.
-        let mut taken = self.active.insert(turn);
+        let mut taken = self.insert(turn);
         self.active.unassign(item.index, worker.remote.as_ref());
         let wakeup = self.offer(item, worker.workers);
         self.assign(&mut taken, worker);
@@ -548,7 +578,7 @@ impl State {
         countdown: &Arc<Countdown>,
     ) -> Vec<Arc<Remote>> {
         let workers = self.active.stop_some(walk, entries, countdown);
-        self.stop_workers(workers)
+        self.workers.stop_each(workers)
     }
 
     /// The indices of the entries of all who are active lie below this.
@@ -566,22 +596,17 @@ impl State {
         self.workers.stop(worker)
     }
 
-    /// Those of these entries that are items of a source are to be stopped. Their workers are to be
-    /// woken under no lock.
-    pub(crate) fn stop_items(
-        &mut self,
-        entries: Range<usize>,
-        source: SourceId,
-    ) -> Vec<Arc<Remote>> {
-        let workers = self.active.stop_items(entries, source);
-        self.stop_workers(workers)
+    /// Takes away the entries of the items of a source that gives no more of them.
+    pub(crate) fn take_items(&mut self, id: SourceId) -> Vec<usize> {
+        self.sources.take_items(id)
     }
 
-    fn stop_workers(&self, workers: Vec<usize>) -> Vec<Arc<Remote>> {
-        let workers = workers.into_iter();
-        workers
-            .filter_map(|worker| self.workers.stop(worker))
-            .collect()
+    /// Those of these entries that are still items of the source are to be stopped. Their workers
+    /// are to be woken under no lock.
+    pub(crate) fn stop_items(&mut self, entries: &[usize], source: SourceId) -> Vec<Arc<Remote>> {
+        let entries = entries.iter();
+        let workers = entries.filter_map(|entry| self.active.stop_item(*entry, source));
+        self.workers.stop_each(workers)
     }
 
     /// Nobody reads the results of a source any more: it leaves the queue.
@@ -594,7 +619,7 @@ impl State {
         let is_empty = source.is_none() && entry.results.is_empty();
         let abandoned = Abandoned {
             source,
-            has_items: entry.results.is_unfinished(),
+            items: entry.items,
             results: entry.results,
             withdrawal: (!is_empty).then(|| self.begin_withdrawal()),
         };

@@ -1,5 +1,6 @@
 //! The sources of running maps and streams, with their results.
 
+use std::mem;
 use std::pin::Pin;
 use std::task::Waker;
 
@@ -25,6 +26,8 @@ pub(crate) struct SourceEntry {
     serial: u64,
     /// Its last place in the queue.
     pub(crate) ticket: Option<Ticket>,
+    /// The entries of its items, and of itself while it is asked for one.
+    pub(crate) items: Vec<usize>,
     pub(crate) results: Box<dyn AnyResults>,
 }
 
@@ -37,6 +40,7 @@ impl SourceTable {
         let index = self.entries.insert(SourceEntry {
             serial,
             ticket: None,
+            items: Vec::new(),
             results,
         });
         SourceId { index, serial }
@@ -51,6 +55,30 @@ impl SourceTable {
     pub(crate) fn remove(&mut self, id: SourceId) -> Option<SourceEntry> {
         self.entry(id)?;
         Some(self.entries.remove(id.index))
+    }
+
+    /// An entry is that of an item. Gives its place among those of the source, if that has not been
+    /// abandoned.
+    pub(crate) fn add_item(&mut self, id: SourceId, entry: usize) -> Option<usize> {
+        let items = &mut self.entry(id)?.items;
+        items.push(entry);
+        Some(items.len() - 1)
+    }
+
+    /// The entry at this place is that of an item no more. Gives the one that has its place now.
+    pub(crate) fn remove_item(&mut self, id: SourceId, place: usize) -> Option<usize> {
+        let items = &mut self.entry(id)?.items;
+        // They may have been taken away to be stopped.
+        if place < items.len() {
+            items.swap_remove(place);
+        }
+        items.get(place).copied()
+    }
+
+    /// Takes away the entries of the items of a source that gives no more of them.
+    pub(crate) fn take_items(&mut self, id: SourceId) -> Vec<usize> {
+        let entry = self.entry(id);
+        entry.map_or_else(Vec::new, |entry| mem::take(&mut entry.items))
     }
 
     /// The results of a source that has not been abandoned.
@@ -126,5 +154,47 @@ impl SourceTable {
         // The index may be that of another source by now.
         let entry = self.entries.get_mut(id.index)?;
         (entry.serial == id.serial).then_some(entry)
+    }
+}
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::source::results::Order;
+
+    proptest! {
+        #[test]
+        fn a_source_knows_the_entries_of_its_items(steps in prop::collection::vec(any::<u8>(), 0..100)) {
+            let mut table = SourceTable::default();
+            let id = table.announce(Box::new(Results::<()>::new(Order::Items, 1)));
+            // The place that each entry has been told.
+            let mut places = BTreeMap::new();
+            for (entry, step) in steps.into_iter().enumerate() {
+                if step < 150 {
+                    places.insert(entry, table.add_item(id, entry).expect("it is there"));
+                } else if !places.is_empty() {
+                    let ended = *places.keys().nth(usize::from(step) % places.len()).expect("it is one");
+                    let place = places.remove(&ended).expect("it is there");
+                    if let Some(moved) = table.remove_item(id, place) {
+                        places.insert(moved, place);
+                    }
+                }
+                let items = &table.entry(id).expect("it is there").items;
+                prop_assert_eq!(items.len(), places.len());
+                prop_assert!(places.iter().all(|(entry, place)| items[*place] == *entry));
+            }
+            // What is told after they were taken away harms nobody.
+            prop_assert_eq!(table.take_items(id).len(), places.len());
+            for place in places.into_values() {
+                prop_assert_eq!(table.remove_item(id, place), None);
+            }
+            table.remove(id);
+            prop_assert_eq!(table.add_item(id, 0), None);
+            prop_assert_eq!(table.remove_item(id, 0), None);
+        }
     }
 }

@@ -202,6 +202,12 @@ impl WorkersTable {
         is_unused.then(|| self.runtimes.remove(worker.workers).runtime)
     }
 
+    /// As [`stop`](Self::stop), for several.
+    pub(crate) fn stop_each(&self, remotes: impl IntoIterator<Item = usize>) -> Vec<Arc<Remote>> {
+        let remotes = remotes.into_iter();
+        remotes.filter_map(|remote| self.stop(remote)).collect()
+    }
+
     /// The job that a worker runs is to be stopped. The worker is to be woken under no lock.
     pub(crate) fn stop(&self, remote: usize) -> Option<Arc<Remote>> {
         let (_, remote) = self.remotes.get(remote)?;
