@@ -115,7 +115,8 @@ impl Shared {
 
     /// Stops the items of the source with this id, which gives no more of them.
     pub(crate) fn stop_items(&self, id: SourceId) {
-        let items = self.lock().take_items(id);
+        // They stay with the source: who abandons it stops them again, and so their callbacks.
+        let items = self.lock().items(id);
         self.stop_entries(&items, id);
     }
 

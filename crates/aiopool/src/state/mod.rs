@@ -596,9 +596,9 @@ impl State {
         self.workers.stop(worker)
     }
 
-    /// Takes away the entries of the items of a source that gives no more of them.
-    pub(crate) fn take_items(&mut self, id: SourceId) -> Vec<usize> {
-        self.sources.take_items(id)
+    /// The entries of the items of a source.
+    pub(crate) fn items(&mut self, id: SourceId) -> Vec<usize> {
+        self.sources.items(id)
     }
 
     /// Those of these entries that are still items of the source are to be stopped. Their workers
