@@ -22,6 +22,8 @@ import asyncio, atexit, gc, inspect, os, signal, sys, threading, warnings
 from asyncio_pool import AioPool, getres
 from loops import LOOPS
 
+# What a shell runs in the background ignores Ctrl-C, and so does what that starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 AioPool.__init__.__kwdefaults__["reuse_tasks"] = bool(os.environ["REUSE_TASKS"])
 SLOTS, WAITING = 10, 1_000
 started, coroutines, futures, cleaned = [], [], [], []
