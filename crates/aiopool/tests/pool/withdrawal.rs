@@ -52,6 +52,34 @@ fn the_pool_is_joined_when_such_jobs_have_been_dropped() {
     });
 }
 
+#[test]
+fn the_pool_is_joined_when_what_a_dropped_stream_held_has_been_dropped() {
+    on_both(async || {
+        let pool = Pool::new(1);
+        let (seen, sees) = channel();
+        let items = [(); 2].map(|()| PollsJoinWhenDropped(pool.clone(), seen.clone()));
+        let stream = pool.itermap(items, async |item| item).ahead(1);
+        let mut stream = task::spawn(stream);
+        assert_pending!(stream.poll_next());
+        // One item is an unread result by then, and the other is in the iterator, which stands aside.
+        until(|| pool.is_empty()).await;
+        drop(stream);
+        assert_eq!(sees.try_iter().collect::<Vec<_>>(), [true, true]);
+        pool.join().await;
+    });
+}
+
+/// Tells, when it is dropped, whether the pool is still to be joined.
+#[derive(Debug)]
+struct PollsJoinWhenDropped(Pool, Sender<bool>);
+
+impl Drop for PollsJoinWhenDropped {
+    fn drop(&mut self) {
+        let is_pending = task::spawn(self.0.join()).poll().is_pending();
+        self.1.send(is_pending).unwrap();
+    }
+}
+
 /// Calls `body` while nothing is active in a pool, and its only job is being dropped elsewhere.
 /// The function that `body` is given lets that go on, and returns when it is done.
 async fn while_another_thread_drops(body: impl FnOnce(&Pool, &mut JobHandle<()>, &dyn Fn())) {
