@@ -16,26 +16,26 @@ impl Shared {
     /// Cancels the job that had `ticket` in the queue, and has the entry at the index that `entry`
     /// tells if it has been started.
     pub(crate) fn stop(self: &Arc<Self>, ticket: Ticket, entry: impl FnOnce() -> usize) {
-        let mut state = self.lock();
-        if let Some(job) = state.withdraw(ticket) {
-            let withdrawal = state.begin_withdrawal();
-            drop(state);
-            return self.end_withdrawal(withdrawal, [job]);
+        if self.withdraw(ticket) {
+            return;
         }
+        // If it has been started meanwhile, it has an entry by now.
+        let mut state = self.lock();
         let worker = state.stop(ticket, entry());
         drop(state);
         wake_workers(worker);
     }
 
-    /// Takes the job that has `ticket` out of the queue, if it is still there.
-    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) {
+    /// Takes the job that has `ticket` out of the queue. Tells whether it was still there.
+    pub(crate) fn withdraw(self: &Arc<Self>, ticket: Ticket) -> bool {
         let mut state = self.lock();
         let Some(job) = state.withdraw(ticket) else {
-            return;
+            return false;
         };
         let withdrawal = state.begin_withdrawal();
         drop(state);
         self.end_withdrawal(withdrawal, [job]);
+        true
     }
 
     /// Cancels several jobs, each as [`stop`](Self::stop) does. Those that wait leave the queue
@@ -147,3 +147,25 @@ impl Shared {
 
 /// So many jobs are stopped under one lock.
 const PORTION: usize = if cfg!(aiopool_models) { 1 } else { 128 };
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::pool::Pool;
+
+    #[tokio::test]
+    async fn what_is_handed_in_while_all_jobs_are_stopped_is_not_stopped() {
+        let pool = Pool::new(2);
+        let early = pool.spawn_n(pending::<()>());
+        let walk = pool.shared.lock().begin_walk();
+        let late = pool.spawn_n(async {});
+        let countdown = Countdown::new();
+        let end = pool.shared.lock().end_of_entries();
+        let workers = pool.shared.lock().stop_some(&walk, 0..end, &countdown);
+        wake_workers(workers);
+        assert!(early.await.expect_err("it never ends").is_cancelled());
+        late.await.expect("it came after the walk had begun");
+    }
+}

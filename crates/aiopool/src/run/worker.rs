@@ -169,7 +169,7 @@ impl Worker {
             self.member.remote = Some(state.connect(&self.member, waker));
         }
         let found = state.search(&self.member, is_alive);
-        if state.has_turn() {
+        if state.has_unattended_turn() {
             // Somebody has left it to the workers.
             self.shared.advance(state);
         } else {

@@ -25,7 +25,7 @@ pub(crate) struct Effects {
 #[derive(Default)]
 struct Others {
     runtimes: Vec<Handle>,
-    left: Option<Left>,
+    leftovers: Option<Leftovers>,
     worker: Option<Arc<Remote>>,
     watchers: Vec<Arc<Countdown>>,
     was_stopped: bool,
@@ -34,12 +34,12 @@ struct Others {
 
 /// What a worker leaves behind that is not there any more, to be dropped under no lock.
 #[must_use = "its drop may run foreign code"]
-pub(crate) struct Left {
+pub(crate) struct Leftovers {
     _runtime: Option<Handle>,
     _spare: Option<Spare>,
 }
 
-impl Left {
+impl Leftovers {
     pub(crate) fn new(runtime: Option<Handle>, spare: Option<Spare>) -> Self {
         Self {
             _runtime: runtime,
@@ -65,8 +65,8 @@ impl Effects {
     }
 
     /// Drops what a worker has left behind that is not there any more.
-    pub(crate) fn drop_left(&mut self, left: Left) {
-        self.others().left = Some(left);
+    pub(crate) fn drop_leftovers(&mut self, leftovers: Leftovers) {
+        self.others().leftovers = Some(leftovers);
     }
 
     /// Wakes a worker, which is to search.
@@ -114,7 +114,7 @@ impl Others {
     fn carry_out(self, waker: Option<Waker>) {
         // The last handle of a runtime drops what its hooks have captured.
         self.runtimes.into_iter().for_each(discard);
-        discard(self.left);
+        discard(self.leftovers);
         wake_workers(self.worker);
         wake(waker);
         tell(&self.watchers, self.was_stopped);

@@ -22,7 +22,7 @@ use crate::job::cell::Runnable;
 use crate::source::results::Results;
 use crate::source::{AnyResults, DiscardedSource, End, Item, Items, Rest, Source, SourceId};
 use crate::state::active::{ActiveTable, Taken, Waiter, Work};
-use crate::state::effects::{Effects, Left};
+use crate::state::effects::{Effects, Leftovers};
 use crate::state::signal::{Countdown, Remote};
 use crate::state::sources::SourceTable;
 use crate::state::workers::{Idle, Member, Wakeup, WorkersTable};
@@ -54,7 +54,7 @@ pub(crate) enum Found {
     Work(Taken, Option<Wakeup>),
     Park,
     /// There is nothing, and it has left. Another that has nothing to do either is to be called.
-    Nothing(Left, Option<Wakeup>),
+    Nothing(Leftovers, Option<Wakeup>),
 }
 
 /// Names jobs, or a source, that have left the pool and are to be dropped under no lock. Until that
@@ -206,7 +206,7 @@ impl State {
     }
 
     /// Whether somebody would be admitted, and nobody sees to it.
-    pub(crate) fn has_turn(&self) -> bool {
+    pub(crate) fn has_unattended_turn(&self) -> bool {
         !self.starting && self.admission.has_turn()
     }
 
@@ -318,9 +318,9 @@ impl State {
     }
 
     /// A worker that was searching, or one that was not, is not there any more.
-    pub(crate) fn leave(&mut self, worker: &Member, was_searching: bool) -> Left {
+    pub(crate) fn leave(&mut self, worker: &Member, was_searching: bool) -> Leftovers {
         let runtime = self.workers.leave(worker, was_searching);
-        Left::new(runtime, self.active.take_spare())
+        Leftovers::new(runtime, self.active.take_spare())
     }
 
     /// A worker leaves what it has taken to whichever comes first after the other tasks have had
@@ -381,7 +381,7 @@ impl State {
                     Err(self.workers.pause(worker))
                 };
                 if let Err(Idle::Leave) = next {
-                    effects.drop_left(self.leave(worker, true));
+                    effects.drop_leftovers(self.leave(worker, true));
                 }
                 effects.wake_joiners(self.ready_joiners());
                 (next, wakeup, effects)
@@ -406,7 +406,7 @@ impl State {
             self.workers.search(worker.workers);
             return (self.take_open(worker), effects);
         }
-        effects.drop_left(self.leave(worker, false));
+        effects.drop_leftovers(self.leave(worker, false));
         (None, effects)
     }
 
