@@ -56,15 +56,15 @@ fn the_pool_is_joined_when_such_jobs_have_been_dropped() {
 fn the_pool_is_joined_when_what_a_dropped_stream_held_has_been_dropped() {
     on_both(async || {
         let pool = Pool::new(1);
-        let (seen, sees) = channel();
-        let items = [(); 2].map(|()| PollsJoinWhenDropped(pool.clone(), seen.clone()));
+        let (tell, told) = channel();
+        let items = [(); 2].map(|()| PollsJoinWhenDropped(pool.clone(), tell.clone()));
         let stream = pool.itermap(items, async |item| item).ahead(1);
         let mut stream = task::spawn(stream);
         assert_pending!(stream.poll_next());
         // One item is an unread result by then, and the other is in the iterator, which stands aside.
         until(|| pool.is_empty()).await;
         drop(stream);
-        assert_eq!(sees.try_iter().collect::<Vec<_>>(), [true, true]);
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), [true, true]);
         pool.join().await;
     });
 }
