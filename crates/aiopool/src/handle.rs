@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use aiopool_core::Ticket;
+use futures_core::FusedFuture;
 
 use crate::error::JobError;
 use crate::job::cell::{Observer, Receiver};
@@ -238,6 +239,12 @@ impl<T> Future for JobHandle<T> {
             ready!(self.poll_settled(cx));
             self.job.take().map_or(Poll::Pending, Poll::Ready)
         })
+    }
+}
+
+impl<T> FusedFuture for JobHandle<T> {
+    fn is_terminated(&self) -> bool {
+        self.job.is_taken()
     }
 }
 

@@ -117,20 +117,21 @@ trait ReceiverCell<T>: AnyCell {
     /// a reference would not be allowed to free the cell.
     fn observed(&self) -> fn(NonNull<()>) -> NonNull<dyn AnyCell>;
 
+    /// Whether a cancellation ended the job. `None` if the result has been taken.
+    ///
     /// # Safety
     ///
-    /// Only the receiver may call this, when it has seen that the job is settled, from a method
-    /// that borrows it mutably.
+    /// Only the receiver may call this, when it has seen that the job is settled.
     unsafe fn was_stopped(&self) -> Option<bool>;
 
     /// # Safety
     ///
-    /// As [`was_stopped`](Self::was_stopped).
+    /// As [`was_stopped`](Self::was_stopped), from a method that borrows the receiver mutably.
     unsafe fn take(&self) -> Option<Result<T, JobError>>;
 
     /// # Safety
     ///
-    /// As [`was_stopped`](Self::was_stopped), when the result has been taken.
+    /// As [`take`](Self::take), when the result has been taken.
     unsafe fn leave_cancelled(&self);
 }
 
@@ -313,6 +314,11 @@ impl<T> Receiver<T> {
         self.cell().join_state().is_settled()
     }
 
+    pub(crate) fn is_taken(&self) -> bool {
+        // SAFETY: `self` is the receiver of a job that is settled.
+        self.is_settled() && unsafe { self.cell().was_stopped() }.is_none()
+    }
+
     /// Waits for the end of the job, and tells whether a cancellation ended it.
     ///
     /// # Panics
@@ -320,7 +326,7 @@ impl<T> Receiver<T> {
     /// If the result has been taken.
     pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         ready!(self.cell().join_state().poll_settled(cx));
-        // SAFETY: `self` is the receiver, borrowed mutably, of a job that is settled.
+        // SAFETY: `self` is the receiver of a job that is settled.
         let stopped = unsafe { self.cell().was_stopped() };
         Poll::Ready(
             stopped.expect("a `JobHandle` must not be polled after it has given its result"),
@@ -464,13 +470,14 @@ impl<B: Body> ReceiverCell<B::Output> for Cell<B> {
     }
 
     unsafe fn was_stopped(&self) -> Option<bool> {
-        // SAFETY: the stage and the progress belong to the caller, so nobody changes them.
-        let is_there = |stage: *mut _| matches!(unsafe { &*stage }, Stage::<B>::Settled(_));
+        // SAFETY: the stage and the progress belong to the receiver, which the caller borrows. So
+        // nobody changes them.
+        let is_there = |stage: *const _| matches!(unsafe { &*stage }, Stage::<B>::Settled(_));
         // SAFETY: as above.
-        let was_stopped = |progress: *mut Progress| unsafe { (*progress).stopped };
+        let was_stopped = |progress: *const Progress| unsafe { (*progress).stopped };
         self.stage
-            .with_mut(is_there)
-            .then(|| self.progress.with_mut(was_stopped))
+            .with(is_there)
+            .then(|| self.progress.with(was_stopped))
     }
 
     unsafe fn take(&self) -> Option<Result<B::Output, JobError>> {

@@ -1,11 +1,12 @@
 //! `JobHandle`: waiting for a result, or not.
 
 use std::collections::HashSet;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
 use aiopool::Pool;
+use futures_util::future::FusedFuture;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use crate::common::{
@@ -38,6 +39,26 @@ fn it_is_finished_when_the_result_can_be_read_and_afterwards() {
         assert!(handle.is_finished());
         (&mut handle).await.unwrap();
         assert!(handle.is_finished());
+    });
+}
+
+#[test]
+fn it_is_terminated_once_it_has_given_the_result() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let mut handle = pool.spawn_n(gate.passed());
+        assert!(!handle.is_terminated());
+        gate.open();
+        pool.join().await;
+        assert!(!handle.is_terminated());
+        (&mut handle).await.unwrap();
+        assert!(handle.is_terminated());
+
+        let mut handle = pool.spawn_n(pending::<()>());
+        pool.cancel([&mut handle]).await;
+        assert!(!handle.is_terminated());
+        (&mut handle).await.unwrap_err();
+        assert!(handle.is_terminated());
     });
 }
 
