@@ -33,6 +33,8 @@ class BasePool:
         self._blocks = WeakKeyDictionary[asyncio.Task[Any], list[int]]()
 
     async def __aenter__(self) -> Self:
+        # A thread that uses the pool from here on must not take it to a loop of its own.
+        self._core.enter()
         task = asyncio.current_task()
         if task is not None:
             self._blocks.setdefault(task, []).append(cancellations())

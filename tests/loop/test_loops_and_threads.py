@@ -226,6 +226,35 @@ def test_reading_loop_inside_a_loop_binds_the_pool_to_it(
     run(first_loop, assert_usable(pool))
 
 
+def test_entering_the_block_binds_the_pool_to_the_loop(
+    first_loop: FirstLoop, other_thread: ThreadPoolExecutor
+) -> None:
+    async def main() -> None:
+        async with AioPool(1) as pool:
+            with pytest.raises(RuntimeError) as raised:
+                await asyncio.wrap_future(other_thread.submit(pool.spawn_n, coro))
+            assert "run_coroutine_threadsafe" in str(raised.value)
+            await assert_usable(pool)
+
+    coro = ready(1)
+    run(first_loop, main())
+    assert is_closed(coro)
+
+
+def test_a_block_in_another_loop_is_refused_when_it_begins(
+    first_loop: FirstLoop, second_loop: SecondLoop
+) -> None:
+    async def enter(pool: AioPool) -> None:
+        async with pool:
+            raise AssertionError("entered")
+
+    pool = AioPool(1)
+    run(first_loop, assert_usable(pool))
+    with pytest.raises(RuntimeError, match="SecondLoop"):
+        run(second_loop, enter(pool))
+    run(first_loop, assert_usable(pool))
+
+
 def test_a_pool_binds_to_the_loop_it_is_given(
     first_loop: FirstLoop, second_loop: SecondLoop
 ) -> None:
