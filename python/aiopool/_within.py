@@ -21,7 +21,7 @@ def enter(context: Context, pool: _core.Pool) -> None:
 
 def is_within(pool: _core.Pool) -> bool:
     """Whether the running code works for a job of this pool."""
-    return any(found() is pool for found in _POOLS.get())
+    return weakref.ref(pool) in _POOLS.get()
 
 
 def _note(pool: _core.Pool) -> None:
