@@ -224,7 +224,7 @@ check-public-api: $(TOOLS)/cargo-public-api ## that it is what is written there
 unsafe: ## writes docs/unsafe.md anew
 	tools/list-unsafe > docs/unsafe.md
 
-format: ## what the formatters can mend
+format: $(BIN)/.lint ## what the formatters can mend
 	cargo fmt --all
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 def checked_size(size: int) -> int:
     if isinstance(size, bool):
-        raise TypeError(f"size must be an int, not {size!r}")
+        raise TypeError(f"size must be an int, such as 20, not {size!r}")
     try:
         slots = operator.index(size)
     except TypeError:
-        raise TypeError(f"size must be an int, not {size!r}") from None
+        raise TypeError(f"size must be an int, such as 20, not {size!r}") from None
     if slots < 1:
         raise ValueError(f"size must be at least 1, not {slots}: without a slot no job ever starts")
     return min(slots, sys.maxsize)
@@ -75,6 +75,8 @@ def check_iterable(iterable: object) -> None:
         advice = f": call it and {_COLLECT} {iterable.__name__}()]"
     elif callable(iterable):
         advice = ": call it, if it gives the items"
+    elif isinstance(iterable, int):
+        advice = f": for so many items write range({iterable})"
     raise TypeError(f"the items must be an iterable, not {iterable!r}{advice}")
 
 

@@ -237,9 +237,10 @@ async def test_items_without_a_function_are_a_type_error_that_says_where_it_stan
         (lambda: [1], "call it"),
         (generator, r"call it and collect .* as in \[item async for item in generator\(\)\]"),
         (type(generator()), "call it"),
-        (5, "not 5$"),
+        (5, r"not 5: .* range\(5\)$"),
+        (None, "not None$"),
     ],
-    ids=["list", "range", "lambda", "generator", "class", "number"],
+    ids=["list", "range", "lambda", "generator", "class", "number", "none"],
 )
 async def test_what_gives_the_items_when_it_is_called_is_a_type_error_at_the_call(
     over: OverItems, items: Any, instead: str

@@ -98,13 +98,19 @@ impl fmt::Debug for Panic {
     }
 }
 
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.message() {
+            Some(message) => write!(f, "the job panicked: {message}"),
+            None => f.write_str("the job panicked"),
+        }
+    }
+}
+
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panicked(panic) => match panic.message() {
-                Some(message) => write!(f, "the job panicked: {message}"),
-                None => f.write_str("the job panicked"),
-            },
+            Self::Panicked(panic) => panic.fmt(f),
             Self::Cancelled => f.write_str("the job was cancelled"),
         }
     }

@@ -179,8 +179,9 @@ fn an_error_tells_what_has_happened() {
 fn a_panic_has_the_message_of_panic_with_and_without_arguments() {
     on_both(async || {
         let pool = Pool::new(1);
-        let literal = pool.exec(async { raise("a literal") }).await;
-        assert_eq!(panicked(literal).message(), Some("a literal"));
+        let literal = panicked(pool.exec(async { raise("a literal") }).await);
+        assert_eq!(literal.message(), Some("a literal"));
+        assert_eq!(literal.to_string(), "the job panicked: a literal");
         let owned = async { panic::resume_unwind(Box::new(format!("page {}", 7))) };
         assert_eq!(panicked(pool.exec(owned).await).message(), Some("page 7"));
         let other = async { panic::resume_unwind(Box::new(7_u8)) };
