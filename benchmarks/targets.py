@@ -164,8 +164,7 @@ def _worst_pair(results: Results, family: str, face: str) -> Figure:
     pairs = [
         Figure(f"{face}: {ours} and {case.subject}", value)
         for case in results.pick(face=face, flavor="asyncio", workload="yield_once")
-        if not case.subject.startswith((OURS, ORIGINAL))
-        and case.subject not in UNLIMITED_OR_FLOOR
+        if not case.subject.startswith((OURS, ORIGINAL)) and case.subject not in UNLIMITED_OR_FLOOR
         for ours in (f"{family}.{verb}" for verb in PYTHON_VERBS)
         if (value := _ratio(case, _yielding(results, ours, face)))
     ]
