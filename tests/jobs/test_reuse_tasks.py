@@ -290,6 +290,7 @@ async def test_a_job_that_never_suspends_has_the_turn_of_its_task_for_itself(
     for n in range(100):
         assert sum(future.done() for future in futures) <= n + 1
         await turns(1)
+    await pool.join()
 
 
 @pytest.mark.reuse_tasks

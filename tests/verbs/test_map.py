@@ -429,7 +429,7 @@ async def test_items_that_settle_at_once_take_a_bounded_share_of_each_turn() -> 
     pool = AioPool(1)
     task = asyncio.ensure_future(pool.map(fn, iter(int, 1)))
     shares = []
-    for _ in range(20):
+    for _ in range(60):
         before = len(called)
         pool.spawn_n(ready(None))
         await asyncio.sleep(0)

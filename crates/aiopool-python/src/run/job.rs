@@ -42,7 +42,7 @@ pub(crate) fn returned<'py>(
     match job.get().end_or_call_back(job.py()) {
         Ok(ended) => {
             if settle::finish(job, ended, Outcome::Returned(result.unbind()), true) {
-                start::advance(job.get().pool(job.py()));
+                start::advance_after_end(job.get().pool(job.py()));
             }
             None
         }
@@ -121,12 +121,12 @@ pub(crate) fn settle_error(
 /// Settles a job that no task has stepped, and none will step.
 pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
     settle::never_stepped(job, outcome);
-    start::advance(job.get().pool(job.py()));
+    start::advance_after_end(job.get().pool(job.py()));
 }
 
 fn settle(job: &Bound<'_, Job>, outcome: Outcome, run: bool) {
     if settle::settle(job, outcome, run) {
-        start::advance(job.get().pool(job.py()));
+        start::advance_after_end(job.get().pool(job.py()));
     }
 }
 

@@ -36,6 +36,17 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     }
 }
 
+/// The same, after the end of a job. A job that has a task of its own leaves its slot to the next one
+/// in the next turn of the loop, so jobs that never suspend take every second turn. A semaphore would
+/// leave the others as many.
+pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
+    // A reused task begins its next job by itself: a turn more would cost it another step.
+    if !pool.get().reuses_tasks() && pool.get().has_turn(pool.py()) {
+        pause(pool);
+    }
+    advance(pool);
+}
+
 /// Admits the next waiter, unless the loop ends.
 fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) {
     let py = pool.py();

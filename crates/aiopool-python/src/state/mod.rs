@@ -262,6 +262,13 @@ impl Pool {
         self.state.with(py, |state| state.pump.count_unstarted())
     }
 
+    /// Whether a waiter would be admitted now.
+    pub(crate) fn has_turn(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| {
+            state.admission.has_turn() && state.pump.is_ready()
+        })
+    }
+
     /// Admits no waiter before [`end_pause`](Self::end_pause).
     pub(crate) fn pause(&self, py: Python<'_>) {
         self.state.with(py, |state| state.pump.pause());
