@@ -265,6 +265,7 @@ impl<W: fmt::Debug> core::error::Error for Closed<W> {}
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use alloc::vec::Vec;
 
     #[test]
     fn the_refusal_of_a_closed_pool_says_so() {
@@ -276,5 +277,15 @@ mod tests {
             refusal.to_string(),
             "the pool is closed and takes no more jobs"
         );
+    }
+
+    #[test]
+    fn a_pool_that_nobody_joins_has_nobody_to_tell() {
+        let mut pool = Admission::<(), _>::new(NonZeroUsize::MIN);
+        assert!(pool.poll_all_idle().is_none());
+        let _ticket = pool.join("joiner");
+        let told = pool.poll_all_idle().map(Iterator::collect::<Vec<_>>);
+        assert_eq!(told, Some(Vec::from(["joiner"])));
+        assert!(pool.poll_all_idle().is_none());
     }
 }

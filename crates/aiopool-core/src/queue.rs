@@ -248,10 +248,8 @@ impl<T> Queue<T> {
     fn begin_chunk(&mut self, number: u32) {
         let tail = self.tail;
         if let Some(chunk) = self.chunk_mut(tail).filter(|chunk| chunk.taken == 0) {
+            // A walk may be in the midst of it. Those who come now are not among those it looks at.
             chunk.number = number;
-            if self.walked.chunk == tail {
-                self.walked.place = 0;
-            }
             return;
         }
         let mut chunk = self.spare.take().unwrap_or_else(|| Box::new(Chunk::new()));
