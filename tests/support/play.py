@@ -360,8 +360,8 @@ class Play:
         unsettled = [job.name for job in self.jobs.values() if job.future and not job.future.done()]
         self.expect(len(unsettled) <= length, f"{length=}, but {unsettled} have not settled")
         free = min(length, size) - active
-        # At most those that have come free since the last turn. A callback or a job that was
-        # withdrawn counts as an end too much.
+        # At most those that have come free since the last turn. Callbacks and withdrawn jobs count
+        # as ends too, which only makes the check weaker.
         ended = self.executed + len(self.jobs) - len(unsettled)
         have_come_free = ended - self.had_ended if self.was_idle else free
         self.expect(free <= have_come_free, "a slot stays free while somebody waits")

@@ -176,18 +176,18 @@ async def test_while_anybody_waits_a_free_slot_stays_free_for_one_turn_at_most()
 
     def look() -> None:
         if len(pool) > pool.n_active:
-            turns.append((pool.size - pool.n_active, pool.n_executed))
+            seen.append((pool.size - pool.n_active, pool.n_executed))
         if not pool.is_empty:
             loop.call_soon(look)
 
     loop = asyncio.get_running_loop()
-    pool, turns = AioPool(3), list[tuple[int, int]]()
+    pool, seen = AioPool(3), list[tuple[int, int]]()
     pool.map_n(job, [n % 5 for n in range(100)])
     loop.call_soon(look)
     await pool.join()
-    assert len(turns) > 50
-    # Those that are free have come free since the turn before.
-    for (_, had_ended), (free, have_ended) in pairwise(turns):
+    assert len(seen) > 50
+    # The slots that are free have come free since the turn before.
+    for (_, had_ended), (free, have_ended) in pairwise(seen):
         assert free <= have_ended - had_ended
 
 

@@ -36,9 +36,9 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// The same, after the end of a job. A job that has a task of its own leaves its slot to the next one
-/// in the next turn of the loop, so jobs that never suspend take every second turn. A semaphore would
-/// leave the others as many.
+/// The same, after the end of a job. With a task per job, the next job gets the slot in the next turn
+/// of the loop. So jobs that never suspend leave every second turn to other tasks, as tasks do that
+/// are made when a semaphore has a permit.
 pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
     // A reused task begins its next job by itself: a turn more would cost it another step.
     if !pool.get().reuses_tasks() && pool.get().has_turn(pool.py()) {

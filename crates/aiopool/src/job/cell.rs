@@ -57,11 +57,12 @@ enum Stage<B: Body> {
 // SAFETY: `stage` and `progress` belong to the runnable until it has put `SETTLED` into
 // `join_state`, then to the receiver, which looks for that first; if the receiver has put
 // `DETACHED` there before, they go on belonging to the runnable. Both are unique (`Runnable::new`
-// makes the only ones) and go from thread to thread as a whole, and `&mut` keeps each from using it
-// twice at once. What is left is dropped, with the cell or before it, by whoever of the two comes
-// to the join state last. So they are never accessed from two threads at once; `B: Send` and
-// `B::Output: Send` let them go from one to another. The other fields are `Sync` by themselves, and
-// no more than them do observers touch.
+// makes the only ones) and go from thread to thread as a whole, and `&mut` keeps each from changing
+// it twice at once; by `&` the receiver only looks whether the result is there. What is left is
+// dropped, with the cell or before it, by whoever of the two comes to the join state last. So
+// nothing changes while another thread accesses it; `B: Send` and `B::Output: Send` let them go from
+// one to another. The other fields are `Sync` by themselves, and no more than them do observers
+// touch.
 unsafe impl<B: Body> Sync for Cell<B> {}
 
 // SAFETY: a runnable is a reference to a cell, which is `Sync`, and the right to drop it, which is
