@@ -131,7 +131,7 @@ impl EventLoop {
             return self.refuse_after_fork(running.py());
         }
         PyRuntimeError::new_err(format!(
-            "this pool belongs to the loop {own} and cannot be used from the loop {running}: make \
+            "this pool belongs to another loop, {own}, than the one that runs here, {running}: make \
              one pool for each loop"
         ))
     }
