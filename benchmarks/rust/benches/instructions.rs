@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use aiopool::Pool;
 use aiopool_bench::workloads::{Ready, Work, YieldOnce};
-use aiopool_core::{Admission, Ticket};
+use aiopool_core::{Admission, Request, Ticket, Time, Waiter};
 use futures_util::StreamExt;
 use gungraun::Callgrind;
 use gungraun::prelude::*;
@@ -42,7 +42,7 @@ library_benchmark_group!(
 #[bench::jobs(empty_core())]
 fn core_submit(mut core: Core) -> Core {
     for n in 0..JOBS {
-        let _ = core.submit(n);
+        let _ = core.submit(Number(n), Request::default());
     }
     core
 }
@@ -52,10 +52,10 @@ fn core_submit(mut core: Core) -> Core {
 #[bench::jobs(full_core().0)]
 fn core_turn(mut core: Core) -> Core {
     for n in 0..JOBS {
-        if let Some(admitted) = core.poll_admit() {
+        if let Some(admitted) = core.poll_admit(Time::ZERO) {
             core.finish(admitted.slot);
         }
-        let _ = core.submit(n);
+        let _ = core.submit(Number(n), Request::default());
     }
     core
 }
@@ -128,7 +128,8 @@ fn empty_core() -> Core {
 
 fn full_core() -> (Core, Vec<Ticket>) {
     let mut core = empty_core();
-    let tickets = (0..JOBS).filter_map(|n| core.submit(n).ok()).collect();
+    let submit = |n| core.submit(Number(n), Request::default()).ok();
+    let tickets = (0..JOBS).filter_map(submit).collect();
     (core, tickets)
 }
 
@@ -139,7 +140,11 @@ fn used_pool() -> (Runtime, Pool) {
     spawn_n((runtime, Pool::new(SLOTS)), &YieldOnce)
 }
 
-type Core = Admission<usize, ()>;
+type Core = Admission<Number, ()>;
+
+struct Number(#[expect(dead_code, reason = "a waiter has a size")] usize);
+
+impl Waiter for Number {}
 
 const JOBS: usize = 1_000;
 const SLOTS: usize = 10;

@@ -1,56 +1,69 @@
-//! Admission: which waiters hold a slot, and which one gets the next.
+//! Admission: which waiters hold slots, and which one gets the next.
 
-use core::fmt;
-use core::num::NonZeroUsize;
+use alloc::boxed::Box;
+use core::mem;
+use core::num::{NonZeroU32, NonZeroUsize};
 
-use crate::queue::{Drain, Queue, Ticket, Walk};
+use crate::joiners::Joiners;
+use crate::lanes::{LaneId, Lanes};
+use crate::limits::Limits;
+use crate::queue::{Drain, Ticket, Walk};
+use crate::rate::Rate;
+use crate::request::{KeyId, Level, Request, Waiter};
+use crate::stats::{HeldBy, Stats};
+use crate::steps::step;
+use crate::time::Time;
+use crate::tokens::{Admitted, Leaving, Outside, Phase, Reason, Refused, Slot};
 
-/// Admits waiters `W` to a fixed number of slots, and tells joiners `J` when the pool is idle.
+/// Admits waiters `W` to the slots of a pool, and tells joiners `J` when the pool is idle.
 ///
-/// The [crate documentation](crate) says in which order to call the methods. Every method is O(1):
-/// none moves or drops what others have handed in.
+/// The [crate documentation](crate) says in which order to call the methods. Every method is O(1),
+/// amortized, and those that set a time O(log n) in the number of times that are set: none moves or
+/// drops what others have handed in.
 #[derive(Debug)]
 pub struct Admission<W, J> {
     size: NonZeroUsize,
-    active: usize,
-    queue: Queue<W>,
-    joiners: Queue<J>,
-    closed: bool,
+    /// How many slots are held.
+    held: usize,
+    /// How many of them are not the first of their job.
+    surplus: usize,
+    outside: usize,
+    /// How many have left the queue and have not been dropped.
+    leaving: usize,
+    started: u64,
+    lanes: Lanes<W>,
+    /// Whether only the slots ever held anybody back: there have been no limits, and all waiters have
+    /// stood in one lane and had the weight 1.
+    is_plain: bool,
+    limits: Option<Box<Limits>>,
+    phase: Phase,
+    /// Whether somebody admits.
+    advancing: bool,
+    /// Those who wait until the pool is idle.
+    joiners: Joiners<J>,
+    /// Those who wait until nothing is active.
+    drainers: Joiners<J>,
 }
-
-/// The right to be active. [`Admission::poll_admit`] gives it out, and the face must give it back
-/// to [`Admission::finish`], exactly once. A face can neither make nor copy a slot, so it cannot
-/// give one back twice.
-#[derive(Debug)]
-#[must_use = "a slot that is dropped is lost to its pool: give it back with `Admission::finish`"]
-pub struct Slot(());
-
-/// A waiter that has come to the head of the queue, with the slot that it now holds.
-#[derive(Debug)]
-pub struct Admitted<W> {
-    /// The right to be active. Give it back when the job has ended.
-    pub slot: Slot,
-    /// The former place of the waiter in the queue. It is no longer valid.
-    pub ticket: Ticket,
-    /// The waiter that was submitted.
-    pub waiter: W,
-}
-
-/// The refusal of a closed [`Admission`], with the waiter that it did not take.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Closed<W>(pub W);
 
 /// Questions.
-impl<W, J> Admission<W, J> {
+impl<W: Waiter, J> Admission<W, J> {
     /// An empty admission with `size` slots.
     #[must_use]
     pub fn new(size: NonZeroUsize) -> Self {
         Self {
             size,
-            active: 0,
-            queue: Queue::new(),
-            joiners: Queue::new(),
-            closed: false,
+            held: 0,
+            surplus: 0,
+            outside: 0,
+            leaving: 0,
+            started: 0,
+            lanes: Lanes::new(),
+            is_plain: true,
+            limits: None,
+            phase: Phase::Open,
+            advancing: false,
+            joiners: Joiners::new(),
+            drainers: Joiners::new(),
         }
     }
 
@@ -60,77 +73,167 @@ impl<W, J> Admission<W, J> {
         self.size
     }
 
-    /// The number of slots that are held.
+    /// The number of jobs that hold slots.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.active
+        self.held - self.surplus
+    }
+
+    /// The number of slots that are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// The number of waiters in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.lanes.waiting()
     }
 
-    /// The number of waiters and of held slots together.
+    /// The number of jobs that have begun and hold no slot.
+    #[must_use]
+    pub fn outside(&self) -> usize {
+        self.outside
+    }
+
+    /// The number of waiters, of active jobs and of those outside together.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.waiting() + self.active
+        self.waiting() + self.active() + self.outside
     }
 
-    /// Whether no waiter waits and no slot is held.
+    /// Whether no waiter waits, and no job is active or outside.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether [`len`](Self::len) is at least [`size`](Self::size).
+    /// Whether the pool is [empty](Self::is_empty), and nothing is [leaving](Self::begin_leaving).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.is_empty() && self.leaving == 0
+    }
+
+    /// Whether the slots that are held, and one for each waiter, are at least
+    /// [`size`](Self::size).
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.len() >= self.size.get()
+        self.held + self.waiting() >= self.size.get()
     }
 
-    /// Whether [`poll_admit`](Self::poll_admit) would admit a waiter.
+    /// Whether a slot is free and somebody waits. [`poll_admit`](Self::poll_admit) says whether it
+    /// gets it.
     #[must_use]
-    pub fn has_turn(&self) -> bool {
-        self.active < self.size.get() && self.waiting() > 0
+    #[inline]
+    pub fn may_admit(&self) -> bool {
+        self.held < self.size.get() && self.waiting() > 0
     }
 
-    /// Whether [`submit`](Self::submit) refuses waiters, after [`close`](Self::close).
+    /// Whether the time makes a difference now. If not, [`Time::ZERO`] can be given for it.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed
+    #[inline]
+    pub fn is_timed(&self) -> bool {
+        self.limits.as_ref().is_some_and(|limits| {
+            !limits.rates.is_empty() || limits.paused > Time::ZERO || limits.keys.len() > 0
+        })
+    }
+
+    /// What may be handed in.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The numbers of this moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let held_by = match &self.limits {
+            _ if self.waiting() == 0 => None,
+            Some(limits) => limits.held_by,
+            None => Some(HeldBy::Slots),
+        };
+        Stats {
+            size: self.size,
+            held: self.held,
+            active: self.active(),
+            waiting: self.waiting(),
+            parked: self.lanes.parked(),
+            outside: self.outside,
+            started: self.started,
+            held_by,
+        }
     }
 
     /// The waiter that holds `ticket`, while it is in the queue.
     #[must_use]
     pub fn get(&self, ticket: Ticket) -> Option<&W> {
-        self.queue.get(ticket)
+        self.lanes.get(ticket)
     }
 
-    /// All waiters, in the order of the queue.
+    /// All waiters: those of one level and key in the order of the queue.
     pub fn waiters(&self) -> impl Iterator<Item = (Ticket, &W)> {
-        self.queue.iter()
+        self.lanes.iter()
     }
 
-    /// All joiners that have not been told yet, in the order in which they came.
+    /// All joiners that have not been told yet, of either kind in the order in which they came.
     pub fn joiners(&self) -> impl Iterator<Item = (Ticket, &J)> {
-        self.joiners.iter()
+        self.joiners.iter().chain(self.drainers.iter())
+    }
+
+    /// Whether a key is still open.
+    #[must_use]
+    pub fn has_key(&self, key: KeyId) -> bool {
+        let limits = self.limits.as_ref();
+        limits.is_some_and(|limits| limits.keys.get(key).is_some())
     }
 }
 
 /// Inputs: what happened.
-impl<W, J> Admission<W, J> {
-    /// Puts `waiter` at the back of the queue.
+impl<W: Waiter, J> Admission<W, J> {
+    /// Puts `waiter` into the queue.
     ///
     /// # Errors
     ///
-    /// [`Closed`] with the waiter, between [`close`](Self::close) and [`reopen`](Self::reopen).
-    pub fn submit(&mut self, waiter: W) -> Result<Ticket, Closed<W>> {
-        if self.closed {
-            return Err(Closed(waiter));
+    /// [`Refused`] with the waiter, if the [phase](Self::phase) does not allow it or its key has
+    /// gone.
+    #[inline]
+    pub fn submit(&mut self, waiter: W, request: Request) -> Result<Ticket, Refused<W>> {
+        if self.phase != Phase::Open && !(self.phase == Phase::Draining && request.front) {
+            return Err(Refused {
+                reason: Reason::Closed,
+                waiter,
+            });
         }
-        let ticket = self.queue.push(waiter);
+        if request == Request::default() {
+            self.is_plain &= waiter.weight() == NonZeroU32::MIN;
+            let ticket = self.lanes.push_plain(waiter);
+            self.check();
+            return Ok(ticket);
+        }
+        self.enqueue(waiter, request)
+    }
+
+    #[inline(never)]
+    fn enqueue(&mut self, waiter: W, request: Request) -> Result<Ticket, Refused<W>> {
+        if request.key.is_some_and(|key| !self.has_key(key)) {
+            return Err(Refused {
+                reason: Reason::KeyGone,
+                waiter,
+            });
+        }
+        self.is_plain &= request.key.is_none()
+            && request.level == Level::default()
+            && waiter.weight() == NonZeroU32::MIN;
+        let key = request.key.and_then(|id| {
+            let key = self.limits.as_mut()?.keys.at_mut(index(id))?;
+            Some((index(id), &mut key.lanes))
+        });
+        let lane = match key {
+            None => self.lanes.plain_lane(request.level),
+            Some((index, lanes)) => self.lanes.lane_of_key(request.level, index, lanes),
+        };
+        let ticket = self.lanes.push(lane, waiter, request.front);
         self.check();
         Ok(ticket)
     }
@@ -140,152 +243,471 @@ impl<W, J> Admission<W, J> {
         clippy::needless_pass_by_value,
         reason = "a face that gives a slot back must not keep it"
     )]
+    #[inline]
     pub fn finish(&mut self, slot: Slot) {
-        let Slot(()) = slot;
-        self.active -= 1;
+        if slot == Slot::PLAIN {
+            self.held -= 1;
+        } else {
+            self.finish_other(slot);
+        }
         self.check();
     }
 
-    /// Adds a joiner, which [`poll_idle`](Self::poll_idle) gives when the pool is empty. If the
-    /// pool is empty now, the next call gives it.
+    /// As [`finish`](Self::finish), and there was no start at `at`, when the slot was given out: a
+    /// source had no more items, say. The rates do not count it.
+    pub fn take_back(&mut self, slot: Slot, at: Time) {
+        self.started -= 1;
+        if let Some(limits) = &mut self.limits {
+            if limits.changed_at.is_none_or(|changed_at| at > changed_at) {
+                limits.rates.take_back(at);
+            }
+            if let Some(key) = slot.key.and_then(|key| limits.keys.at_mut(index_of(key))) {
+                key.take_back(at);
+            }
+        }
+        self.finish(slot);
+    }
+
+    /// The holder of `slot` waits, and gives its slot back until then.
+    pub fn go_outside(&mut self, slot: Slot) -> Outside {
+        self.outside += 1;
+        self.finish(slot);
+        Outside(())
+    }
+
+    /// A job that is outside is done with waiting, and wants to go on. It may in each phase but
+    /// [`Closed`](Phase::Closed).
+    ///
+    /// # Errors
+    ///
+    /// As those of [`submit`](Self::submit). The job is not outside any more then either.
+    pub fn come_back(
+        &mut self,
+        outside: Outside,
+        waiter: W,
+        request: Request,
+    ) -> Result<Ticket, Refused<W>> {
+        self.end_outside(outside);
+        if self.phase == Phase::Closed {
+            return Err(Refused {
+                reason: Reason::Closed,
+                waiter,
+            });
+        }
+        self.enqueue(waiter, request)
+    }
+
+    /// A job that is outside has ended there.
+    #[expect(clippy::needless_pass_by_value, reason = "it is not outside any more")]
+    pub fn end_outside(&mut self, outside: Outside) {
+        let Outside(()) = outside;
+        self.outside -= 1;
+    }
+
+    /// A job that is outside has its slots from now on, be they free or not: an error is raised in
+    /// it. No other is admitted until it fits again. No rate counts this.
+    pub fn force(&mut self, outside: Outside, weight: NonZeroU32, key: Option<KeyId>) -> Slot {
+        self.end_outside(outside);
+        self.occupy(weight, key.filter(|key| self.has_key(*key)))
+    }
+
+    /// Adds a joiner, which [`poll_idle`](Self::poll_idle) gives when the pool is idle. If the pool
+    /// is idle now, the next call gives it.
     pub fn join(&mut self, joiner: J) -> Ticket {
         self.joiners.push(joiner)
     }
+
+    /// Adds a joiner, which [`poll_drained`](Self::poll_drained) gives when nothing is active.
+    pub fn join_active(&mut self, joiner: J) -> Ticket {
+        self.drainers.push(joiner)
+    }
+
+    /// Somebody leaves, and is to be dropped.
+    pub fn begin_leaving(&mut self) -> Leaving {
+        self.leaving += 1;
+        Leaving(())
+    }
+
+    /// It has been dropped.
+    #[expect(clippy::needless_pass_by_value, reason = "it leaves only once")]
+    pub fn end_leaving(&mut self, leaving: Leaving) {
+        let Leaving(()) = leaving;
+        self.leaving -= 1;
+    }
 }
 
-/// Commands: take inputs back, close and reopen.
-impl<W, J> Admission<W, J> {
+/// Commands: take inputs back, and change the limits.
+impl<W: Waiter, J> Admission<W, J> {
     /// Takes a waiter out of the queue, wherever it stands. `None` if it is no longer in the queue.
     pub fn withdraw(&mut self, ticket: Ticket) -> Option<W> {
-        let waiter = self.queue.remove(ticket);
+        let (waiter, lane) = self.lanes.remove(ticket)?;
+        self.tidy(lane);
         self.check();
-        waiter
+        Some(waiter)
     }
 
     /// Begins a walk along all waiters that are in the queue now. Others may come and leave
-    /// meanwhile; [`walk_on`](Self::walk_on) gives the waiters in the order of the queue. All walks
-    /// share one position: if a second walk begins before the first has ended, both go on from the
-    /// head of the queue.
+    /// meanwhile; [`walk_on`](Self::walk_on) gives those of one level and key in the order of the
+    /// queue. All walks share one position: if a second walk begins before the first has ended, each
+    /// waiter that is there by then is given to one of them.
     pub fn begin_walk(&mut self) -> Walk {
-        self.queue.begin_walk()
+        self.lanes.begin_walk()
     }
 
-    /// The next waiter on a walk; `None` at its end.
-    pub fn walk_on(&mut self, walk: &Walk) -> Option<(Ticket, &W)> {
-        self.queue.walk_on(walk)
+    /// The next waiter on the walks under way; `None` at their end.
+    pub fn walk_on(&mut self) -> Option<(Ticket, &W)> {
+        self.lanes.walk_on()
     }
 
-    /// Empties the queue, and gives the waiters in the order of the queue.
-    pub fn withdraw_all(&mut self) -> Drain<W> {
-        let waiters = self.queue.drain();
-        self.check();
-        waiters
-    }
-
-    /// Removes a joiner. `None` if it has been told already.
+    /// Removes a joiner that [`join`](Self::join) has added. `None` if it has been told already.
     pub fn leave(&mut self, ticket: Ticket) -> Option<J> {
         self.joiners.remove(ticket)
     }
 
-    /// Empties the queue as [`withdraw_all`](Self::withdraw_all) does, and refuses all later
-    /// waiters until [`reopen`](Self::reopen). Active waiters finish as usual.
-    pub fn close(&mut self) -> Drain<W> {
-        self.closed = true;
-        self.withdraw_all()
+    /// Removes a joiner that [`join_active`](Self::join_active) has added. `None` if it has been told
+    /// already.
+    pub fn leave_active(&mut self, ticket: Ticket) -> Option<J> {
+        self.drainers.remove(ticket)
     }
 
-    /// Takes waiters again after [`close`](Self::close).
-    pub fn reopen(&mut self) {
-        self.closed = false;
+    /// From now on this is what may be handed in. Those who wait go on waiting.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// Changes the number of slots. A job that does not fit any more goes on.
+    pub fn resize(&mut self, size: NonZeroUsize) {
+        self.size = size;
+    }
+
+    /// Changes the rates of the pool, which all have to agree; none: as many starts as there are
+    /// slots. They keep the starts that those before remember.
+    pub fn set_rates(&mut self, rates: &[Rate], now: Time) {
+        let has_started = self.started > 0;
+        let limits = self.limits();
+        limits.rates.change(rates, now);
+        if has_started {
+            limits.changed_at = Some(now);
+        }
+    }
+
+    /// Nothing starts until then. A pool that is paused until later stays so.
+    pub fn pause(&mut self, until: Time) {
+        let limits = self.limits();
+        limits.paused = limits.paused.max(until);
+    }
+
+    /// Ends the pause of the pool. Tells whether there was one.
+    pub fn resume(&mut self, now: Time) -> bool {
+        let Some(limits) = &mut self.limits else {
+            return false;
+        };
+        mem::take(&mut limits.paused) > now
+    }
+
+    /// Opens a key: so many of its jobs may be active at once, and its starts keep to these rates. It
+    /// stays open while it has jobs, a pause, or starts that its rates count. Then
+    /// [`poll_key_gone`](Self::poll_key_gone) gives it, also if it has never been used.
+    pub fn open_key(&mut self, limit: Option<NonZeroU32>, rates: &[Rate]) -> KeyId {
+        let limits = self.limits();
+        let key = limits.keys.open(limit, rates);
+        limits.tidy_key(index(key));
+        key
+    }
+
+    /// As [`pause`](Self::pause), for the jobs of one key. False if the key has gone.
+    pub fn pause_key(&mut self, key: KeyId, until: Time) -> bool {
+        let Some((limits, index)) = self.key(key) else {
+            return false;
+        };
+        if let Some(key) = limits.keys.at_mut(index) {
+            key.pause(until);
+        }
+        limits.tidy_key(index);
+        true
+    }
+
+    /// As [`resume`](Self::resume), for the jobs of one key.
+    pub fn resume_key(&mut self, key: KeyId, now: Time) -> bool {
+        let Some((limits, index)) = self.key(key) else {
+            return false;
+        };
+        let resumed = limits
+            .keys
+            .at_mut(index)
+            .map(|key| (key.resume(now), key.lanes));
+        limits.tidy_key(index);
+        let (was_paused, lanes) = resumed.unwrap_or((false, None));
+        self.lanes.unpark(lanes);
+        was_paused
     }
 }
 
 /// Outputs: what the face must do now.
-impl<W, J> Admission<W, J> {
-    /// The next waiter to become active, with its slot. `None` if no slot is free or no waiter
-    /// waits.
-    // Only this function decides which waiter goes next. A rate limit, a pause, weights and
-    // priorities are further conditions here, and further orders of the queue.
-    pub fn poll_admit(&mut self) -> Option<Admitted<W>> {
-        if self.active >= self.size.get() {
+impl<W: Waiter, J> Admission<W, J> {
+    /// Whether the caller is the one that admits, until it [says](Self::end_advance) that it does
+    /// not any more. Otherwise another does that already, and sees what has changed.
+    #[inline]
+    pub fn begin_advance(&mut self) -> bool {
+        !mem::replace(&mut self.advancing, true)
+    }
+
+    /// Nobody admits any more.
+    #[inline]
+    pub fn end_advance(&mut self) {
+        self.advancing = false;
+    }
+
+    /// Whether somebody admits.
+    #[must_use]
+    pub fn is_advancing(&self) -> bool {
+        self.advancing
+    }
+
+    /// The next waiter to become active, with its slot. `None` if none may start now.
+    // Only this function decides which waiter goes next.
+    #[inline]
+    pub fn poll_admit(&mut self, now: Time) -> Option<Admitted<W>> {
+        if !self.is_plain {
+            return self.poll_limited(now);
+        }
+        if self.held >= self.size.get() {
             return None;
         }
-        let (ticket, waiter) = self.queue.pop()?;
-        self.active += 1;
+        let (ticket, waiter) = self.lanes.pop_plain()?;
+        self.held += 1;
+        self.started += 1;
         self.check();
         Some(Admitted {
-            slot: Slot(()),
+            slot: Slot::PLAIN,
             ticket,
             waiter,
         })
     }
 
-    /// The next joiner to tell that the pool is empty. `None` if the pool is not empty, or all
-    /// joiners have been told.
+    // Apart, so that a pool without limits does not pay for its registers.
+    #[inline(never)]
+    fn poll_limited(&mut self, now: Time) -> Option<Admitted<W>> {
+        self.poll_due(now);
+        let (lane, weight, pays) = match self.next(now) {
+            Ok(next) => next,
+            Err(held_by) => {
+                let limits = self.limits();
+                limits.held_by = held_by;
+                return None;
+            }
+        };
+        let (ticket, waiter) = self.lanes.take(lane)?;
+        let key = self.lanes.key(lane);
+        let mut slot = self.occupy(weight, None);
+        let limits = self.limits();
+        if pays {
+            limits.rates.count(now);
+        }
+        if let Some((index, key)) = key.and_then(|key| Some((key, limits.keys.at_mut(key)?))) {
+            key.start(now, pays);
+            slot.key = Some(one_more(index));
+        }
+        self.started += 1;
+        self.tidy(lane);
+        self.check();
+        Some(Admitted {
+            slot,
+            ticket,
+            waiter,
+        })
+    }
+
+    /// Who may start now, or what holds them back.
+    fn next(&mut self, now: Time) -> Result<(LaneId, NonZeroU32, bool), Option<HeldBy>> {
+        if self.waiting() == 0 {
+            return Err(None);
+        }
+        let limits = self.limits.get_or_insert_default();
+        if limits.paused > now {
+            return Err(Some(HeldBy::Pause));
+        }
+        while let Some(lane) = self.lanes.candidate() {
+            step();
+            let (weight, pays) = self.lanes.first(lane).ok_or(None)?;
+            if let Some(key) = self.lanes.key(lane) {
+                let until = limits
+                    .keys
+                    .at(key)
+                    .and_then(|key| key.blocked_until(now, pays));
+                if let Some(until) = until {
+                    // It lets others pass.
+                    self.lanes.park(lane);
+                    limits.look_at_key(key, until);
+                    continue;
+                }
+            }
+            if pays && limits.rates.ready_at() > now {
+                return Err(Some(HeldBy::Rate));
+            }
+            if self.held + clamped(weight, self.size).get() as usize > self.size.get() {
+                // Nobody of its level or below passes it: so heavy jobs get their turn.
+                return Err(Some(HeldBy::Slots));
+            }
+            return Ok((lane, weight, pays));
+        }
+        Err(Some(HeldBy::Keys))
+    }
+
+    /// When [`poll_admit`](Self::poll_admit), after it has given `None`, or else
+    /// [`poll_due`](Self::poll_due) has something to do, if nothing happens until then.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Time> {
+        let limits = self.limits.as_ref()?;
+        let start = match limits.held_by.filter(|_| self.waiting() > 0) {
+            Some(HeldBy::Pause) => Some(limits.paused),
+            Some(HeldBy::Rate) => Some(limits.rates.ready_at()),
+            Some(HeldBy::Slots | HeldBy::Keys) | None => None,
+        };
+        let start = start.filter(|at| *at < Time::NEVER);
+        start.into_iter().chain(limits.deadlines.next()).min()
+    }
+
+    /// Does what is due, or some of it: keys whose time has come are let go, or forgotten.
+    pub fn poll_due(&mut self, now: Time) {
+        let Some(limits) = &mut self.limits else {
+            return;
+        };
+        for _ in 0..DUE_AT_ONCE {
+            step();
+            let Some(index) = limits.deadlines.pop_due(now) else {
+                return;
+            };
+            let lanes = limits.keys.at(index).and_then(|key| key.lanes);
+            self.lanes.unpark(lanes);
+            limits.forget_key(index, now);
+        }
+    }
+
+    /// A key that has gone. Its [index](KeyId::index) may be used again.
+    pub fn poll_key_gone(&mut self) -> Option<KeyId> {
+        self.limits.as_mut()?.keys.next_gone()
+    }
+
+    /// The next joiner to tell that the pool is idle. `None` if the pool is not idle, or all joiners
+    /// have been told.
     pub fn poll_idle(&mut self) -> Option<J> {
-        if !self.is_empty() {
+        if !self.is_idle() {
             return None;
         }
-        self.joiners.pop().map(|(_, joiner)| joiner)
+        self.joiners.pop()
     }
 
     /// As [`poll_idle`](Self::poll_idle), all joiners at once: for a face that tells them when it
     /// has given its lock back.
     pub fn poll_all_idle(&mut self) -> Option<Drain<J>> {
-        (self.is_empty() && self.joiners.len() > 0).then(|| self.joiners.drain())
+        if !self.is_idle() {
+            return None;
+        }
+        self.joiners.drain()
+    }
+
+    /// The joiners to tell that nothing is active, all at once.
+    pub fn poll_drained(&mut self) -> Option<Drain<J>> {
+        if self.active() > 0 {
+            return None;
+        }
+        self.drainers.drain()
     }
 }
 
-/// Invariants.
-impl<W, J> Admission<W, J> {
-    /// Checks the invariants that hold after every step. "`active == size` while a waiter waits" is
+impl<W: Waiter, J> Admission<W, J> {
+    /// Somebody becomes active.
+    #[inline]
+    fn occupy(&mut self, weight: NonZeroU32, key: Option<KeyId>) -> Slot {
+        let units = clamped(weight, self.size);
+        self.held += units.get() as usize;
+        self.surplus += units.get() as usize - 1;
+        let mut slot = Slot { units, key: None };
+        if let Some((limits, index)) = key.and_then(|key| self.key(key)) {
+            if let Some(key) = limits.keys.at_mut(index) {
+                key.start(Time::ZERO, false);
+                slot.key = Some(one_more(index));
+            }
+        }
+        slot
+    }
+
+    /// A slot of more than one, or of a key, is free.
+    #[cold]
+    fn finish_other(&mut self, slot: Slot) {
+        self.held -= slot.units.get() as usize;
+        self.surplus -= slot.units.get() as usize - 1;
+        let (Some(key), Some(limits)) = (slot.key, &mut self.limits) else {
+            return;
+        };
+        let index = index_of(key);
+        let Some(key) = limits.keys.at_mut(index) else {
+            return;
+        };
+        key.finish();
+        // All of them: one alone may be of a level in which nobody has its turn for long.
+        let lanes = key.lanes;
+        limits.tidy_key(index);
+        self.lanes.unpark(lanes);
+    }
+
+    /// Somebody has left a lane.
+    fn tidy(&mut self, lane: LaneId) {
+        let Some(limits) = &mut self.limits else {
+            return;
+        };
+        let Some(index) = self.lanes.emptied(lane) else {
+            return;
+        };
+        if let Some(key) = limits.keys.at_mut(index) {
+            self.lanes.remove_lane(lane, &mut key.lanes);
+        }
+        limits.tidy_key(index);
+    }
+
+    /// The limits, which are there from now on.
+    fn limits(&mut self) -> &mut Limits {
+        self.is_plain = false;
+        self.limits.get_or_insert_default()
+    }
+
+    fn key(&mut self, key: KeyId) -> Option<(&mut Limits, u32)> {
+        let limits = self.limits.as_deref_mut()?;
+        limits.keys.get(key)?;
+        Some((limits, index(key)))
+    }
+
+    /// Checks the invariants that hold after every step. "no slot is free while a waiter waits" is
     /// not one of them: it holds once [`poll_admit`](Self::poll_admit) has returned `None`.
+    #[inline]
     fn check(&self) {
         debug_assert!(
-            self.active <= self.size.get(),
-            "more are active than there are slots"
+            self.surplus <= self.held,
+            "more slots are counted than are held"
         );
-        debug_assert!(
-            !self.closed || self.queue.len() == 0,
-            "somebody waits in a closed pool"
-        );
-        self.queue.check();
+        self.lanes.check();
     }
 }
 
-impl<W> fmt::Display for Closed<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the pool is closed and takes no more jobs")
-    }
+/// How many slots a waiter of this weight takes.
+#[inline]
+fn clamped(weight: NonZeroU32, size: NonZeroUsize) -> NonZeroU32 {
+    NonZeroU32::try_from(size).map_or(weight, |size| size.min(weight))
 }
 
-impl<W: fmt::Debug> core::error::Error for Closed<W> {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::string::ToString;
-    use alloc::vec::Vec;
-
-    #[test]
-    fn the_refusal_of_a_closed_pool_says_so() {
-        let mut pool = Admission::<_, ()>::new(NonZeroUsize::MIN);
-        pool.close();
-        let refusal = pool.submit("late").expect_err("it is closed");
-        assert_eq!(refusal, Closed("late"));
-        assert_eq!(
-            refusal.to_string(),
-            "the pool is closed and takes no more jobs"
-        );
-    }
-
-    #[test]
-    fn a_pool_that_nobody_joins_has_nobody_to_tell() {
-        let mut pool = Admission::<(), _>::new(NonZeroUsize::MIN);
-        assert!(pool.poll_all_idle().is_none());
-        let _ticket = pool.join("joiner");
-        let told = pool.poll_all_idle().map(Iterator::collect::<Vec<_>>);
-        assert_eq!(told, Some(Vec::from(["joiner"])));
-        assert!(pool.poll_all_idle().is_none());
-    }
+fn index(key: KeyId) -> u32 {
+    u32::try_from(key.index()).unwrap_or(u32::MAX)
 }
+
+/// An index is kept as one more than it is, so that an `Option` of it costs nothing.
+fn one_more(index: u32) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(index)
+}
+
+fn index_of(key: NonZeroU32) -> u32 {
+    key.get() - 1
+}
+
+/// How much that is due is done at once.
+const DUE_AT_ONCE: usize = 64;

@@ -1,79 +1,99 @@
-//! The queue: first in, first out, and anybody may step out of the middle.
+//! The storage of the queue: lists that are first in, first out, where anybody may step out of the
+//! middle.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::iter::FusedIterator;
-use core::num::NonZeroU32;
+
+use crate::steps::step;
 
 /// A place in the queue. It stays valid until its holder leaves the queue; afterwards it names
-/// nobody, even if the storage of the place has been used again. It is printed as a number that
-/// counts the places given out.
+/// nobody, even if the storage of the place has been used again. It is printed as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// Where the chunk of the place is.
     chunk: u32,
-    serial: NonZeroU32,
+    /// The number of the chunk, and behind it [`PLACE_BITS`] of the place in it.
+    serial: u32,
 }
 
-/// A list of chunks, in each of which waiters stand in the order of their serials. A waiter that
-/// leaves the middle leaves its place vacant, and a chunk without waiters is unlinked: so every step
-/// is O(1), the queue never moves what stands in it, and a place costs little beside the waiter
-/// itself if an `Option` of it costs nothing.
+/// Lists of chunks, in each of which waiters stand side by side. A waiter that leaves the middle
+/// leaves its place vacant, and a chunk without waiters is unlinked: so every step is O(1), the queue
+/// never moves what stands in a full chunk, and a place costs little beside the waiter itself if an
+/// `Option` of it costs nothing.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    links: Vec<Link<T>>,
-    head: u32,
-    /// The chunk that is being filled. It alone may have no waiters.
-    tail: u32,
-    /// The first of the vacant links; each names the next.
+    chunks: Vec<Chunk<T>>,
+    /// The first of the vacant chunks; each names the next.
     vacant: u32,
     /// The storage of a chunk that was unlinked, for the next one.
-    spare: Option<Box<Chunk<T>>>,
-    len: usize,
-    /// The serial of the next ticket. It goes on counting when the queue is drained, so an old
-    /// ticket can be mistaken for a new one only after 2^32 pushes.
-    serial: NonZeroU32,
-    /// Where the [walk](Self::begin_walk) has come to.
+    spare: Box<[Option<T>]>,
+    /// The number of the next chunk. It goes on counting when the queue is emptied, so an old ticket
+    /// can be mistaken for a new one only after 2^27 chunks.
+    number: u32,
+    /// The number of the first chunk that was begun after the last walk had. Those who come after a
+    /// walk has begun come into none of the chunks before this one.
+    fence: u32,
+    /// Where the walk has come to.
     walked: Cursor,
 }
 
+/// Those who stand behind one another.
 #[derive(Debug)]
-struct Link<T> {
-    /// `None`: vacant.
-    chunk: Option<Box<Chunk<T>>>,
-    before: u32,
-    /// The chunk behind; of a vacant link, the next vacant one.
-    behind: u32,
+pub(crate) struct List {
+    head: u32,
+    /// The chunk that is being filled. It alone may have no waiters.
+    tail: u32,
+    /// How many more the tail takes in.
+    room: u32,
+    /// The fence at that time.
+    fence: u32,
+    len: usize,
 }
+
+/// The number by which a list is found, in whatever table its owner keeps.
+pub(crate) type ListId = u32;
 
 #[derive(Debug)]
 struct Chunk<T> {
-    /// The serials of its places have this number, save for their last [`PLACE_BITS`].
-    number: u32,
+    places: Box<[Option<T>]>,
     /// A bit for each place: whether somebody stands there.
     taken: u32,
-    waiters: [Option<T>; PLACES],
+    /// How many places have been given out.
+    filled: u8,
+    /// Whether it is filled from the front: who comes later stands before who came earlier.
+    reversed: bool,
+    number: u32,
+    /// The number of the list that it belongs to.
+    list: ListId,
+    before: u32,
+    /// The chunk behind; of a vacant chunk, the next vacant one.
+    behind: u32,
 }
 
 /// The place behind those that have been looked at.
 #[derive(Debug, Clone, Copy)]
 struct Cursor {
     chunk: u32,
-    place: u32,
+    /// The place, counted in the order in which the chunk is left.
+    rank: u32,
 }
 
 /// A walk along all who stand in the queue when it begins: see
 /// [`Admission::begin_walk`](crate::Admission::begin_walk).
 #[derive(Debug)]
 pub struct Walk {
-    /// The serial of the first who came later.
-    end: NonZeroU32,
+    /// The number of the first chunk that was begun later.
+    end: u32,
 }
 
-/// The waiters of an emptied queue, in the order in which they stood.
+/// Everybody of an emptied queue, in order.
 #[derive(Debug)]
-pub struct Drain<T>(Queue<T>);
+pub struct Drain<T> {
+    queue: Queue<T>,
+    list: List,
+}
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,287 +103,432 @@ impl fmt::Display for Ticket {
 
 impl Ticket {
     fn number(self) -> u32 {
-        position(self.serial) >> PLACE_BITS
+        self.serial >> PLACE_BITS
     }
 
     fn place(self) -> u32 {
-        place(position(self.serial))
+        self.serial & (PLACES - 1)
     }
 }
 
 impl Walk {
     /// Whether the waiter with this ticket came before the walk began, be it in the queue still or
-    /// admitted. Of tickets 2^31 apart it is not known.
+    /// admitted. Of tickets 2^26 chunks apart it is not known.
     #[must_use]
     pub fn includes(&self, ticket: Ticket) -> bool {
-        // The distance, which is right also where the serials begin again.
-        let distance = self.end.get().wrapping_sub(ticket.serial.get());
-        distance != 0 && distance <= u32::MAX / 2
+        is_before(ticket.number(), self.end)
+    }
+}
+
+impl List {
+    pub(crate) fn new() -> Self {
+        Self {
+            head: NOBODY,
+            tail: NOBODY,
+            room: 0,
+            fence: 0,
+            len: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
-            links: Vec::new(),
-            head: NOBODY,
-            tail: NOBODY,
+            chunks: Vec::new(),
             vacant: NOBODY,
-            spare: None,
-            len: 0,
-            serial: NonZeroU32::MIN,
-            walked: Cursor::END,
+            spare: Box::default(),
+            number: 0,
+            fence: 0,
+            walked: Cursor::at(NOBODY),
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
     }
 
     pub(crate) fn get(&self, ticket: Ticket) -> Option<&T> {
         let chunk = self.chunk(ticket.chunk)?;
-        let waiter = chunk.waiters.get(ticket.place() as usize)?.as_ref();
+        let waiter = chunk.places.get(ticket.place() as usize)?.as_ref();
         waiter.filter(|_| chunk.number == ticket.number())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &T)> {
-        let mut cursor = Cursor::at(self.head);
+    /// The number of the list in which the holder of the ticket stands.
+    pub(crate) fn list_of(&self, ticket: Ticket) -> Option<ListId> {
+        self.get(ticket)?;
+        self.chunk(ticket.chunk).map(|chunk| chunk.list)
+    }
+
+    pub(crate) fn iter<'a>(
+        &'a self,
+        list: &List,
+    ) -> impl Iterator<Item = (Ticket, &'a T)> + use<'a, T> {
+        let mut cursor = Cursor::at(list.head);
         core::iter::from_fn(move || {
             let ticket = self.seek(&mut cursor)?;
             Some((ticket, self.get(ticket)?))
         })
     }
 
-    pub(crate) fn push(&mut self, waiter: T) -> Ticket {
-        let serial = self.serial;
-        self.serial = serial.checked_add(1).unwrap_or(NonZeroU32::MIN);
-        let position = position(serial);
-        let place = place(position);
-        if place == 0 || self.tail == NOBODY {
-            self.begin_chunk(position >> PLACE_BITS);
+    /// Adds somebody behind all others of a list, which has this number.
+    #[inline]
+    pub(crate) fn push(&mut self, list: &mut List, number: ListId, waiter: T) -> Ticket {
+        if list.room == 0 || list.fence != self.fence {
+            self.make_room(list, number);
         }
-        let chunk = self.tail;
-        if let Some(chunk) = self.chunk_mut(chunk) {
-            chunk.put(place, waiter);
-        }
-        self.len += 1;
-        Ticket { chunk, serial }
+        list.room -= 1;
+        list.len += 1;
+        self.put(list.tail, waiter)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Ticket, T)> {
-        let index = self.head;
-        let chunk = self.chunk_mut(index)?;
-        let place = chunk.first(0)?;
+    /// Adds somebody before all others.
+    pub(crate) fn push_front(&mut self, list: &mut List, number: ListId, waiter: T) -> Ticket {
+        if !self.has_room_in_front(list) {
+            self.begin_head(list, number);
+        }
+        list.len += 1;
+        self.put(list.head, waiter)
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self, list: &mut List) -> Option<(Ticket, T)> {
+        let id = list.head;
+        let chunk = self.chunks.get_mut(id as usize)?;
+        let place = chunk.first()?;
         let serial = chunk.serial(place);
         let waiter = chunk.take(place)?;
-        let ticket = Ticket {
-            chunk: index,
-            serial,
-        };
-        let is_empty = chunk.taken == 0;
-        self.left(index, is_empty);
-        Some((ticket, waiter))
+        list.len -= 1;
+        if chunk.taken == 0 && list.tail != id {
+            self.unlink(list, id);
+        }
+        Some((Ticket { chunk: id, serial }, waiter))
     }
 
-    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<T> {
-        let chunk = self.chunk_mut(ticket.chunk)?;
+    /// Who is first in a list.
+    pub(crate) fn first(&self, list: &List) -> Option<&T> {
+        let chunk = self.chunk(list.head)?;
+        chunk.places.get(chunk.first()? as usize)?.as_ref()
+    }
+
+    /// Takes somebody out of the list in which [`list_of`](Self::list_of) says that the holder of
+    /// the ticket stands.
+    pub(crate) fn remove(&mut self, list: &mut List, ticket: Ticket) -> Option<T> {
+        let chunk = self.chunks.get_mut(ticket.chunk as usize)?;
         if chunk.number != ticket.number() {
             return None;
         }
         let waiter = chunk.take(ticket.place())?;
-        let is_empty = chunk.taken == 0;
-        self.left(ticket.chunk, is_empty);
+        list.len -= 1;
+        if chunk.taken == 0 && list.tail != ticket.chunk {
+            self.unlink(list, ticket.chunk);
+        }
         Some(waiter)
     }
 
-    pub(crate) fn drain(&mut self) -> Drain<T> {
+    /// A list in which nobody stands will not be used again: its last chunk goes too.
+    pub(crate) fn dissolve(&mut self, list: &mut List) {
+        debug_assert!(list.is_empty(), "somebody stands in a list that goes");
+        if list.tail != NOBODY {
+            self.unlink(list, list.tail);
+        }
+    }
+
+    /// Everybody of a list, which is the only one of this queue.
+    pub(crate) fn drain(&mut self, list: &mut List) -> Drain<T> {
         let rest = Self {
-            serial: self.serial,
+            number: self.number,
+            fence: self.fence,
             ..Self::new()
         };
-        Drain(core::mem::replace(self, rest))
-    }
-
-    /// Begins to look at all who stand here now, one after another. Others may come and step out
-    /// meanwhile. The walks of a queue have one cursor: if a second begins before the first has
-    /// ended, both of them go on from the head.
-    pub(crate) fn begin_walk(&mut self) -> Walk {
-        self.walked = Cursor::at(self.head);
-        Walk { end: self.serial }
-    }
-
-    /// The next whom the walk comes by; `None` at its end.
-    pub(crate) fn walk_on(&mut self, walk: &Walk) -> Option<(Ticket, &T)> {
-        let mut cursor = self.walked;
-        let ticket = self.seek(&mut cursor)?;
-        if !walk.includes(ticket) {
-            return None;
+        Drain {
+            queue: core::mem::replace(self, rest),
+            list: core::mem::replace(list, List::new()),
         }
-        self.walked = cursor;
-        Some((ticket, self.get(ticket)?))
     }
 
-    /// What holds after every step. The chunks are walked only while they are few, so that a debug
-    /// build stays O(1) per step.
-    pub(crate) fn check(&self) {
-        if cfg!(debug_assertions) && self.links.len() <= CHECKED_CHUNKS {
-            let (mut waiters, mut last, mut index) = (0, NOBODY, self.head);
-            while let Some(link) = self.links.get(index as usize) {
-                debug_assert_eq!(link.before, last, "a chunk does not know who is before it");
-                let taken = link.chunk.as_ref().map_or(0, |chunk| chunk.taken);
+    /// Begins to look at all who stand here now: from here on nobody comes into a chunk in which one
+    /// of them stands.
+    pub(crate) fn begin_walk(&mut self) -> Walk {
+        self.fence = self.number;
+        Walk { end: self.number }
+    }
+
+    /// The walks of a queue have one cursor, which goes along this list from now on.
+    pub(crate) fn walk_along(&mut self, list: &List) {
+        self.walked = Cursor::at(list.head);
+    }
+
+    /// The next in this list who was there when the last walk began; `None` at the end.
+    pub(crate) fn walk_on(&mut self) -> Option<Ticket> {
+        while let Some(chunk) = self.chunk(self.walked.chunk) {
+            step();
+            let mut cursor = self.walked;
+            if is_before(chunk.number, self.fence) {
+                if let Some(ticket) = self.seek_here(&mut cursor) {
+                    self.walked = cursor;
+                    return Some(ticket);
+                }
+                cursor = Cursor::at(chunk.behind);
+            } else if chunk.reversed {
+                cursor = Cursor::at(chunk.behind);
+            } else {
+                // Behind one that is filled from the back there are only later ones.
+                cursor = Cursor::at(NOBODY);
+            }
+            self.walked = cursor;
+        }
+        None
+    }
+
+    /// What holds of a list after every step. The chunks are walked only while they are few, so that
+    /// a debug build stays O(1) a step.
+    pub(crate) fn check(&self, list: &List, number: ListId) {
+        if cfg!(debug_assertions) && self.chunks.len() <= CHECKED_CHUNKS {
+            let (mut waiters, mut before, mut id) = (0, NOBODY, list.head);
+            while let Some(chunk) = self.chunk(id) {
+                debug_assert_eq!(
+                    chunk.before, before,
+                    "a chunk does not know who is before it"
+                );
+                debug_assert_eq!(chunk.list, number, "a chunk is of another list");
                 debug_assert!(
-                    taken != 0 || index == self.tail,
+                    chunk.taken != 0 || id == list.tail,
                     "a chunk without waiters is kept"
                 );
-                waiters += taken.count_ones() as usize;
-                (last, index) = (index, link.behind);
+                waiters += chunk.taken.count_ones() as usize;
+                (before, id) = (id, chunk.behind);
             }
-            debug_assert_eq!(last, self.tail, "the queue does not end at its tail");
-            debug_assert_eq!(waiters, self.len, "the queue has lost or won somebody");
+            debug_assert_eq!(before, list.tail, "the list does not end at its tail");
+            debug_assert_eq!(waiters, list.len, "the list has lost or won somebody");
         }
+    }
+
+    /// Adds somebody to a chunk that has room.
+    #[inline]
+    fn put(&mut self, id: u32, waiter: T) -> Ticket {
+        let serial = self.chunks[id as usize].put(waiter);
+        Ticket { chunk: id, serial }
     }
 
     /// The first who stands at the cursor or behind it. The cursor moves behind that one.
     fn seek(&self, cursor: &mut Cursor) -> Option<Ticket> {
         loop {
-            let link = self.links.get(cursor.chunk as usize)?;
-            let chunk = link.chunk.as_ref()?;
-            if let Some(place) = chunk.first(cursor.place) {
-                cursor.place = place + 1;
-                return Some(Ticket {
-                    chunk: cursor.chunk,
-                    serial: chunk.serial(place),
-                });
+            let chunk = self.chunk(cursor.chunk)?;
+            let ticket = self.seek_here(cursor);
+            if ticket.is_some() {
+                return ticket;
             }
-            // More may come into the last chunk.
-            if cursor.chunk == self.tail {
-                return None;
-            }
-            *cursor = Cursor::at(link.behind);
+            *cursor = Cursor::at(chunk.behind);
         }
     }
 
-    /// The chunk with this number is the last from now on.
+    /// The same, in the chunk of the cursor.
+    fn seek_here(&self, cursor: &mut Cursor) -> Option<Ticket> {
+        let chunk = self.chunk(cursor.chunk)?;
+        let rank = chunk.rank_from(cursor.rank)?;
+        cursor.rank = rank + 1;
+        Some(Ticket {
+            chunk: cursor.chunk,
+            serial: chunk.serial(chunk.place(rank)),
+        })
+    }
+
+    /// The tail of a list gets room for one more, or there is another tail.
     #[cold]
-    fn begin_chunk(&mut self, number: u32) {
-        let tail = self.tail;
-        if let Some(chunk) = self.chunk_mut(tail).filter(|chunk| chunk.taken == 0) {
-            // A walk may be in the midst of it. Those who come now are not among those it looks at.
-            chunk.number = number;
-            return;
+    fn make_room(&mut self, list: &mut List, number: ListId) {
+        let is_fenced = list.fence != self.fence;
+        if let Some(chunk) = self.chunks.get_mut(list.tail as usize) {
+            let grows = !is_fenced && !chunk.reversed && chunk.grow();
+            if !grows && chunk.taken == 0 {
+                // A walk may be in the midst of it. Those who come now are not among those it looks
+                // at.
+                (chunk.filled, chunk.reversed) = (0, false);
+                chunk.number = next_number(&mut self.number);
+            }
+            list.room = chunk.room();
+            if grows || chunk.taken == 0 {
+                list.fence = self.fence;
+                return;
+            }
         }
-        let mut chunk = self.spare.take().unwrap_or_else(|| Box::new(Chunk::new()));
-        chunk.number = number;
-        let index = self.take_link(Link {
-            chunk: Some(chunk),
-            before: self.tail,
+        let id = self.take_chunk(list, number);
+        self.chunks[id as usize].before = list.tail;
+        self.link(list, list.tail, id);
+        list.tail = id;
+        list.room = self.chunks[id as usize].room();
+        list.fence = self.fence;
+    }
+
+    fn has_room_in_front(&mut self, list: &List) -> bool {
+        let fence = self.fence;
+        let head = self.chunks.get_mut(list.head as usize);
+        let head = head.filter(|chunk| chunk.reversed && !is_before(chunk.number, fence));
+        head.is_some_and(|chunk| chunk.room() > 0 || chunk.grow())
+    }
+
+    #[cold]
+    fn begin_head(&mut self, list: &mut List, number: ListId) {
+        let head = list.head;
+        let id = self.take_chunk(list, number);
+        let chunk = &mut self.chunks[id as usize];
+        (chunk.behind, chunk.reversed) = (head, true);
+        if let Some(chunk) = self.chunks.get_mut(head as usize) {
+            chunk.before = id;
+        } else {
+            // Who comes to the back needs another chunk.
+            (list.tail, list.room) = (id, 0);
+        }
+        list.head = id;
+    }
+
+    fn take_chunk(&mut self, list: &List, number: ListId) -> u32 {
+        let mut places = core::mem::take(&mut self.spare);
+        // The first chunk of a list grows as it is filled: many lists are short.
+        let needed = if list.head == NOBODY { FEW } else { PLACES };
+        if places.len() < needed as usize {
+            places = vacant(needed as usize);
+        }
+        let taken = Chunk {
+            places,
+            taken: 0,
+            filled: 0,
+            reversed: false,
+            number: next_number(&mut self.number),
+            list: number,
+            before: NOBODY,
             behind: NOBODY,
-        });
-        self.link(self.tail, index);
-        self.tail = index;
-    }
-
-    /// Somebody has left the chunk at this index.
-    fn left(&mut self, index: u32, is_empty: bool) {
-        self.len -= 1;
-        if is_empty && index != self.tail {
-            self.unlink(index);
+        };
+        let id = self.vacant;
+        if let Some(chunk) = self.chunks.get_mut(id as usize) {
+            self.vacant = chunk.behind;
+            *chunk = taken;
+            return id;
         }
+        let id = u32::try_from(self.chunks.len()).unwrap_or(NOBODY);
+        // As many chunks as there are numbers for.
+        assert!(id < NUMBERS, "the queue holds at most 2^32 - 32 waiters");
+        self.chunks.push(taken);
+        id
     }
 
     #[cold]
-    fn unlink(&mut self, index: u32) {
-        let Some(link) = self.links.get_mut(index as usize) else {
+    fn unlink(&mut self, list: &mut List, id: u32) {
+        let Some(chunk) = self.chunks.get_mut(id as usize) else {
             return;
         };
-        let (before, behind) = (link.before, link.behind);
-        link.behind = self.vacant;
-        self.spare = link.chunk.take();
-        self.vacant = index;
-        self.link(before, behind);
-        // Only the tail has nobody behind it, and that is never unlinked.
-        if let Some(link) = self.links.get_mut(behind as usize) {
-            link.before = before;
+        let (before, behind) = (chunk.before, chunk.behind);
+        chunk.behind = self.vacant;
+        let places = core::mem::take(&mut chunk.places);
+        self.vacant = id;
+        if places.len() > self.spare.len() {
+            self.spare = places;
         }
-        if self.walked.chunk == index {
+        self.link(list, before, behind);
+        if let Some(chunk) = self.chunks.get_mut(behind as usize) {
+            chunk.before = before;
+        } else {
+            (list.tail, list.room) = (before, 0);
+        }
+        if self.walked.chunk == id {
             self.walked = Cursor::at(behind);
         }
     }
 
-    fn take_link(&mut self, taken: Link<T>) -> u32 {
-        let index = self.vacant;
-        if let Some(link) = self.links.get_mut(index as usize) {
-            self.vacant = link.behind;
-            *link = taken;
-            return index;
-        }
-        let index = u32::try_from(self.links.len()).unwrap_or(NOBODY);
-        // As many chunks as there are numbers for.
-        assert!(
-            index <= NOBODY >> PLACE_BITS,
-            "the queue holds at most 2^32 - 1 waiters"
-        );
-        self.links.push(taken);
-        index
-    }
-
-    /// Lets the chunk at `index`, or the queue itself, know which is behind it now.
-    fn link(&mut self, index: u32, behind: u32) {
-        match self.links.get_mut(index as usize) {
-            Some(link) => link.behind = behind,
-            None => self.head = behind,
+    /// Lets the chunk, or the list itself, know which is behind it now.
+    fn link(&mut self, list: &mut List, id: u32, behind: u32) {
+        match self.chunks.get_mut(id as usize) {
+            Some(chunk) => chunk.behind = behind,
+            None => list.head = behind,
         }
     }
 
-    fn chunk(&self, index: u32) -> Option<&Chunk<T>> {
-        self.links.get(index as usize)?.chunk.as_deref()
-    }
-
-    fn chunk_mut(&mut self, index: u32) -> Option<&mut Chunk<T>> {
-        self.links.get_mut(index as usize)?.chunk.as_deref_mut()
+    fn chunk(&self, id: u32) -> Option<&Chunk<T>> {
+        self.chunks.get(id as usize)
     }
 }
 
 impl<T> Chunk<T> {
-    fn new() -> Self {
-        Self {
-            number: 0,
-            taken: 0,
-            waiters: [const { None }; PLACES],
+    /// Gives the serial of the place.
+    #[inline]
+    fn put(&mut self, waiter: T) -> u32 {
+        let place = self.filled;
+        self.filled += 1;
+        self.taken |= 1 << place;
+        self.places[usize::from(place)] = Some(waiter);
+        self.serial(u32::from(place))
+    }
+
+    /// How many more may come into it.
+    fn room(&self) -> u32 {
+        u32::try_from(self.places.len()).map_or(0, |places| places - u32::from(self.filled))
+    }
+
+    /// Makes room for more, if it is not as large as chunks are.
+    fn grow(&mut self) -> bool {
+        let grows = self.places.len() < PLACES as usize;
+        if grows {
+            let twice = vacant(2 * self.places.len());
+            let places = core::mem::replace(&mut self.places, twice);
+            for (place, waiter) in self.places.iter_mut().zip(places) {
+                step();
+                *place = waiter;
+            }
+        }
+        grows
+    }
+
+    /// The place of who leaves first.
+    #[inline]
+    fn first(&self) -> Option<u32> {
+        if self.reversed {
+            self.taken.checked_ilog2()
+        } else {
+            // Behind the last place if nobody stands here.
+            Some(self.taken.trailing_zeros())
         }
     }
 
-    /// The first place that is taken, from this one on.
-    fn first(&self, from: u32) -> Option<u32> {
-        let taken = self.taken & u32::MAX.checked_shl(from).unwrap_or(0);
-        (taken != 0).then(|| taken.trailing_zeros())
+    /// The first rank that is taken, from this one on.
+    fn rank_from(&self, from: u32) -> Option<u32> {
+        let ranks = if self.reversed {
+            self.taken.reverse_bits()
+        } else {
+            self.taken
+        };
+        let ranks = ranks & u32::MAX.checked_shl(from).unwrap_or(0);
+        (ranks != 0).then(|| ranks.trailing_zeros())
     }
 
-    fn serial(&self, place: u32) -> NonZeroU32 {
-        // The very last position of all has no serial, and nobody has it.
-        let position = self.number << PLACE_BITS | place;
-        NonZeroU32::MIN.saturating_add(position)
-    }
-
-    fn put(&mut self, place: u32, waiter: T) {
-        if let Some(vacant) = self.waiters.get_mut(place as usize) {
-            *vacant = Some(waiter);
-            self.taken |= 1 << place;
+    fn place(&self, rank: u32) -> u32 {
+        if self.reversed {
+            PLACES - 1 - rank
+        } else {
+            rank
         }
     }
 
+    #[inline]
+    fn serial(&self, place: u32) -> u32 {
+        self.number << PLACE_BITS | place
+    }
+
+    #[inline]
     fn take(&mut self, place: u32) -> Option<T> {
-        let waiter = self.waiters.get_mut(place as usize)?.take()?;
+        let waiter = self.places.get_mut(place as usize)?.take()?;
         self.taken &= !(1 << place);
         Some(waiter)
     }
 }
 
 impl Cursor {
-    const END: Self = Self::at(NOBODY);
-
     const fn at(chunk: u32) -> Self {
-        Self { chunk, place: 0 }
+        Self { chunk, rank: 0 }
     }
 }
 
@@ -371,33 +536,44 @@ impl<T> Iterator for Drain<T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.0.pop().map(|(_, waiter)| waiter)
+        self.queue.pop(&mut self.list).map(|(_, waiter)| waiter)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.0.len, Some(self.0.len))
+        (self.list.len, Some(self.list.len))
     }
 }
 
 impl<T> ExactSizeIterator for Drain<T> {}
 impl<T> FusedIterator for Drain<T> {}
 
-/// Serials count from 1, positions from 0.
-fn position(serial: NonZeroU32) -> u32 {
-    serial.get() - 1
+fn vacant<T>(places: usize) -> Box<[Option<T>]> {
+    core::iter::repeat_with(|| None).take(places).collect()
 }
 
-/// The place of a position in its chunk.
-fn place(position: u32) -> u32 {
-    position & ((1 << PLACE_BITS) - 1)
+fn next_number(number: &mut u32) -> u32 {
+    let next = *number;
+    *number = (next + 1) & NUMBERS;
+    next
+}
+
+/// Whether the chunk with the number `a` was begun before that with the number `b`, also where the
+/// numbers begin again.
+fn is_before(a: u32, b: u32) -> bool {
+    let distance = b.wrapping_sub(a) & NUMBERS;
+    distance != 0 && distance <= NUMBERS / 2
 }
 
 /// The index that names no chunk.
 const NOBODY: u32 = u32::MAX;
-/// How many bits of a position name the place in its chunk.
+/// How many bits of a serial name the place in its chunk.
 const PLACE_BITS: u32 = 5;
 /// How many stand in a chunk: as many as a word has bits.
-const PLACES: usize = 1 << PLACE_BITS;
+const PLACES: u32 = 1 << PLACE_BITS;
+/// How many stand in the first chunk of a list, until there are more.
+const FEW: u32 = 4;
+/// The numbers of chunks, and where they begin again.
+const NUMBERS: u32 = u32::MAX >> PLACE_BITS;
 /// Debug builds walk through a queue of at most so many chunks after each step.
 const CHECKED_CHUNKS: usize = 4;
 
@@ -405,74 +581,143 @@ const CHECKED_CHUNKS: usize = 4;
 mod tests {
     use super::*;
     use alloc::vec;
-    use alloc::vec::Vec;
+
+    /// A queue of one list.
+    struct One<T> {
+        queue: Queue<T>,
+        list: List,
+    }
+
+    impl<T> One<T> {
+        fn new() -> Self {
+            Self {
+                queue: Queue::new(),
+                list: List::new(),
+            }
+        }
+
+        fn push(&mut self, waiter: T) -> Ticket {
+            self.queue.push(&mut self.list, 7, waiter)
+        }
+
+        fn push_front(&mut self, waiter: T) -> Ticket {
+            self.queue.push_front(&mut self.list, 7, waiter)
+        }
+
+        fn pop(&mut self) -> Option<(Ticket, T)> {
+            self.queue.pop(&mut self.list)
+        }
+
+        fn remove(&mut self, ticket: Ticket) -> Option<T> {
+            self.queue.remove(&mut self.list, ticket)
+        }
+
+        fn get(&self, ticket: Ticket) -> Option<&T> {
+            self.queue.get(ticket)
+        }
+
+        fn drain(&mut self) -> Drain<T> {
+            self.queue.drain(&mut self.list)
+        }
+
+        fn begin_walk(&mut self) -> Walk {
+            self.queue.walk_along(&self.list);
+            self.queue.begin_walk()
+        }
+
+        fn walk_on(&mut self) -> Option<(Ticket, &T)> {
+            let ticket = self.queue.walk_on()?;
+            Some((ticket, self.queue.get(ticket)?))
+        }
+
+        fn check(&self) {
+            self.queue.check(&self.list, 7);
+        }
+
+        /// How many chunks there is storage for.
+        fn chunks(&self) -> usize {
+            let filled = self.queue.chunks.iter();
+            let filled = filled.filter(|chunk| !chunk.places.is_empty()).count();
+            filled + usize::from(!self.queue.spare.is_empty())
+        }
+    }
+
+    const MANY: usize = PLACES as usize;
 
     #[test]
-    fn a_place_costs_a_byte_beside_a_waiter_that_is_never_null() {
-        let waiters = PLACES * size_of::<(&u8, usize)>();
-        let beside = size_of::<Chunk<(&u8, usize)>>() - waiters + size_of::<Link<(&u8, usize)>>();
-        assert!(beside <= PLACES, "{beside}");
+    fn a_place_costs_little_more_than_a_byte_beside_a_waiter_that_is_never_null() {
+        assert!(4 * size_of::<Chunk<(&u8, usize)>>() <= 5 * MANY);
+        assert_eq!(size_of::<Option<(&u8, usize)>>(), size_of::<(&u8, usize)>());
+    }
+
+    #[test]
+    fn a_short_list_has_room_for_few() {
+        let mut queue = One::new();
+        queue.push((&0_u8, 0_usize));
+        let chunk = &queue.queue.chunks[0];
+        assert_eq!(chunk.places.len(), FEW as usize);
     }
 
     #[test]
     fn who_comes_and_steps_out_behind_one_that_stays_leaves_no_storage_behind() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         queue.push(0);
         for n in 1..1_000 {
             let ticket = queue.push(n);
             assert_eq!(queue.remove(ticket), Some(n));
             queue.check();
         }
-        assert!(queue.links.len() <= 2);
+        assert!(queue.queue.chunks.len() <= 2);
         assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(0));
     }
 
     #[test]
     fn an_old_ticket_names_nobody_when_its_place_is_used_again() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         let old = queue.push(0);
         queue.remove(old);
-        for n in 1..PLACES {
+        for n in 1..MANY {
             let ticket = queue.push(n);
             queue.remove(ticket);
         }
-        let new = queue.push(PLACES);
+        let new = queue.push(MANY);
         assert_eq!((new.chunk, new.place()), (old.chunk, old.place()));
         assert_eq!(queue.get(old), None);
         assert_eq!(queue.remove(old), None);
-        assert_eq!(queue.get(new), Some(&PLACES));
+        assert_eq!(queue.get(new), Some(&MANY));
     }
 
     #[test]
     fn a_walk_that_begins_takes_the_other_back_to_the_head() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         let a = queue.push('a');
         let first = queue.begin_walk();
-        assert_eq!(queue.walk_on(&first), Some((a, &'a')));
+        assert_eq!(queue.walk_on(), Some((a, &'a')));
         let b = queue.push('b');
-        assert_eq!(queue.walk_on(&first), None);
+        assert_eq!(queue.walk_on(), None);
         let second = queue.begin_walk();
-        assert_eq!(queue.walk_on(&first), Some((a, &'a')));
-        assert_eq!(queue.walk_on(&first), None);
-        assert_eq!(queue.walk_on(&second), Some((b, &'b')));
-        assert_eq!(queue.walk_on(&second), None);
+        assert_eq!(queue.walk_on(), Some((a, &'a')));
+        assert_eq!(queue.walk_on(), Some((b, &'b')));
+        assert_eq!(queue.walk_on(), None);
+        assert!(first.includes(a) && !first.includes(b));
+        assert!(second.includes(a) && second.includes(b));
     }
 
     #[test]
     fn a_walk_goes_on_behind_a_chunk_that_has_gone() {
-        let mut queue = Queue::new();
-        let tickets: Vec<_> = (0..3 * PLACES).map(|n| queue.push(n)).collect();
-        let walk = queue.begin_walk();
-        assert_eq!(queue.walk_on(&walk), Some((tickets[0], &0)));
-        for ticket in &tickets[..PLACES] {
+        let mut queue = One::new();
+        let tickets: Vec<_> = (0..3 * MANY).map(|n| queue.push(n)).collect();
+        queue.begin_walk();
+        assert_eq!(queue.walk_on(), Some((tickets[0], &0)));
+        for ticket in &tickets[..MANY] {
             queue.remove(*ticket);
         }
-        assert_eq!(queue.walk_on(&walk), Some((tickets[PLACES], &PLACES)));
+        assert_eq!(queue.walk_on(), Some((tickets[MANY], &MANY)));
     }
 
     #[test]
     fn an_old_ticket_names_nobody_after_the_storage_was_given_back() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         let old = queue.push('a');
         queue.drain();
         queue.push('b');
@@ -481,44 +726,45 @@ mod tests {
 
     #[test]
     fn a_long_queue_gives_its_storage_back_as_it_empties() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         let tickets: Vec<_> = (0..1_000).map(|n| queue.push(n)).collect();
-        assert_eq!(chunks(&queue), 1_000_usize.div_ceil(PLACES));
+        assert_eq!(queue.chunks(), 1_000_usize.div_ceil(MANY));
         // From both ends, so that chunks of the middle are the last to go.
         for n in 0..500 {
             assert_eq!(queue.remove(tickets[n]), Some(n));
             assert_eq!(queue.remove(tickets[999 - n]), Some(999 - n));
             queue.check();
         }
-        assert!(chunks(&queue) <= 2);
+        assert!(queue.chunks() <= 2);
     }
 
     #[test]
     fn who_comes_and_goes_alone_keeps_to_one_chunk() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         for n in 0..1_000 {
             queue.push(n);
             assert_eq!(queue.pop().map(|(_, waiter)| waiter), Some(n));
             queue.check();
         }
-        assert_eq!(chunks(&queue), 1);
+        assert_eq!(queue.chunks(), 1);
     }
 
     #[test]
-    fn serials_begin_again_after_the_last_one() {
-        let mut queue = Queue::new();
-        queue.serial = NonZeroU32::new(u32::MAX - 40).expect("it is not 0");
-        let tickets: Vec<_> = (0..100).map(|n| queue.push(n)).collect();
+    fn numbers_begin_again_after_the_last_one() {
+        let mut queue = One::new();
+        queue.queue.number = NUMBERS - 1;
+        queue.queue.fence = NUMBERS - 1;
+        let tickets: Vec<_> = (0..4 * MANY).map(|n| queue.push(n)).collect();
         let walk = queue.begin_walk();
         for (n, ticket) in tickets.iter().enumerate() {
-            assert_eq!(queue.walk_on(&walk), Some((*ticket, &n)));
+            assert_eq!(queue.walk_on(), Some((*ticket, &n)));
             assert_eq!(queue.get(*ticket), Some(&n));
             assert!(walk.includes(*ticket));
         }
-        assert!(queue.walk_on(&walk).is_none());
-        let late = queue.push(100);
+        assert!(queue.walk_on().is_none());
+        let late = queue.push(4 * MANY);
         assert!(!walk.includes(late));
-        assert_eq!(queue.remove(late), Some(100));
+        assert_eq!(queue.remove(late), Some(4 * MANY));
         for (n, ticket) in tickets.into_iter().enumerate() {
             assert_eq!(queue.pop(), Some((ticket, n)));
             queue.check();
@@ -526,15 +772,84 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_printed_as_the_number_of_its_place() {
+    fn who_comes_to_the_front_stands_before_all_others() {
+        let mut queue = One::new();
+        let mut expected = alloc::collections::VecDeque::new();
+        for n in 0..3 * MANY {
+            if n % 3 == 0 {
+                queue.push(n);
+                expected.push_back(n);
+            } else {
+                queue.push_front(n);
+                expected.push_front(n);
+            }
+            queue.check();
+        }
+        let in_order = queue.queue.iter(&queue.list).map(|(_, n)| *n);
+        assert!(in_order.eq(expected.iter().copied()));
+        assert_eq!(queue.queue.first(&queue.list), expected.front());
+        let popped: Vec<_> = core::iter::from_fn(|| queue.pop())
+            .map(|(_, n)| n)
+            .collect();
+        assert!(popped.into_iter().eq(expected));
+        queue.check();
+        // A list whose only chunk is filled from the front goes on at the back.
+        queue.push_front(0);
+        queue.pop();
+        queue.push(1);
+        queue.push_front(2);
+        queue.push(3);
+        queue.check();
+        let popped: Vec<_> = core::iter::from_fn(|| queue.pop())
+            .map(|(_, n)| n)
+            .collect();
+        assert_eq!(popped, [2, 1, 3]);
+    }
+
+    #[test]
+    fn a_walk_does_not_come_by_those_who_came_later_at_either_end() {
+        let mut queue = One::new();
+        let (b, c) = (queue.push('b'), queue.push('c'));
+        let a = queue.push_front('a');
+        let walk = queue.begin_walk();
+        let late = [queue.push_front('-'), queue.push('d')];
+        assert_eq!(queue.walk_on(), Some((a, &'a')));
+        queue.push_front('-');
+        assert_eq!(queue.walk_on(), Some((b, &'b')));
+        assert_eq!(queue.walk_on(), Some((c, &'c')));
+        assert_eq!(queue.walk_on(), None);
+        assert!([a, b, c].iter().all(|ticket| walk.includes(*ticket)));
+        assert!(!late.iter().any(|ticket| walk.includes(*ticket)));
+        queue.begin_walk();
+        let all = core::iter::from_fn(|| queue.walk_on().map(|(_, n)| *n));
+        assert_eq!(all.collect::<Vec<_>>(), ['-', '-', 'a', 'b', 'c', 'd']);
+    }
+
+    #[test]
+    fn a_list_that_goes_leaves_its_chunk_to_others() {
         let mut queue = Queue::new();
+        for n in 0..1_000 {
+            let mut list = List::new();
+            let ticket = queue.push(&mut list, n, n);
+            assert_eq!(queue.list_of(ticket), Some(n));
+            assert_eq!(queue.remove(&mut list, ticket), Some(n));
+            assert_eq!(queue.list_of(ticket), None);
+            queue.dissolve(&mut list);
+            queue.check(&list, n);
+        }
+        assert_eq!(queue.chunks.len(), 1);
+    }
+
+    #[test]
+    fn a_ticket_is_printed_as_the_number_of_its_place() {
+        let mut queue = One::new();
         let printed = [queue.push('a'), queue.push('b')].map(|ticket| alloc::format!("{ticket}"));
-        assert_eq!(printed, ["1", "2"]);
+        assert_eq!(printed, ["0", "1"]);
     }
 
     #[test]
     fn a_drained_queue_comes_out_in_order_and_is_empty() {
-        let mut queue = Queue::new();
+        let mut queue = One::new();
         let tickets: Vec<_> = (0..5).map(|n| queue.push(n)).collect();
         queue.remove(tickets[0]);
         queue.remove(tickets[3]);
@@ -546,10 +861,5 @@ mod tests {
         assert_eq!(drained.collect::<Vec<_>>(), vec![2, 4, 5]);
         assert_eq!(queue.pop(), None);
         queue.check();
-    }
-
-    fn chunks<T>(queue: &Queue<T>) -> usize {
-        let linked = queue.links.iter().filter(|link| link.chunk.is_some());
-        linked.count() + usize::from(queue.spare.is_some())
     }
 }

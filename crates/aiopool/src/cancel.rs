@@ -71,7 +71,7 @@ impl Shared {
         loop {
             // Here, under no lock: to make room may move all that is there.
             withdrawn.reserve(PORTION);
-            if !self.lock().withdraw_some(&walk, PORTION, &mut withdrawn) {
+            if !self.lock().withdraw_some(PORTION, &mut withdrawn) {
                 break;
             }
         }

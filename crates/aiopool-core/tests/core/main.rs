@@ -3,5 +3,8 @@
 mod bytes;
 mod corpus;
 mod exhaustive;
+mod laws;
+mod model;
 mod random;
+mod settings;
 mod world;

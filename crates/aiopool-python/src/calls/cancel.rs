@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::py::awaitable::is_future;
 use crate::py::outcome::Outcome;
 use crate::py::owner;
-use crate::run::{map, settle, start, withdraw};
+use crate::run::{settle, start, withdraw};
 use crate::state::{Job, Pool, Waiter};
 
 /// The jobs that `stop` has stopped: the futures of all, and the tasks of the active ones, which
@@ -66,8 +66,6 @@ impl Pool {
         // The waiting jobs come first, so that no slot that comes free below starts one of them.
         for waiter in pool.withdraw_all(py) {
             match waiter {
-                // The items of a `map` do not exist before they are pulled.
-                Waiter::Item { items, item: None } => map::stand_in_queue(items.bind(py), 0),
                 Waiter::Item { items, .. } => {
                     let future = event_loop.new_future(py)?;
                     Outcome::Cancelled(None).settle_future(pool.own_loop(), &future);

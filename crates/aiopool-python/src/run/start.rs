@@ -23,13 +23,11 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let mut next = pool.get().begin_advance(py);
     while let Some(Next::Someone(cancelling)) = next {
-        let stepped = errors::contained(py, || {
-            step(pool, cancelling);
-            Ok(())
-        });
+        let stepped = errors::contained(py, || Ok(step(pool, cancelling)));
         // After an error too the pool must look again: until then it is marked as advancing.
-        errors::report(py, stepped, pool);
-        next = Some(pool.get().go_on(py));
+        let is_held = *stepped.as_ref().unwrap_or(&false);
+        errors::report(py, stepped.map(drop), pool);
+        next = Some(pool.get().go_on(py, is_held));
     }
     if let Some(Next::Nobody { unwatched, empty }) = next {
         rest(pool, unwatched, empty);
@@ -47,21 +45,24 @@ pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
     advance(pool);
 }
 
-/// Admits the next waiter, unless the loop ends.
-fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) {
+/// Admits the next waiter, unless the loop ends. Tells whether the core holds it back.
+fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) -> bool {
     let py = pool.py();
     // A loop that ends cancels all its tasks in one turn. The end of the first one leads here. A
     // job that started now would never be cancelled.
     if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(py))) {
         withdraw::end(pool);
-    } else if let Some((slot, waiter)) = pool.get().admit(py)
-        && !admit(pool, slot, waiter)
-        && pool.get().count_unstarted(py)
-    {
+        return false;
+    }
+    let Some((slot, waiter)) = pool.get().admit(py) else {
+        return true;
+    };
+    if !admit(pool, slot, waiter) && pool.get().count_unstarted(py) {
         // These admissions start no task. Without a pause, this turn of the loop would make all of
         // them, however many there are.
         pause(pool);
     }
+    false
 }
 
 /// Lets other tasks have their turn of the loop before the next admission.

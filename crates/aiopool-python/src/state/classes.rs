@@ -220,6 +220,8 @@ pub(super) struct ItemsState {
     pub(super) active: Slab<usize>,
 }
 
+impl aiopool_core::Waiter for Waiter {}
+
 impl OfFuture for Waiter {
     fn future(&self) -> Option<usize> {
         match self {

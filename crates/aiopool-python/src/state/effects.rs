@@ -2,7 +2,7 @@
 //! code, and so does dropping a Python object, which may have a destructor. Foreign code must not
 //! find the state in the middle of a change.
 
-use aiopool_core::{Drain, Slot};
+use aiopool_core::Slot;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -34,7 +34,7 @@ pub(crate) struct Emptied {
 /// The queue has been emptied, and stays closed until the pool is empty.
 #[must_use]
 pub(crate) struct Closed {
-    pub(crate) waiters: Drain<Waiter>,
+    pub(crate) waiters: Vec<Waiter>,
     pub(crate) loop_end: Option<LoopEnd>,
 }
 

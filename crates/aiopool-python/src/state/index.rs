@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 #[derive(Default)]
 pub(super) struct TicketIndex(Option<HashTable<Ticket>>);
 
-pub(super) trait OfFuture {
+pub(super) trait OfFuture: aiopool_core::Waiter {
     /// The address of the future by which a waiter is found, if it has one.
     fn future(&self) -> Option<usize>;
 }
@@ -41,7 +41,7 @@ impl TicketIndex {
     }
 
     /// The waiter of this ticket has left the queue. `future` is its future, if it has one.
-    pub(super) fn remove<W, J>(
+    pub(super) fn remove<W: OfFuture, J>(
         &mut self,
         future: Option<usize>,
         ticket: Ticket,

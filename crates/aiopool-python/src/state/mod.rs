@@ -20,7 +20,7 @@ mod workers;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aiopool_core::{Admission, Drain, Slot, Ticket};
+use aiopool_core::{Admission, Phase, Request, Slot, Ticket, Time};
 use pyo3::prelude::*;
 use slab::Slab;
 
@@ -106,8 +106,8 @@ impl Pool {
     pub(crate) fn has_free_slot(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| {
             let admission = &state.admission;
-            let free = admission.active() < admission.size().get() && admission.waiting() == 0;
-            free && state.pump.is_ready()
+            let free = admission.held() < admission.size().get() && admission.waiting() == 0;
+            free && state.admits_at_once()
         })
     }
 
@@ -165,8 +165,8 @@ impl Pool {
     pub(crate) fn submit(&self, py: Python<'_>, waiter: Waiter) -> Result<Ticket, Waiter> {
         self.state.with(py, |state| {
             let future = waiter.future();
-            let submitted = state.admission.submit(waiter);
-            let ticket = submitted.map_err(|closed| closed.0)?;
+            let submitted = state.admission.submit(waiter, Request::default());
+            let ticket = submitted.map_err(|refused| refused.waiter)?;
             if let Some(future) = future {
                 state.index.insert(future, ticket, &state.admission);
             }
@@ -197,22 +197,21 @@ impl Pool {
         })
     }
 
-    /// Empties the queue. Gives the waiters in the order of the queue.
-    pub(crate) fn withdraw_all(&self, py: Python<'_>) -> Drain<Waiter> {
-        self.state.with(py, |state| {
-            state.index = TicketIndex::default();
-            state.admission.withdraw_all()
-        })
+    /// Takes all jobs and items out of the queue, in their order. A running `map`, whose items do not
+    /// exist before they are pulled, keeps its place.
+    pub(crate) fn withdraw_all(&self, py: Python<'_>) -> Vec<Waiter> {
+        let is_there = |waiter: &Waiter| !matches!(waiter, Waiter::Item { item: None, .. });
+        self.state.with(py, |state| state.withdraw_those(is_there))
     }
 
     /// Empties the queue, and closes it until the pool is empty. None if it is closed already.
     pub(crate) fn close(&self, py: Python<'_>) -> Option<Closed> {
         self.state.with(py, |state| {
-            (!state.admission.is_closed()).then(|| {
-                state.index = TicketIndex::default();
+            (state.admission.phase() != Phase::Closed).then(|| {
+                state.admission.enter(Phase::Closed);
                 state.looks_after = false;
                 Closed {
-                    waiters: state.admission.close(),
+                    waiters: state.withdraw_those(|_| true),
                     loop_end: state.loop_end.take(),
                 }
             })
@@ -238,17 +237,22 @@ impl Pool {
 impl Pool {
     /// None if a caller further up the stack is admitting: it sees the change when it looks again.
     pub(crate) fn begin_advance(&self, py: Python<'_>) -> Option<Next> {
-        self.state
-            .with(py, |state| state.pump.begin().then(|| state.next(py)))
+        self.state.with(py, |state| {
+            let begins = state.admission.begin_advance();
+            begins.then(|| state.next(py, state.admission.may_admit()))
+        })
     }
 
-    pub(crate) fn go_on(&self, py: Python<'_>) -> Next {
-        self.state.with(py, |state| state.next(py))
+    /// `is_held` says that the core has admitted nobody.
+    pub(crate) fn go_on(&self, py: Python<'_>, is_held: bool) -> Next {
+        self.state.with(py, |state| {
+            state.next(py, !is_held && state.admission.may_admit())
+        })
     }
 
     pub(crate) fn admit(&self, py: Python<'_>) -> Option<(Slot, Waiter)> {
         self.state.with(py, |state| {
-            let admitted = state.admission.poll_admit()?;
+            let admitted = state.admission.poll_admit(Time::ZERO)?;
             let future = admitted.waiter.future();
             state
                 .index
@@ -265,7 +269,7 @@ impl Pool {
     /// Whether a waiter would be admitted now.
     pub(crate) fn has_turn(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| {
-            state.admission.has_turn() && state.pump.is_ready()
+            state.admission.may_admit() && state.admits_at_once()
         })
     }
 
@@ -311,7 +315,7 @@ impl Pool {
         self.state.with(py, |state| {
             // The end of the loop closes the pool. If the loop goes on nevertheless, it finds the
             // pool open.
-            state.admission.reopen();
+            state.admission.enter(Phase::Open);
             state.looks_after = false;
             Emptied {
                 loop_end: state.loop_end.take(),
@@ -341,7 +345,8 @@ impl Pool {
 
     /// Takes back a slot that no job has taken.
     pub(crate) fn take_back(&self, py: Python<'_>, slot: Slot) {
-        self.state.with(py, |state| state.admission.finish(slot));
+        self.state
+            .with(py, |state| state.admission.take_back(slot, Time::ZERO));
     }
 
     /// Counts a coroutine that has run to its end.
@@ -452,14 +457,34 @@ impl Pool {
 }
 
 impl PoolState {
-    fn next(&mut self, py: Python<'_>) -> Next {
-        let admission = &self.admission;
-        // A caller that gets `Nobody` stops the pump in the same step. A later change finds the
-        // pump stopped and starts it again, so no change is missed.
-        if self.pump.goes_on(admission.has_turn()) {
+    /// Whether a waiter that may be admitted is admitted at once.
+    fn admits_at_once(&self) -> bool {
+        !self.admission.is_advancing() && !self.pump.is_paused()
+    }
+
+    /// Takes those who are meant out of the queue.
+    fn withdraw_those(&mut self, is_meant: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        // What stays has no future.
+        self.index = TicketIndex::default();
+        let mut withdrawn = Vec::with_capacity(self.admission.waiting());
+        self.admission.begin_walk();
+        while let Some((ticket, waiter)) = self.admission.walk_on() {
+            if is_meant(waiter) {
+                withdrawn.extend(self.admission.withdraw(ticket));
+            }
+        }
+        withdrawn
+    }
+
+    fn next(&mut self, py: Python<'_>, may_admit: bool) -> Next {
+        if may_admit && !self.pump.is_paused() {
             let loop_end = self.loop_end.as_ref();
             return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));
         }
+        // A caller that gets `Nobody` stops admitting in the same step. A later change finds that
+        // nobody admits and begins anew, so no change is missed.
+        self.admission.end_advance();
+        let admission = &self.admission;
         Next::Nobody {
             unwatched: self.loop_end.is_none()
                 && (admission.waiting() > 0 || self.looks_after && !admission.is_empty()),

@@ -1,5 +1,4 @@
-//! Only one caller at a time admits waiters, and one turn of the loop admits a bounded number of
-//! them.
+//! One turn of the loop admits a bounded number of waiters.
 
 use std::mem;
 
@@ -7,8 +6,6 @@ use aiopool_core::Slot;
 
 #[derive(Default)]
 pub(super) struct Pump {
-    /// Whether a caller further up the stack is admitting.
-    advancing: bool,
     /// Whether no waiter is admitted before the next turn of the loop.
     paused: bool,
     /// How many admissions since the last pause have started no task.
@@ -18,20 +15,8 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    /// False if another caller is admitting already. It will see the change.
-    pub(super) fn begin(&mut self) -> bool {
-        !mem::replace(&mut self.advancing, true)
-    }
-
-    /// Whether the caller should admit the next waiter, if one `has_turn`.
-    pub(super) fn goes_on(&mut self, has_turn: bool) -> bool {
-        self.advancing = has_turn && !self.paused;
-        self.advancing
-    }
-
-    /// Whether a waiter that `has_turn` would be admitted at once.
-    pub(super) fn is_ready(&self) -> bool {
-        !self.advancing && !self.paused
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Counts an admission that left its slot free again. True if there have been enough of them

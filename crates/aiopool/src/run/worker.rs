@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use aiopool_core::{Slot, Ticket};
+use aiopool_core::Ticket;
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
@@ -24,7 +24,7 @@ pub(crate) struct Worker {
     /// What the state knows it by.
     member: Member,
     /// The index of the entry that it runs, and the slot.
-    held: Option<(usize, Slot)>,
+    held: Option<usize>,
     step: Step,
     /// The item that has ended before a source is asked for another.
     spare: Option<Pin<Box<dyn Item>>>,
@@ -58,7 +58,7 @@ impl Shared {
         let mut state = self.lock();
         let (ticket, spare) = state.submit(job, runtime);
         // With all slots held nobody can be admitted: the worker whose job ends will see to it.
-        if state.admission().active() < self.size.get() {
+        if state.admission().held() < self.size.get() {
             self.advance(state);
         } else {
             drop(state);
@@ -91,7 +91,7 @@ impl Shared {
                 state = self.lock();
             }
             left = left.saturating_sub(1);
-            if left == 0 && state.admission().has_turn() {
+            if left == 0 && state.admission().may_admit() {
                 let wakeups = state.hand_over();
                 drop(state);
                 for wakeup in wakeups {
@@ -207,7 +207,7 @@ impl Worker {
     }
 
     fn take_up(&mut self, taken: Taken) {
-        self.held = Some((taken.index, taken.slot));
+        self.held = Some(taken.index);
         self.step = Step::Run(taken.work);
         self.is_fresh = true;
     }
@@ -258,7 +258,7 @@ impl Worker {
 
     /// What was stopped before a source is asked is not the item that it gives.
     fn outlive_stop(&mut self) {
-        let (Some((_, remote)), Some((index, _))) = (&self.member.remote, &self.held) else {
+        let (Some((_, remote)), Some(index)) = (&self.member.remote, &self.held) else {
             return;
         };
         // Looked at without the lock: a stop that comes after this stops the item.
@@ -501,10 +501,10 @@ impl Drop for Worker {
 
 /// Parts with what has been taken, to do `next` instead. Apart from the rest of the worker, whose
 /// pool is locked meanwhile.
-fn lay_down(held: &mut Option<(usize, Slot)>, step: &mut Step, next: Step) -> Option<Taken> {
-    let (index, slot) = held.take()?;
+fn lay_down(held: &mut Option<usize>, step: &mut Step, next: Step) -> Option<Taken> {
+    let index = held.take()?;
     match mem::replace(step, next) {
-        Step::Run(work) => Some(Taken { index, slot, work }),
+        Step::Run(work) => Some(Taken { index, work }),
         _ => unreachable!("who holds a slot runs something"),
     }
 }

@@ -41,7 +41,6 @@ pub(crate) enum Work {
 pub(crate) struct Taken {
     /// The index of the entry.
     pub(crate) index: usize,
-    pub(crate) slot: Slot,
     pub(crate) work: Work,
 }
 
@@ -54,10 +53,12 @@ pub(crate) struct Spare {
 struct Active {
     /// The place that the job, or its source, had in the queue.
     ticket: Ticket,
+    /// `None` while it is being given back.
+    slot: Option<Slot>,
     /// The source whose item it is, and the place of the entry among those of its items.
     item: Option<(SourceId, usize)>,
-    /// The slot and the work, while no worker has taken them.
-    open: Option<(Slot, Work)>,
+    /// The work, while no worker has taken it.
+    open: Option<Work>,
     /// The index of the remote of the worker that has taken it.
     worker: Option<usize>,
     /// Whether the job is to be stopped by the worker that takes it.
@@ -71,13 +72,19 @@ impl ActiveTable {
     pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
         let index = self.slots.insert(Active {
             ticket: admitted.ticket,
+            slot: Some(admitted.slot),
             item: None,
             open: None,
             worker: None,
             stop: false,
             watchers: Vec::new(),
         });
-        Taken::new(index, admitted)
+        Taken::new(index, admitted.waiter)
+    }
+
+    /// The slot of an entry whose job has ended.
+    pub(crate) fn take_slot(&mut self, index: usize) -> Option<Slot> {
+        self.slots[index].slot.take()
     }
 
     /// The worker of an entry whose job has ended keeps it for what was admitted.
@@ -85,7 +92,8 @@ impl ActiveTable {
         let entry = &mut self.slots[index];
         // The worker stays, and so does the index, which nobody has to look up anew.
         (entry.ticket, entry.item) = (admitted.ticket, None);
-        Taken::new(index, admitted)
+        entry.slot = Some(admitted.slot);
+        Taken::new(index, admitted.waiter)
     }
 
     /// A job has ended. Gives those who waited for that.
@@ -105,13 +113,13 @@ impl ActiveTable {
 
     /// Leaves the work of an entry to whichever worker comes first.
     pub(crate) fn open(&mut self, taken: Taken) {
-        self.slots[taken.index].open = Some((taken.slot, taken.work));
+        self.slots[taken.index].open = Some(taken.work);
     }
 
     /// Takes the work out of an open entry.
     pub(crate) fn take(&mut self, index: usize) -> Option<Taken> {
-        let (slot, work) = self.slots[index].open.take()?;
-        Some(Taken { index, slot, work })
+        let work = self.slots[index].open.take()?;
+        Some(Taken { index, work })
     }
 
     /// The worker with this remote is to run the entry. It hears that the job is to be stopped if
@@ -188,10 +196,6 @@ impl ActiveTable {
         self.withdrawals.remove(index)
     }
 
-    pub(crate) fn has_withdrawals(&self) -> bool {
-        !self.withdrawals.is_empty()
-    }
-
     /// Somebody waits for the ends of all withdrawals. There are as many as calls that cancel, or drop
     /// a map, just now.
     pub(crate) fn watch_withdrawals(&mut self, countdown: &Arc<Countdown>) {
@@ -227,22 +231,20 @@ impl Active {
 }
 
 impl Taken {
-    /// What was admitted, with the entry at `index`, which a job is to know as its own.
-    fn new(index: usize, admitted: Admitted<Waiter>) -> Self {
-        let work = match admitted.waiter {
+    /// Who was admitted, with the entry at `index`, which a job is to know as its own.
+    fn new(index: usize, waiter: Waiter) -> Self {
+        let work = match waiter {
             Waiter::Job(job) => {
                 job.is_held_at(index);
                 Work::Job(job)
             }
             Waiter::Source(source) => Work::Pull(source),
         };
-        Self {
-            index,
-            slot: admitted.slot,
-            work,
-        }
+        Self { index, work }
     }
 }
+
+impl aiopool_core::Waiter for Waiter {}
 
 impl Waiter {
     /// The index of the workers that are to run it.

@@ -8,14 +8,13 @@ pub(crate) mod signal;
 pub(crate) mod sources;
 pub(crate) mod workers;
 
-use std::mem;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 
-use aiopool_core::{Admission, Admitted, Drain, Slot, Ticket, Walk};
+use aiopool_core::{Admission, Admitted, Drain, Leaving, Request, Ticket, Time, Walk};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
@@ -43,8 +42,6 @@ pub(crate) struct State {
     sources: SourceTable,
     /// How many workers keep the slot of a job that has ended until a source has been asked.
     spinning: usize,
-    /// Whether somebody starts those who are admitted.
-    starting: bool,
     executed: u64,
 }
 
@@ -60,7 +57,10 @@ pub(crate) enum Found {
 /// Names jobs, or a source, that have left the pool and are to be dropped under no lock. Until that
 /// has been said, the pool is not idle, and who cancels all of its jobs waits.
 #[must_use = "its end is waited for"]
-pub(crate) struct Withdrawal(usize);
+pub(crate) struct Withdrawal {
+    index: usize,
+    leaving: Leaving,
+}
 
 /// What is left of a source that has been abandoned, to be discarded under no lock.
 pub(crate) struct Abandoned {
@@ -81,7 +81,6 @@ impl Shared {
             workers: WorkersTable::default(),
             sources: SourceTable::default(),
             spinning: 0,
-            starting: false,
             executed: 0,
         };
         Arc::new(Self {
@@ -124,7 +123,7 @@ impl State {
 
     /// Whether nobody waits and nothing is active, nor being dropped.
     pub(crate) fn is_idle(&self) -> bool {
-        self.admission.is_empty() && !self.active.has_withdrawals()
+        self.admission.is_idle()
     }
 
     /// Whether the waiter with this ticket has not been started or withdrawn yet.
@@ -190,7 +189,7 @@ impl State {
     #[inline]
     fn enqueue(&mut self, waiter: Waiter, workers: usize) -> Ticket {
         self.workers.expect(workers);
-        match self.admission.submit(waiter) {
+        match self.admission.submit(waiter, Request::default()) {
             Ok(ticket) => ticket,
             Err(_) => unreachable!("this face never closes its core"),
         }
@@ -202,12 +201,12 @@ impl State {
     /// Whether the caller is the one that starts those who are admitted, until it
     /// [says](Self::end_advance) that there are none.
     pub(crate) fn begin_advance(&mut self) -> bool {
-        !mem::replace(&mut self.starting, true)
+        self.admission.begin_advance()
     }
 
     /// Whether somebody would be admitted, and nobody sees to it.
     pub(crate) fn has_unattended_turn(&self) -> bool {
-        !self.starting && self.admission.has_turn()
+        !self.admission.is_advancing() && self.admission.may_admit()
     }
 
     /// Leaves those who would be admitted to workers, one on each runtime where somebody waits.
@@ -231,7 +230,7 @@ impl State {
 
     /// Nobody is admitted any more. Gives those who wait for an idle pool, if it is idle.
     pub(crate) fn end_advance(&mut self) -> Effects {
-        self.starting = false;
+        self.admission.end_advance();
         let mut effects = Effects::default();
         effects.wake_joiners(self.ready_joiners());
         effects
@@ -240,7 +239,7 @@ impl State {
     /// Who is next in the queue, if a slot is free. It is to be started under the same lock.
     #[inline]
     pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
-        let admitted = self.admission.poll_admit()?;
+        let admitted = self.admission.poll_admit(Time::ZERO)?;
         self.workers.expect_no_more(admitted.waiter.workers());
         Some(admitted)
     }
@@ -346,13 +345,12 @@ impl State {
     #[inline]
     pub(crate) fn finish(
         &mut self,
-        (index, slot): (usize, Slot),
+        index: usize,
         ended: Ended,
         worker: &Member,
         may_begin: bool,
     ) -> (Result<Taken, Idle>, Option<Wakeup>, Effects) {
-        self.executed += u64::from(ended.begun);
-        self.admission.finish(slot);
+        self.give_back_slot(index, &ended);
         self.end_item(index);
         let mut effects = Effects::waking(ended.waker);
         match self.admit() {
@@ -393,12 +391,11 @@ impl State {
     /// for an open entry that nobody else would take.
     pub(crate) fn finish_and_leave(
         &mut self,
-        (index, slot): (usize, Slot),
+        index: usize,
         ended: Ended,
         worker: &Member,
     ) -> (Option<Taken>, Effects) {
-        self.executed += u64::from(ended.begun);
-        self.admission.finish(slot);
+        self.give_back_slot(index, &ended);
         self.end_item(index);
         let mut effects = Effects::waking(ended.waker);
         effects.tell(&mut self.active.remove(index), ended.stopped);
@@ -408,6 +405,21 @@ impl State {
         }
         effects.drop_leftovers(self.leave(worker, false));
         (None, effects)
+    }
+
+    /// The slot of a job that has ended, or of a turn of a source that gave none.
+    #[expect(clippy::inline_always, reason = "each job comes here")]
+    #[inline(always)]
+    fn give_back_slot(&mut self, index: usize, ended: &Ended) {
+        let Some(slot) = self.active.take_slot(index) else {
+            return;
+        };
+        if ended.begun {
+            self.executed += 1;
+            self.admission.finish(slot);
+        } else {
+            self.admission.take_back(slot, Time::ZERO);
+        }
     }
 
     /// Whether a worker that is free now may run `waiter` before all open entries.
@@ -459,7 +471,7 @@ impl State {
         };
         self.enqueue_source(source);
         // Who starts workers now starts one for the source, and a worker that spins takes it.
-        if self.starting || self.spinning > 0 {
+        if self.admission.is_advancing() || self.spinning > 0 {
             return Ok(None);
         }
         Ok(self.admit())
@@ -517,18 +529,17 @@ impl State {
 impl State {
     /// Jobs are going to leave the queue.
     pub(crate) fn begin_withdrawal(&mut self) -> Withdrawal {
-        Withdrawal(self.active.begin_withdrawal())
+        Withdrawal {
+            index: self.active.begin_withdrawal(),
+            leaving: self.admission.begin_leaving(),
+        }
     }
 
     /// The jobs of a withdrawal have been dropped.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "who has ended it shall not have it any more"
-    )]
     pub(crate) fn end_withdrawal(&mut self, withdrawal: Withdrawal) -> Effects {
         let mut effects = Effects::default();
-        let Withdrawal(index) = withdrawal;
-        effects.tell(&mut self.active.end_withdrawal(index), false);
+        self.admission.end_leaving(withdrawal.leaving);
+        effects.tell(&mut self.active.end_withdrawal(withdrawal.index), false);
         effects.drop_runtimes(self.workers.forget_unused());
         effects
     }
@@ -551,14 +562,9 @@ impl State {
     }
 
     /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
-    pub(crate) fn withdraw_some(
-        &mut self,
-        walk: &Walk,
-        most: usize,
-        jobs: &mut Vec<Waiter>,
-    ) -> bool {
+    pub(crate) fn withdraw_some(&mut self, most: usize, jobs: &mut Vec<Waiter>) -> bool {
         for _ in 0..most {
-            let Some((ticket, waiter)) = self.admission.walk_on(walk) else {
+            let Some((ticket, waiter)) = self.admission.walk_on() else {
                 return false;
             };
             // The items that a source has not been asked for do not exist yet.
@@ -640,9 +646,6 @@ impl State {
     }
 
     fn ready_joiners(&mut self) -> Option<Drain<Waker>> {
-        if self.active.has_withdrawals() {
-            return None;
-        }
         self.admission.poll_all_idle()
     }
 }

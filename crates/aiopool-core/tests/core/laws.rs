@@ -1,0 +1,331 @@
+//! What is promised in numbers.
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+
+use aiopool_core::{Admission, HeldBy, KeyId, Level, Phase, Rate, Request, Slot, Time};
+
+use crate::settings::Job;
+
+type Pool = Admission<Job, ()>;
+
+#[test]
+fn below_a_flood_each_level_has_its_turn_and_the_highest_keeps_16_of_17() {
+    for count in [2, 3, 32, 201] {
+        let levels: Vec<_> = (0..count).map(|n| level(100 - n)).collect();
+        let (mut pool, mut last) = (pool(1), vec![0; levels.len()]);
+        for level in &levels {
+            let number = u32::try_from(pool.len()).expect("they are few");
+            submit_as(&mut pool, at(*level), number, 1);
+        }
+        let starts = 17 * 500 * levels.len();
+        let mut of_highest = 0;
+        for start in 1..=starts {
+            let (number, slot) = admit(&mut pool, Time::ZERO).expect("somebody waits");
+            let index = number as usize % levels.len();
+            let passed = start - last[index] - 1;
+            assert!(
+                passed < 17 * (levels.len() - 1).max(1),
+                "passed {passed} times"
+            );
+            last[index] = start;
+            of_highest += usize::from(index == 0);
+            pool.finish(slot);
+            // The next of the same level, which tells its level by its number.
+            let next = number + u32::try_from(levels.len()).expect("they are few");
+            submit_as(&mut pool, at(levels[index]), next, 1);
+        }
+        assert!(of_highest * 17 >= starts * 16, "{of_highest} of {starts}");
+        assert!(
+            last.iter().all(|last| *last > 0),
+            "a level never had its turn"
+        );
+    }
+}
+
+#[test]
+fn the_keys_of_a_level_take_turns_whoever_came_first() {
+    let mut pool = pool(1);
+    let keys = [(); 3].map(|()| pool.open_key(None, &[]));
+    for (key, first) in keys.into_iter().zip([0, 10, 20]) {
+        for n in 0..4 {
+            submit_as(&mut pool, of(key), first + n, 1);
+        }
+    }
+    submit_as(&mut pool, Request::default(), 30, 1);
+    let order = run(&mut pool);
+    assert_eq!(order, [0, 10, 20, 30, 1, 11, 21, 2, 12, 22, 3, 13, 23]);
+}
+
+#[test]
+fn a_job_that_waits_for_its_key_lets_others_pass() {
+    let mut pool = pool(3);
+    let key = pool.open_key(NonZeroU32::new(1), &[]);
+    for number in 0..1_000 {
+        submit_as(&mut pool, of(key), number, 1);
+    }
+    submit_as(&mut pool, Request::default(), 1_000, 1);
+    let (first, slot) = admit(&mut pool, Time::ZERO).expect("a slot is free");
+    let (second, _other) = admit(&mut pool, Time::ZERO).expect("two are free");
+    assert_eq!((first, second), (0, 1_000));
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    assert_eq!(pool.stats().held_by, Some(HeldBy::Keys));
+    assert_eq!(pool.stats().parked, 999);
+    pool.finish(slot);
+    assert_eq!(
+        admit(&mut pool, Time::ZERO).map(|(number, _)| number),
+        Some(1)
+    );
+}
+
+#[test]
+fn a_job_that_waits_for_slots_is_passed_by_nobody_of_its_level_or_below() {
+    let mut pool = pool(3);
+    let mut held: Vec<_> = (0..2).map(|n| submit_and_admit(&mut pool, n, 1)).collect();
+    submit_as(&mut pool, Request::default(), 2, 2);
+    submit_as(&mut pool, Request::default(), 3, 1);
+    submit_as(&mut pool, at(level(-1)), 4, 1);
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    assert_eq!(pool.stats().held_by, Some(HeldBy::Slots));
+    // One of a higher level passes it.
+    submit_as(&mut pool, at(level(1)), 5, 1);
+    let (number, slot) = admit(&mut pool, Time::ZERO).expect("it fits");
+    assert_eq!(number, 5);
+    pool.finish(slot);
+    pool.finish(held.remove(0));
+    let (number, _slot) = admit(&mut pool, Time::ZERO).expect("two are free");
+    assert_eq!((number, pool.held()), (2, 3));
+}
+
+#[test]
+fn a_weight_above_the_size_runs_alone() {
+    let mut pool = pool(4);
+    let slot = submit_and_admit(&mut pool, 0, 50);
+    submit_as(&mut pool, Request::default(), 1, 1);
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    assert_eq!(pool.held(), 4);
+    pool.finish(slot);
+    assert!(admit(&mut pool, Time::ZERO).is_some());
+}
+
+#[test]
+fn growing_lets_in_as_many_as_fit_and_shrinking_stops_nobody() {
+    let mut pool = pool(3);
+    let mut slots: Vec<_> = (0..3).map(|n| submit_and_admit(&mut pool, n, 1)).collect();
+    (3..9).for_each(|number| submit_as(&mut pool, Request::default(), number, 1));
+    pool.resize(NonZeroUsize::MIN);
+    pool.finish(slots.remove(0));
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    assert_eq!((pool.held(), pool.active()), (2, 2));
+    pool.resize(NonZeroUsize::new(4).expect("it is not 0"));
+    slots.extend(std::iter::from_fn(|| admit(&mut pool, Time::ZERO)).map(|(_, slot)| slot));
+    assert_eq!((slots.len(), pool.active()), (4, 4));
+}
+
+#[test]
+fn a_strict_rate_has_no_window_with_more_starts_and_a_bucket_begins_full() {
+    let strict = rate(4, 400, None);
+    let mut pool = pool(100);
+    pool.set_rates(&[strict], Time::ZERO);
+    let starts = starts_of(&mut pool, 100);
+    for (index, start) in starts.iter().enumerate() {
+        let window = starts[index..]
+            .iter()
+            .take_while(|other| **other < start + 400);
+        assert!(window.count() <= 4);
+    }
+    assert_eq!(starts[99], 24 * 400);
+    let mut pool = self::pool(100);
+    pool.set_rates(&[rate(2, 1_000, Some(40))], Time::ZERO);
+    let starts = starts_of(&mut pool, 60);
+    assert_eq!(starts.iter().filter(|start| **start == 0).count(), 40);
+    assert_eq!(starts.iter().filter(|start| **start < 1_000).count(), 41);
+    assert_eq!(starts.iter().filter(|start| **start <= 1_000).count(), 42);
+    assert_eq!(starts[59], 20 * 500);
+}
+
+#[test]
+fn all_rates_have_to_agree() {
+    let mut pool = pool(100);
+    pool.set_rates(
+        &[rate(20, 1_000, None), rate(100, 120_000, None)],
+        Time::ZERO,
+    );
+    let starts = starts_of(&mut pool, 200);
+    assert_eq!(starts[99], 4_000);
+    assert_eq!(starts[100], 120_000);
+}
+
+#[test]
+fn keys_that_are_used_once_leave_nothing_behind() {
+    let mut pool = pool(100_000);
+    let mut slots = Vec::new();
+    for number in 0..100_000 {
+        let key = pool.open_key(None, &[rate(1, 1_000, None)]);
+        submit_as(&mut pool, of(key), number, 1);
+        slots.extend(admit(&mut pool, Time::from_nanos(7)).map(|(_, slot)| slot));
+    }
+    assert_eq!(slots.len(), 100_000);
+    for slot in slots {
+        pool.finish(slot);
+    }
+    assert_eq!(pool.next_wake(), Some(Time::from_nanos(1_007)));
+    pool.poll_due(Time::from_nanos(1_006));
+    assert_eq!(pool.poll_key_gone(), None);
+    let mut gone = 0;
+    while let Some(wake) = pool.next_wake() {
+        pool.poll_due(wake);
+        while let Some(key) = pool.poll_key_gone() {
+            assert!(!pool.has_key(key));
+            gone += 1;
+        }
+    }
+    assert_eq!(gone, 100_000);
+    assert!(!pool.is_timed());
+}
+
+#[test]
+fn a_pool_without_limits_in_time_never_wakes_by_itself() {
+    let mut pool = pool(1);
+    for (number, of_level) in (0..10).zip([0, 1, 2].into_iter().cycle()) {
+        submit_as(&mut pool, at(level(of_level)), number, number + 1);
+    }
+    while let Some((_, slot)) = admit(&mut pool, Time::ZERO) {
+        assert_eq!((pool.next_wake(), pool.is_timed()), (None, false));
+        pool.finish(slot);
+    }
+    pool.pause(Time::NEVER);
+    assert_eq!(pool.next_wake(), None);
+}
+
+#[test]
+fn a_job_that_comes_back_by_force_has_its_slots_and_nobody_else_starts_until_they_fit() {
+    let mut pool = pool(1);
+    let slot = submit_and_admit(&mut pool, 0, 1);
+    let outside = pool.go_outside(slot);
+    let other = submit_and_admit(&mut pool, 1, 1);
+    submit_as(&mut pool, Request::default(), 2, 1);
+    let slot = pool.force(outside, NonZeroU32::MIN, None);
+    assert_eq!((pool.held(), pool.outside()), (2, 0));
+    pool.finish(other);
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    pool.finish(slot);
+    assert!(admit(&mut pool, Time::ZERO).is_some());
+}
+
+#[test]
+fn a_pool_that_drains_takes_only_what_its_jobs_wait_for() {
+    let mut pool = pool(1);
+    pool.enter(Phase::Draining);
+    let refused = pool.submit(job(0, 1), Request::default());
+    assert!(refused.is_err_and(|refused| refused.to_string().contains("closed")));
+    let front = Request {
+        front: true,
+        ..Request::default()
+    };
+    assert!(pool.submit(job(1, 1), front).is_ok());
+}
+
+#[test]
+fn a_key_that_has_gone_is_refused_with_its_job() {
+    let mut pool = pool(1);
+    let key = pool.open_key(None, &[]);
+    pool.poll_due(Time::ZERO);
+    assert_eq!(pool.poll_key_gone(), Some(key));
+    let refused = pool.submit(job(0, 1), of(key)).expect_err("it has gone");
+    assert_eq!(refused.waiter, job(0, 1));
+    assert_eq!(refused.to_string(), "the key has gone");
+    let again = pool.open_key(None, &[]);
+    assert_eq!(again.index(), key.index());
+    assert!(!pool.has_key(key) && pool.has_key(again));
+    assert!(!pool.pause_key(key, Time::NEVER) && !pool.resume_key(key, Time::ZERO));
+}
+
+#[test]
+fn levels_are_from_minus_100_to_100() {
+    assert_eq!(Level::new(-101), None);
+    assert_eq!(Level::new(101), None);
+    assert_eq!(Level::new(-100), Some(Level::MIN));
+    assert_eq!(Level::new(100).map(Level::get), Some(Level::MAX.get()));
+}
+
+/// The times at which so many jobs start that are all there at once.
+fn starts_of(pool: &mut Pool, count: u32) -> Vec<u64> {
+    (0..count).for_each(|number| submit_as(pool, Request::default(), number, 1));
+    let (mut now, mut starts) = (Time::ZERO, Vec::new());
+    loop {
+        while let Some((_, slot)) = admit(pool, now) {
+            starts.push(now.as_nanos());
+            pool.finish(slot);
+        }
+        let Some(wake) = pool.next_wake() else {
+            return starts;
+        };
+        now = wake;
+    }
+}
+
+/// Runs all who wait, one after another.
+fn run(pool: &mut Pool) -> Vec<u32> {
+    let mut order = Vec::new();
+    while let Some((number, slot)) = admit(pool, Time::ZERO) {
+        order.push(number);
+        pool.finish(slot);
+    }
+    order
+}
+
+fn submit_and_admit(pool: &mut Pool, number: u32, weight: u32) -> Slot {
+    submit_as(pool, Request::default(), number, weight);
+    let (admitted, slot) = admit(pool, Time::ZERO).expect("it fits");
+    assert_eq!(admitted, number);
+    slot
+}
+
+fn submit_as(pool: &mut Pool, request: Request, number: u32, weight: u32) {
+    pool.submit(job(number, weight), request)
+        .expect("the pool is open");
+}
+
+fn admit(pool: &mut Pool, now: Time) -> Option<(u32, Slot)> {
+    let admitted = pool.poll_admit(now)?;
+    Some((admitted.waiter.number, admitted.slot))
+}
+
+fn pool(size: usize) -> Pool {
+    Admission::new(NonZeroUsize::new(size).expect("sizes start at 1"))
+}
+
+fn job(number: u32, weight: u32) -> Job {
+    Job {
+        number,
+        weight: NonZeroU32::new(weight).expect("weights start at 1"),
+        pays: true,
+    }
+}
+
+fn at(level: Level) -> Request {
+    Request {
+        level,
+        ..Request::default()
+    }
+}
+
+fn of(key: KeyId) -> Request {
+    Request {
+        key: Some(key),
+        ..Request::default()
+    }
+}
+
+fn level(level: i16) -> Level {
+    let level = i8::try_from(level).ok().and_then(Level::new);
+    level.expect("it is one")
+}
+
+fn rate(limit: u32, per: u64, burst: Option<u32>) -> Rate {
+    Rate {
+        limit: NonZeroU32::new(limit).expect("it is not 0"),
+        per: NonZeroU64::new(per).expect("it is not 0"),
+        burst: burst.and_then(NonZeroU32::new),
+    }
+}

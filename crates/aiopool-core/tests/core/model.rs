@@ -1,0 +1,549 @@
+//! The pool as one would describe it on a napkin: lists of jobs, and a history of starts.
+
+use std::collections::BTreeSet;
+
+use aiopool_core::{HeldBy, Phase, Rate};
+
+use crate::settings::{Job, Settings};
+
+/// The level and the key of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) level: i8,
+    pub(crate) key: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) place: Place,
+    pub(crate) job: Job,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Active {
+    waiting: Waiting,
+    units: usize,
+    /// When its start was counted.
+    counted: Option<u64>,
+}
+
+pub(crate) struct Model {
+    pub(crate) now: u64,
+    pub(crate) size: usize,
+    pub(crate) phase: Phase,
+    /// Those of one level and key in their order.
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) active: Vec<Active>,
+    pub(crate) outside: Vec<Waiting>,
+    pub(crate) keys: [Key; KEYS],
+    pub(crate) started: u64,
+    /// Whom the walks have still to come by.
+    pub(crate) to_walk: BTreeSet<u32>,
+    paused: u64,
+    meters: Vec<Meter>,
+    /// When the rates were changed after starts, which are not taken back then.
+    changed_at: Option<u64>,
+    key_limit: Option<usize>,
+    /// How many starts in a row were of the highest level while lower ones waited.
+    in_a_row: u32,
+    /// The lanes of a level that have had a turn while this one waited for its own.
+    passed_by: Vec<(Place, BTreeSet<Place>)>,
+}
+
+pub(crate) struct Key {
+    rates: &'static [Rate],
+    meters: Vec<Meter>,
+    paused: u64,
+}
+
+/// What the model says when somebody is to be admitted.
+pub(crate) enum Verdict {
+    Nobody(Option<HeldBy>),
+    /// Those who may be in front, and what holds each of them.
+    Somebody(Vec<Candidate>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    pub(crate) number: u32,
+    pub(crate) held_by: Option<HeldBy>,
+    place: Place,
+}
+
+/// What a rate has seen.
+#[derive(Debug, Clone)]
+enum Meter {
+    /// All its starts.
+    Strict(Rate, Vec<u64>),
+    /// How much is in the bucket, where a start takes `per` and each nanosecond brings `limit`; when
+    /// that was; and the last start.
+    Bucket(Rate, i128, u64, Option<u64>),
+}
+
+impl Model {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let key = || Key {
+            rates: settings.key_rates,
+            meters: meters(settings.key_rates),
+            paused: 0,
+        };
+        Self {
+            now: 0,
+            size: settings.size,
+            phase: Phase::Open,
+            waiting: Vec::new(),
+            active: Vec::new(),
+            outside: Vec::new(),
+            keys: [key(), key()],
+            started: 0,
+            to_walk: BTreeSet::new(),
+            paused: 0,
+            meters: meters(settings.rates),
+            changed_at: None,
+            key_limit: settings.key_limit.map(|limit| limit.get() as usize),
+            in_a_row: 0,
+            passed_by: Vec::new(),
+        }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.active.iter().map(|active| active.units).sum()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len() + self.active.len() + self.outside.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn takes(&self, front: bool) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Draining => front,
+            Phase::Closed => false,
+        }
+    }
+
+    /// All that matters of an active job.
+    pub(crate) fn kind(&self, number: u32) -> (Option<usize>, usize, Option<u64>) {
+        let active = self
+            .active
+            .iter()
+            .find(|active| active.waiting.job.number == number);
+        let active = active.expect("it is active");
+        (active.waiting.place.key, active.units, active.counted)
+    }
+
+    pub(crate) fn places(&self) -> BTreeSet<Place> {
+        self.waiting.iter().map(|waiting| waiting.place).collect()
+    }
+
+    pub(crate) fn place(&self, number: u32) -> Option<Place> {
+        let waiting = self
+            .waiting
+            .iter()
+            .find(|waiting| waiting.job.number == number);
+        waiting.map(|waiting| waiting.place)
+    }
+
+    pub(crate) fn numbers_at(&self, place: Place) -> impl Iterator<Item = u32> + use<'_> {
+        let waiting = self
+            .waiting
+            .iter()
+            .filter(move |waiting| waiting.place == place);
+        waiting.map(|waiting| waiting.job.number)
+    }
+
+    pub(crate) fn submit(&mut self, waiting: Waiting, front: bool) {
+        if front {
+            self.waiting.insert(0, waiting);
+            // It has its turn at once, whoever waits for one.
+            for (_, passed_by) in &mut self.passed_by {
+                passed_by.remove(&waiting.place);
+            }
+        } else {
+            self.waiting.push(waiting);
+        }
+    }
+
+    pub(crate) fn withdraw(&mut self, number: u32) -> Waiting {
+        let index = self
+            .waiting
+            .iter()
+            .position(|waiting| waiting.job.number == number);
+        self.to_walk.remove(&number);
+        self.waiting.remove(index.expect("it waits"))
+    }
+
+    /// Who may be admitted next, by what is promised.
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.waiting.is_empty() {
+            return Verdict::Nobody(None);
+        }
+        if self.paused > self.now {
+            return Verdict::Nobody(Some(HeldBy::Pause));
+        }
+        let startable: Vec<_> = self
+            .places()
+            .into_iter()
+            .filter(|place| self.lets(*place))
+            .collect();
+        let Some(highest) = startable.iter().map(|place| place.level).max() else {
+            return Verdict::Nobody(Some(HeldBy::Keys));
+        };
+        let may_be_in_front = |place: &&Place| place.level == highest || self.in_a_row >= 16;
+        let places = startable.iter().filter(may_be_in_front);
+        Verdict::Somebody(places.map(|place| self.candidate(*place)).collect())
+    }
+
+    pub(crate) fn start(&mut self, number: u32, candidates: &[Candidate]) {
+        let level = self.place(number).map(|place| place.level);
+        let highest = candidates
+            .iter()
+            .map(|candidate| candidate.place.level)
+            .max();
+        let waiting = self.withdraw(number);
+        let waits_below = self
+            .waiting
+            .iter()
+            .any(|other| other.place.level < waiting.place.level);
+        self.in_a_row = if level == highest && waits_below {
+            self.in_a_row + 1
+        } else {
+            0
+        };
+        self.take_turn(waiting.place);
+        let mut active = self.occupy(waiting);
+        if waiting.job.pays {
+            self.meters
+                .iter_mut()
+                .for_each(|meter| meter.count(self.now));
+            if let Some(key) = waiting.place.key {
+                let meters = &mut self.keys[key].meters;
+                for meter in meters {
+                    meter.count(self.now);
+                }
+            }
+            active.counted = Some(self.now);
+        }
+        self.active.push(active);
+        self.started += 1;
+    }
+
+    pub(crate) fn finish(&mut self, number: u32) -> Active {
+        let active = self.active.iter();
+        let index = active
+            .map(|active| active.waiting.job.number)
+            .position(|other| other == number);
+        self.active.remove(index.expect("it is active"))
+    }
+
+    /// Gives the moment at which its start was counted.
+    pub(crate) fn take_back(&mut self, number: u32) -> Option<u64> {
+        let active = self.finish(number);
+        self.started -= 1;
+        if let Some(at) = active.counted {
+            if self.changed_at.is_none_or(|changed_at| at > changed_at) {
+                let meters = self.meters.iter_mut();
+                meters.for_each(|meter| meter.take_back(at, self.now));
+            }
+            if let Some(key) = active.waiting.place.key {
+                let meters = &mut self.keys[key].meters;
+                for meter in meters {
+                    meter.take_back(at, self.now);
+                }
+            }
+        }
+        active.counted
+    }
+
+    pub(crate) fn go_outside(&mut self, number: u32) {
+        let active = self.finish(number);
+        self.outside.push(active.waiting);
+    }
+
+    pub(crate) fn end_outside(&mut self, number: u32) -> Waiting {
+        let outside = self.outside.iter();
+        let index = outside
+            .map(|outside| outside.job.number)
+            .position(|other| other == number);
+        self.outside.remove(index.expect("it is outside"))
+    }
+
+    /// Gives its weight and its key.
+    pub(crate) fn force(&mut self, number: u32) -> (u32, Option<usize>) {
+        let waiting = self.end_outside(number);
+        let active = self.occupy(waiting);
+        self.active.push(active);
+        (waiting.job.weight.get(), waiting.place.key)
+    }
+
+    pub(crate) fn begin_walk(&mut self) {
+        self.to_walk = self
+            .waiting
+            .iter()
+            .map(|waiting| waiting.job.number)
+            .collect();
+    }
+
+    /// A walk has come by somebody, who came before the others of the same level and key.
+    pub(crate) fn walked(&mut self, number: u32) {
+        let place = self.place(number).expect("it waits");
+        let first = self
+            .numbers_at(place)
+            .find(|other| self.to_walk.contains(other));
+        assert_eq!(first, Some(number));
+        self.to_walk.remove(&number);
+    }
+
+    pub(crate) fn set_rates(&mut self, rates: &'static [Rate]) {
+        if self.started > 0 {
+            self.changed_at = Some(self.now);
+        }
+        let old = std::mem::replace(&mut self.meters, meters(rates));
+        let counting = old.iter().filter_map(|meter| meter.counting(self.now));
+        // As many starts as count: of several rates, those of the last one with the most.
+        let starts = counting.max_by_key(Vec::len);
+        let lacks = old.iter().filter_map(|meter| meter.lack(self.now));
+        let lack = lacks.max_by_key(|(missing, per)| missing / per);
+        for meter in &mut self.meters {
+            match (&starts, lack) {
+                (Some(starts), _) => meter.remember(starts),
+                (None, Some((missing, per))) => meter.lack_as_much(missing, per, self.now),
+                (None, None) => {}
+            }
+        }
+    }
+
+    pub(crate) fn pause(&mut self, nanos: Option<u64>) {
+        self.paused = self.paused.max(until(self.now, nanos));
+    }
+
+    pub(crate) fn resume(&mut self) -> bool {
+        std::mem::take(&mut self.paused) > self.now
+    }
+
+    /// A key may go only if nothing is to be remembered of it.
+    pub(crate) fn forget_key(&mut self, index: usize) {
+        let of_key = |waiting: &Waiting| waiting.place.key == Some(index);
+        assert!(
+            !self.waiting.iter().any(of_key),
+            "a key goes that has waiters"
+        );
+        assert!(!self.active.iter().any(|active| of_key(&active.waiting)));
+        let key = &mut self.keys[index];
+        assert!(key.paused <= self.now, "a key goes that is paused");
+        for meter in &key.meters {
+            assert!(!meter.counts(self.now), "a key goes whose starts count");
+        }
+        key.meters = meters(key.rates);
+    }
+
+    /// After each step: who may not start now does not wait for a turn.
+    pub(crate) fn look(&mut self) {
+        let startable: Vec<_> = self
+            .places()
+            .into_iter()
+            .filter(|place| self.lets(*place))
+            .collect();
+        self.passed_by
+            .retain(|(place, _)| startable.contains(place));
+        for place in startable {
+            if !self.passed_by.iter().any(|(other, _)| *other == place) {
+                self.passed_by.push((place, BTreeSet::new()));
+            }
+        }
+    }
+
+    /// No lane has two turns while another of its level waits for one.
+    fn take_turn(&mut self, place: Place) {
+        self.passed_by.retain(|(other, _)| *other != place);
+        for (other, passed_by) in &mut self.passed_by {
+            if other.level == place.level {
+                assert!(passed_by.insert(place), "{place:?} passes {other:?} twice");
+            }
+        }
+    }
+
+    fn occupy(&self, waiting: Waiting) -> Active {
+        Active {
+            waiting,
+            units: self.units(waiting.job),
+            counted: None,
+        }
+    }
+
+    fn units(&self, job: Job) -> usize {
+        self.size.min(job.weight.get() as usize)
+    }
+
+    /// Whether its key lets the first at a place start now.
+    fn lets(&self, place: Place) -> bool {
+        let first = self.waiting.iter().find(|waiting| waiting.place == place);
+        let (Some(index), Some(first)) = (place.key, first) else {
+            return true;
+        };
+        let key = &self.keys[index];
+        let active = self
+            .active
+            .iter()
+            .filter(|active| active.waiting.place.key == Some(index));
+        key.paused <= self.now
+            && self.key_limit.is_none_or(|limit| active.count() < limit)
+            && (!first.job.pays || key.meters.iter().all(|meter| meter.lets(self.now)))
+    }
+
+    fn candidate(&self, place: Place) -> Candidate {
+        let first = self.waiting.iter().find(|waiting| waiting.place == place);
+        let job = first.expect("somebody waits there").job;
+        let held_by = if job.pays && !self.meters.iter().all(|meter| meter.lets(self.now)) {
+            Some(HeldBy::Rate)
+        } else {
+            (self.held() + self.units(job) > self.size).then_some(HeldBy::Slots)
+        };
+        Candidate {
+            number: job.number,
+            held_by,
+            place,
+        }
+    }
+}
+
+impl Key {
+    pub(crate) fn pause(&mut self, now: u64, nanos: Option<u64>) {
+        self.paused = self.paused.max(until(now, nanos));
+    }
+
+    pub(crate) fn resume(&mut self, now: u64) -> bool {
+        std::mem::take(&mut self.paused) > now
+    }
+}
+
+impl Meter {
+    fn lets(&self, now: u64) -> bool {
+        match self {
+            Self::Strict(rate, starts) => {
+                let in_window = starts.iter().filter(|at| *at + rate.per.get() > now);
+                in_window.count() < rate.limit.get() as usize
+            }
+            Self::Bucket(rate, ..) => self.level(now) >= i128::from(rate.per.get()),
+        }
+    }
+
+    fn count(&mut self, now: u64) {
+        let level = self.level(now);
+        match self {
+            Self::Strict(_, starts) => starts.push(now),
+            Self::Bucket(rate, filled, at, last) => {
+                (*filled, *at) = (level - i128::from(rate.per.get()), now);
+                *last = Some(now);
+            }
+        }
+    }
+
+    /// Another rate has seen these starts. A strict one remembers as many as it allows.
+    fn remember(&mut self, starts: &[u64]) {
+        for at in starts {
+            self.count(*at);
+        }
+        if let Self::Strict(rate, starts) = self {
+            let limit = rate.limit.get() as usize;
+            starts.drain(..starts.len().saturating_sub(limit));
+        }
+    }
+
+    fn take_back(&mut self, start: u64, now: u64) {
+        let level = self.level(now);
+        match self {
+            Self::Strict(_, starts) => {
+                if let Some(index) = starts.iter().rposition(|at| *at == start) {
+                    starts.remove(index);
+                }
+            }
+            // One that is not the last is lost: the bucket may have been full without it too.
+            Self::Bucket(rate, filled, at, last) if *last == Some(start) => {
+                let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
+                (*filled, *at) = (full.min(level + i128::from(rate.per.get())), now);
+            }
+            Self::Bucket(..) => {}
+        }
+    }
+
+    /// Whether anything that it has seen still matters.
+    fn counts(&self, now: u64) -> bool {
+        match self {
+            Self::Strict(rate, starts) => starts.iter().any(|at| at + rate.per.get() > now),
+            Self::Bucket(..) => self.lack(now).is_some_and(|(missing, _)| missing > 0),
+        }
+    }
+
+    fn counting(&self, now: u64) -> Option<Vec<u64>> {
+        match self {
+            Self::Strict(rate, starts) => {
+                let counting = starts.iter().filter(|at| *at + rate.per.get() > now);
+                Some(counting.copied().collect())
+            }
+            Self::Bucket(..) => None,
+        }
+    }
+
+    fn lack(&self, now: u64) -> Option<(i128, i128)> {
+        match self {
+            Self::Strict(..) => None,
+            Self::Bucket(rate, ..) => {
+                let per = i128::from(rate.per.get());
+                Some((per * i128::from(burst(*rate)) - self.level(now), per))
+            }
+        }
+    }
+
+    fn lack_as_much(&mut self, missing: i128, per: i128, now: u64) {
+        match self {
+            Self::Strict(rate, starts) => {
+                let whole = usize::try_from((missing + per - 1) / per).expect("it is small");
+                starts.extend(vec![now; whole.min(rate.limit.get() as usize)]);
+            }
+            Self::Bucket(rate, filled, at, _) => {
+                let own = i128::from(rate.per.get());
+                let missing = (missing * own + per - 1) / per;
+                (*filled, *at) = (own * i128::from(burst(*rate)) - missing, now);
+            }
+        }
+    }
+
+    /// What is in a bucket.
+    fn level(&self, now: u64) -> i128 {
+        match self {
+            Self::Strict(..) => 0,
+            Self::Bucket(rate, filled, at, _) => {
+                let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
+                let since = i128::from(now) - i128::from(*at);
+                full.min(filled + since * i128::from(rate.limit.get()))
+            }
+        }
+    }
+}
+
+fn meters(rates: &[Rate]) -> Vec<Meter> {
+    let meter = |rate: &Rate| {
+        if rate.burst.is_none() {
+            return Meter::Strict(*rate, Vec::new());
+        }
+        let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
+        Meter::Bucket(*rate, full, 0, None)
+    };
+    rates.iter().map(meter).collect()
+}
+
+fn burst(rate: Rate) -> u32 {
+    rate.burst.map_or(0, std::num::NonZeroU32::get)
+}
+
+fn until(now: u64, nanos: Option<u64>) -> u64 {
+    nanos.map_or(u64::MAX, |nanos| now + nanos)
+}
+
+/// How many keys a world has.
+pub(crate) const KEYS: usize = 2;
