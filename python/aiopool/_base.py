@@ -56,8 +56,20 @@ class BasePool:
 
     @property
     def size(self) -> int:
-        """The number of slots."""
+        """The number of slots.
+
+        It may be set. In a pool that grows, the assignment starts as many waiting jobs as fit now.
+        In a pool that shrinks, the active jobs go on, and no other starts until it fits.
+
+        :raises TypeError: when it is set to anything but an int; the pool keeps its size then.
+        :raises ValueError: when it is set to an int below 1.
+        :raises RuntimeError: when it is set and the pool belongs to another loop or thread.
+        """
         return self._core.size
+
+    @size.setter
+    def size(self, size: int) -> None:
+        self._core.size = checked_size(size)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:

@@ -79,4 +79,5 @@ async def results(pool: AioPool) -> None:
     (await pool.map(name, [1]))[0].upper()  # type: ignore[union-attr]
     (await pool.spawn(name(1))).upper()  # type: ignore[attr-defined]
     await pool.itermap(name, [1])  # type: ignore[misc]
-    pool.size = 8  # type: ignore[misc]
+    pool.size = "8"  # type: ignore[assignment]
+    pool.n_active = 8  # type: ignore[misc]

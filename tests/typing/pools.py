@@ -16,6 +16,7 @@ async def what_it_tells(loop: asyncio.AbstractEventLoop) -> None:
     async with AioPool(size=8, loop=loop) as pool:
         assert_type(pool, AioPool)
     assert_type(pool.size, int)
+    pool.size = 9
     assert_type(pool.loop, asyncio.AbstractEventLoop | None)
     assert_type(pool.n_active, int)
     assert_type(pool.n_waiting, int)

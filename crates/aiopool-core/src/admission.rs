@@ -239,10 +239,6 @@ impl<W: Waiter, J> Admission<W, J> {
     }
 
     /// Takes `slot` back: its holder has ended, and the slot is free.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a face that gives a slot back must not keep it"
-    )]
     #[inline]
     pub fn finish(&mut self, slot: Slot) {
         if slot == Slot::PLAIN {
@@ -634,6 +630,10 @@ impl<W: Waiter, J> Admission<W, J> {
     }
 
     /// A slot of more than one, or of a key, is free.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "who gives a slot back must not keep it"
+    )]
     #[cold]
     fn finish_other(&mut self, slot: Slot) {
         self.held -= slot.units.get() as usize;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use crate::pool::Pool;
+use crate::pool::{Pool, checked_size};
 use crate::state::Shared;
 
 /// Builds a [`Pool`]. Later versions add their options here.
@@ -44,10 +44,8 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn builder(size: usize) -> Builder {
-        match NonZeroUsize::new(size) {
-            Some(size) => Builder { size },
-            None => panic!("a pool of size 0 never starts a job: give it at least 1 slot"),
-        }
+        let size = checked_size(size);
+        Builder { size }
     }
 }
 

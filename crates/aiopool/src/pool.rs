@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::num::NonZeroUsize;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::task::Poll;
@@ -479,7 +480,35 @@ impl Pool {
     /// The number of slots.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.shared.size.get()
+        self.shared.lock().admission().size().get()
+    }
+
+    /// Changes the number of slots. In a pool that grows, as many waiting jobs start as fit now, before
+    /// this returns. In a pool that shrinks, the active jobs go on, and no other starts until it
+    /// fits.
+    ///
+    /// # Panics
+    ///
+    /// If `size` is 0: a pool of size 0 would never start a job.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(1);
+    /// let handles = pool.map_n(0..5, |n| async move { n });
+    /// pool.resize(3);
+    /// assert_eq!((pool.size(), pool.active(), pool.waiting()), (3, 3, 2));
+    /// pool.resize(1);
+    /// assert_eq!((pool.size(), pool.active(), pool.waiting()), (1, 3, 2));
+    /// pool.join().await;
+    /// # assert_eq!(handles.len(), 5);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn resize(&self, size: usize) {
+        self.shared.resize(checked_size(size));
     }
 
     /// The number of jobs that wait or are active. A running map or stream counts as one more
@@ -570,6 +599,15 @@ impl fmt::Debug for Pool {
                 .finish(),
             None => pool.finish_non_exhaustive(),
         }
+    }
+}
+
+/// The size of a pool, or a panic at the caller of the call that was given it.
+#[track_caller]
+pub(crate) fn checked_size(size: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(size) {
+        Some(size) => size,
+        None => panic!("a pool of size 0 never starts a job: give it at least 1 slot"),
     }
 }
 

@@ -24,6 +24,19 @@ impl Pool {
         self.ask(py, |admission| admission.size().get())
     }
 
+    /// Changes the number of slots, and starts the jobs that fit now.
+    #[setter]
+    fn set_size(slf: &Bound<'_, Self>, size: NonZeroUsize) -> PyResult<()> {
+        let py = slf.py();
+        // A pool without a loop has no jobs either.
+        if slf.get().own_loop().get().is_some() {
+            slf.get().enter(py)?;
+        }
+        slf.get().resize(py, size);
+        start::advance(slf);
+        Ok(())
+    }
+
     #[getter]
     fn active(&self, py: Python<'_>) -> usize {
         self.ask(py, Admission::active)

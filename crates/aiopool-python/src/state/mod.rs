@@ -111,6 +111,14 @@ impl Pool {
         })
     }
 
+    /// The slots that a pool gains are given out at once, also in a pause of this turn.
+    pub(crate) fn resize(&self, py: Python<'_>, size: NonZeroUsize) {
+        self.state.with(py, |state| {
+            state.pump.cut_short();
+            state.admission.resize(size);
+        });
+    }
+
     pub(crate) fn active_jobs(&self, py: Python<'_>) -> Vec<Py<Job>> {
         self.state.with(py, |state| {
             let jobs = state.jobs.iter();

@@ -34,6 +34,11 @@ impl Pump {
         self.paused = true;
     }
 
+    /// Admissions go on in this turn.
+    pub(super) fn cut_short(&mut self) {
+        self.paused = false;
+    }
+
     /// The next turn of the loop. Gives the slots that come back in it.
     pub(super) fn resume(&mut self) -> Vec<Slot> {
         self.paused = false;

@@ -15,6 +15,7 @@ mod crowd;
 mod handle;
 mod join;
 mod join_state;
+mod resize;
 mod shutdown;
 mod start;
 mod stop;

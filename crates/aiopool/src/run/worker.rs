@@ -1,6 +1,7 @@
 //! The task that runs jobs, one after another, and who starts it.
 
 use std::mem;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -58,13 +59,21 @@ impl Shared {
         let mut state = self.lock();
         let (ticket, spare) = state.submit(job, runtime);
         // With all slots held nobody can be admitted: the worker whose job ends will see to it.
-        if state.admission().held() < self.size.get() {
+        if state.admission().may_admit() {
             self.advance(state);
         } else {
             drop(state);
         }
         discard(spare);
         ticket
+    }
+
+    /// Changes the number of slots, and starts who fits now. That is this caller's work, so it leaves
+    /// none of it to the workers.
+    pub(crate) fn resize(self: &Arc<Self>, size: NonZeroUsize) {
+        let mut state = self.lock();
+        state.resize(size);
+        self.advance_by(state, usize::MAX);
     }
 
     /// Starts a worker for each waiter that is admitted, then tells those who wait for an idle
@@ -77,12 +86,17 @@ impl Shared {
     ///
     /// What others hand in meanwhile is not this caller's work: after some starts it leaves the rest
     /// to the workers, each of which comes here when it searches.
-    pub(crate) fn advance<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
+    pub(crate) fn advance<'a>(self: &'a Arc<Self>, state: MutexGuard<'a, State>) {
+        self.advance_by(state, MOST_STARTS);
+    }
+
+    /// The same, with so many starts before the rest is left to the workers.
+    fn advance_by<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, most: usize) {
         if !state.begin_advance() {
             // The one that is at it looks again before it stops, under this lock.
             return;
         }
-        let mut left = MOST_STARTS;
+        let mut left = most;
         while let Some(admitted) = state.admit() {
             if let Some(wakeup) = state.start(admitted) {
                 drop(state);

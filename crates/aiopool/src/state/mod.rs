@@ -30,7 +30,6 @@ use crate::sys::sync::{Backoff, Mutex, MutexGuard};
 
 /// The inside of a pool.
 pub(crate) struct Shared {
-    pub(crate) size: NonZeroUsize,
     pub(crate) state: Mutex<State>,
 }
 
@@ -84,7 +83,6 @@ impl Shared {
             executed: 0,
         };
         Arc::new(Self {
-            size,
             state: Mutex::new(state),
         })
     }
@@ -150,6 +148,10 @@ impl State {
 
 /// Coming into the queue.
 impl State {
+    pub(crate) fn resize(&mut self, size: NonZeroUsize) {
+        self.admission.resize(size);
+    }
+
     /// A job that is to run on `runtime` takes the last place in the queue. A handle that is given
     /// back is to be dropped under no lock.
     pub(crate) fn submit(&mut self, job: Runnable, runtime: Handle) -> (Ticket, Option<Handle>) {

@@ -30,6 +30,7 @@ mod map_n;
 mod panics;
 mod polls;
 mod queue;
+mod resize;
 mod shutdown;
 mod slots;
 mod spawn;

@@ -1,0 +1,106 @@
+//! A pool that grows and shrinks.
+
+use std::panic::catch_unwind;
+use std::thread;
+
+use aiopool::Pool;
+
+use crate::common::{Gate, let_others_run, on_both, until};
+
+#[test]
+fn a_pool_that_grows_starts_as_many_as_fit_before_the_call_returns() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let handles: Vec<_> = (0..200).map(|_| pool.spawn_n(gate.passed())).collect();
+        pool.resize(150);
+        assert_eq!((pool.size(), pool.active(), pool.waiting()), (150, 150, 50));
+        gate.open();
+        for handle in handles {
+            handle.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_pool_that_shrinks_stops_nobody_and_starts_nobody_until_that_fits() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(4), Gate::new());
+        let handles: Vec<_> = (0..8).map(|_| pool.spawn_n(gate.passed())).collect();
+        pool.resize(2);
+        assert_eq!((pool.size(), pool.active(), pool.waiting()), (2, 4, 4));
+        for ended in 1..=2 {
+            gate.let_pass();
+            until(|| pool.executed() == ended).await;
+            let_others_run().await;
+            assert_eq!(
+                pool.waiting(),
+                4,
+                "nobody starts while more are active than fit"
+            );
+        }
+        gate.let_pass();
+        until(|| pool.executed() == 3).await;
+        let_others_run().await;
+        assert_eq!((pool.active(), pool.waiting()), (2, 3));
+        gate.open();
+        for handle in handles {
+            handle.await.unwrap();
+        }
+    });
+}
+
+/// The room counts, not what was added: to set the same size twice makes no room.
+#[test]
+fn the_size_that_a_pool_has_changes_nothing() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(2), Gate::new());
+        let handles: Vec<_> = (0..4).map(|_| pool.spawn_n(gate.passed())).collect();
+        for size in [2, 2, 1, 2] {
+            pool.resize(size);
+            assert_eq!((pool.size(), pool.active()), (size, 2));
+        }
+        gate.open();
+        for handle in handles {
+            handle.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_map_takes_the_slots_that_come_while_it_runs() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let passed = gate.clone();
+        let map = tokio::spawn(pool.map(0..10, move |_| passed.passed()));
+        until(|| pool.active() == 1).await;
+        pool.resize(3);
+        until(|| pool.active() == 3).await;
+        let_others_run().await;
+        assert_eq!(pool.active(), 3);
+        gate.open();
+        assert_eq!(map.await.unwrap().len(), 10);
+    });
+}
+
+#[test]
+fn a_pool_grows_from_a_thread_without_a_runtime() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let handles: Vec<_> = (0..3).map(|_| pool.spawn_n(gate.passed())).collect();
+        thread::scope(|scope| scope.spawn(|| pool.resize(2)).join()).unwrap();
+        assert_eq!((pool.active(), pool.waiting()), (2, 1));
+        gate.open();
+        for handle in handles {
+            handle.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_size_of_0_panics_and_changes_nothing() {
+    let pool = Pool::new(2);
+    let payload = catch_unwind(|| pool.resize(0)).unwrap_err();
+    let message = payload.downcast_ref::<&str>().copied();
+    assert!(message.is_some_and(|message| message.contains("at least 1 slot")));
+    assert_eq!(pool.size(), 2);
+}
