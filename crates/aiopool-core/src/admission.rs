@@ -5,6 +5,7 @@ use core::mem;
 use core::num::{NonZeroU32, NonZeroUsize};
 
 use crate::joiners::Joiners;
+use crate::keys::Key;
 use crate::lanes::{LaneId, Lanes};
 use crate::limits::Limits;
 use crate::queue::{Drain, Ticket, Walk};
@@ -252,7 +253,7 @@ impl<W: Waiter, J> Admission<W, J> {
     /// As [`finish`](Self::finish), and there was no start at `at`, when the slot was given out: a
     /// source had no more items, say. The rates do not count it.
     pub fn take_back(&mut self, slot: Slot, at: Time) {
-        self.started -= 1;
+        self.started = self.started.saturating_sub(1);
         if let Some(limits) = &mut self.limits {
             if limits.changed_at.is_none_or(|changed_at| at > changed_at) {
                 limits.rates.take_back(at);
@@ -264,11 +265,15 @@ impl<W: Waiter, J> Admission<W, J> {
         self.finish(slot);
     }
 
-    /// The holder of `slot` waits, and gives its slot back until then.
+    /// The holder of `slot` waits, and gives its slot back until then. Its key stays open.
     pub fn go_outside(&mut self, slot: Slot) -> Outside {
+        let outside = Outside { key: slot.key };
         self.outside += 1;
+        if let Some(key) = self.key_of(&outside) {
+            key.go_outside();
+        }
         self.finish(slot);
-        Outside(())
+        outside
     }
 
     /// A job that is outside is done with waiting, and wants to go on. It may in each phase but
@@ -283,28 +288,41 @@ impl<W: Waiter, J> Admission<W, J> {
         waiter: W,
         request: Request,
     ) -> Result<Ticket, Refused<W>> {
-        self.end_outside(outside);
-        if self.phase == Phase::Closed {
-            return Err(Refused {
+        let back = if self.phase == Phase::Closed {
+            Err(Refused {
                 reason: Reason::Closed,
                 waiter,
-            });
-        }
-        self.enqueue(waiter, request)
+            })
+        } else {
+            self.enqueue(waiter, request)
+        };
+        // Only now: the job may be all that keeps its key.
+        self.end_outside(outside);
+        back
     }
 
     /// A job that is outside has ended there.
     #[expect(clippy::needless_pass_by_value, reason = "it is not outside any more")]
     pub fn end_outside(&mut self, outside: Outside) {
-        let Outside(()) = outside;
         self.outside -= 1;
+        if let Some(key) = self.key_of(&outside) {
+            key.end_outside();
+        }
+        if let (Some(key), Some(limits)) = (outside.key, &mut self.limits) {
+            limits.tidy_key(index_of(key));
+        }
     }
 
     /// A job that is outside has its slots from now on, be they free or not: an error is raised in
     /// it. No other is admitted until it fits again. No rate counts this.
-    pub fn force(&mut self, outside: Outside, weight: NonZeroU32, key: Option<KeyId>) -> Slot {
+    pub fn force(&mut self, outside: Outside, weight: NonZeroU32) -> Slot {
+        let mut slot = self.occupy(weight);
+        if let Some(key) = self.key_of(&outside) {
+            key.start(Time::ZERO, false);
+            slot.key = outside.key;
+        }
         self.end_outside(outside);
-        self.occupy(weight, key.filter(|key| self.has_key(*key)))
+        slot
     }
 
     /// Adds a joiner, which [`poll_idle`](Self::poll_idle) gives when the pool is idle. If the pool
@@ -460,7 +478,8 @@ impl<W: Waiter, J> Admission<W, J> {
         self.advancing
     }
 
-    /// The next waiter to become active, with its slot. `None` if none may start now.
+    /// The next waiter to become active, with its slot. `None` if none may start now. What is
+    /// [due](Self::poll_due) is to be done before.
     // Only this function decides which waiter goes next.
     #[inline]
     pub fn poll_admit(&mut self, now: Time) -> Option<Admitted<W>> {
@@ -484,7 +503,6 @@ impl<W: Waiter, J> Admission<W, J> {
     // Apart, so that a pool without limits does not pay for its registers.
     #[inline(never)]
     fn poll_limited(&mut self, now: Time) -> Option<Admitted<W>> {
-        self.poll_due(now);
         let (lane, weight, pays) = match self.next(now) {
             Ok(next) => next,
             Err(held_by) => {
@@ -495,7 +513,7 @@ impl<W: Waiter, J> Admission<W, J> {
         };
         let (ticket, waiter) = self.lanes.take(lane)?;
         let key = self.lanes.key(lane);
-        let mut slot = self.occupy(weight, None);
+        let mut slot = self.occupy(weight);
         let limits = self.limits();
         if pays {
             limits.rates.count(now);
@@ -564,20 +582,23 @@ impl<W: Waiter, J> Admission<W, J> {
         start.into_iter().chain(limits.deadlines.next()).min()
     }
 
-    /// Does what is due, or some of it: keys whose time has come are let go, or forgotten.
-    pub fn poll_due(&mut self, now: Time) {
+    /// Does what is due, or some of it: keys whose time has come are let go, or forgotten. Tells whether
+    /// there may be more to do. Before that, [`poll_admit`](Self::poll_admit) does not know of all who
+    /// may start.
+    pub fn poll_due(&mut self, now: Time) -> bool {
         let Some(limits) = &mut self.limits else {
-            return;
+            return false;
         };
         for _ in 0..DUE_AT_ONCE {
             step();
             let Some(index) = limits.deadlines.pop_due(now) else {
-                return;
+                return false;
             };
             let lanes = limits.keys.at(index).and_then(|key| key.lanes);
             self.lanes.unpark(lanes);
             limits.forget_key(index, now);
         }
+        true
     }
 
     /// A key that has gone. Its [index](KeyId::index) may be used again.
@@ -614,19 +635,17 @@ impl<W: Waiter, J> Admission<W, J> {
 
 impl<W: Waiter, J> Admission<W, J> {
     /// Somebody becomes active.
-    #[inline]
-    fn occupy(&mut self, weight: NonZeroU32, key: Option<KeyId>) -> Slot {
+    fn occupy(&mut self, weight: NonZeroU32) -> Slot {
         let units = clamped(weight, self.size);
         self.held += units.get() as usize;
         self.surplus += units.get() as usize - 1;
-        let mut slot = Slot { units, key: None };
-        if let Some((limits, index)) = key.and_then(|key| self.key(key)) {
-            if let Some(key) = limits.keys.at_mut(index) {
-                key.start(Time::ZERO, false);
-                slot.key = Some(one_more(index));
-            }
-        }
-        slot
+        Slot { units, key: None }
+    }
+
+    /// The key of a job that is outside.
+    fn key_of(&mut self, outside: &Outside) -> Option<&mut Key> {
+        let limits = self.limits.as_deref_mut()?;
+        limits.keys.at_mut(index_of(outside.key?))
     }
 
     /// A slot of more than one, or of a key, is free.

@@ -34,9 +34,9 @@ impl Deadlines {
     }
 
     pub(crate) fn set(&mut self, index: u32, at: Time) {
-        let needed = index as usize + 1;
-        if self.places.len() < needed {
-            self.places.resize(needed, None);
+        while self.places.len() <= index as usize {
+            step();
+            self.places.push(None);
         }
         let known = self.places.get(index as usize).copied().flatten();
         let place = known.map_or(self.heap.len(), |place| place as usize);
@@ -55,10 +55,6 @@ impl Deadlines {
         self.heap.swap_remove(place);
         if place < self.heap.len() {
             self.settle(place);
-        }
-        if self.heap.is_empty() {
-            // As long as the highest index was high.
-            *self = Self::default();
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Key {
     /// How many may be active at once.
     limit: Option<NonZeroU32>,
     active: u32,
+    /// How many of its jobs are outside.
+    outside: u32,
     rates: Rates,
     /// Until when nothing of it starts.
     paused: Time,
@@ -40,6 +42,7 @@ impl Keys {
             generation,
             limit,
             active: 0,
+            outside: 0,
             rates: Rates::new(rates),
             paused: Time::ZERO,
             lanes: None,
@@ -110,6 +113,14 @@ impl Key {
         self.active -= 1;
     }
 
+    pub(crate) fn go_outside(&mut self) {
+        self.outside += 1;
+    }
+
+    pub(crate) fn end_outside(&mut self) {
+        self.outside -= 1;
+    }
+
     pub(crate) fn take_back(&mut self, at: Time) {
         self.rates.take_back(at);
     }
@@ -127,7 +138,7 @@ impl Key {
 
     /// When the key may be forgotten, if it has no jobs.
     pub(crate) fn idle_at(&self) -> Option<Time> {
-        let has_jobs = self.active > 0 || self.lanes.is_some();
+        let has_jobs = self.active > 0 || self.outside > 0 || self.lanes.is_some();
         (!has_jobs).then(|| self.paused.max(self.rates.idle_at()))
     }
 }

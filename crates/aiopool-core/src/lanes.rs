@@ -161,14 +161,18 @@ impl<W: Waiter> Lanes<W> {
         match lane.place {
             Place::Ring { .. } if front => {
                 self.leave_ring(id);
-                self.enter_ring(id, true);
+                self.enter_ring(id);
             }
             Place::Ring { .. } => {}
-            Place::Nowhere => self.enter_ring(id, front),
+            Place::Nowhere => {
+                let level = lane.level;
+                self.levels().begin_to_wait(level);
+                self.enter_ring(id);
+            }
             // The new first may be one that its key lets go.
             Place::Parked if front => {
                 self.parked -= lane.list.len() - 1;
-                self.enter_ring(id, true);
+                self.enter_ring(id);
             }
             Place::Parked => self.parked += 1,
         }
@@ -208,8 +212,10 @@ impl<W: Waiter> Lanes<W> {
         self.elsewhere -= usize::from(id != FIRST);
         if self.levels.is_some() {
             self.leave_ring(id);
-            if !is_empty {
-                self.enter_ring(id, false);
+            if is_empty {
+                self.levels().end_to_wait(level);
+            } else {
+                self.enter_ring(id);
             }
             self.levels().started(level);
         }
@@ -229,11 +235,15 @@ impl<W: Waiter> Lanes<W> {
                 self.parked -= lane.list.len() + 1;
                 lane.place = Place::Nowhere;
                 if !is_empty {
-                    self.enter_ring(id, false);
+                    self.enter_ring(id);
                 }
             }
             Place::Ring { .. } if is_empty => self.leave_ring(id),
             Place::Ring { .. } | Place::Nowhere => {}
+        }
+        let level = self.table[id].level;
+        if let Some(levels) = self.levels.as_mut().filter(|_| is_empty) {
+            levels.end_to_wait(level);
         }
         Some((waiter, id))
     }
@@ -255,7 +265,7 @@ impl<W: Waiter> Lanes<W> {
             if lane.place == Place::Parked {
                 self.parked -= lane.list.len();
                 lane.place = Place::Nowhere;
-                self.enter_ring(id, false);
+                self.enter_ring(id);
             }
         }
     }
@@ -347,13 +357,16 @@ impl<W: Waiter> Lanes<W> {
             levels.ring_mut(Level::default()).plain = Some(FIRST);
             self.levels = Some(levels);
             if !self.table.first.list.is_empty() {
-                self.enter_ring(FIRST, false);
+                self.came_into(FIRST, false);
             }
         }
         self.levels.get_or_insert_with(|| Box::new(Levels::new()))
     }
 
-    fn enter_ring(&mut self, id: LaneId, front: bool) {
+    /// A lane comes to the back of its ring; to the front if the first in it stands at the front of the
+    /// level.
+    fn enter_ring(&mut self, id: LaneId) {
+        let front = self.queue.is_front_first(&self.table[id].list);
         let Some(levels) = &mut self.levels else {
             return;
         };

@@ -1,5 +1,7 @@
 //! Levels: whose turn it is among those who may go on.
 
+use core::cmp::Reverse;
+
 use crate::queue::ListId;
 use crate::request::Level;
 use crate::steps::step;
@@ -9,6 +11,8 @@ use crate::steps::step;
 pub(crate) struct Levels {
     /// A bit for each level in whose ring a lane stands.
     filled: [u64; LEVEL_WORDS],
+    /// A bit for each level of which somebody waits, if only for a key.
+    waiting: [u64; LEVEL_WORDS],
     rings: [Ring; Level::COUNT],
     /// How many starts in a row the highest level has had while lower ones waited.
     in_a_row: u32,
@@ -22,7 +26,9 @@ pub(crate) struct Ring {
     pub(crate) first: Option<ListId>,
     /// The lane of those without a key.
     pub(crate) plain: Option<ListId>,
-    /// When a job of this level was last started, in starts.
+    /// How many of its lanes are not empty.
+    lanes: u32,
+    /// When a job of this level was last started, or the level began to wait, in starts.
     last: u64,
 }
 
@@ -30,9 +36,11 @@ impl Levels {
     pub(crate) fn new() -> Self {
         Self {
             filled: [0; LEVEL_WORDS],
+            waiting: [0; LEVEL_WORDS],
             rings: [Ring {
                 first: None,
                 plain: None,
+                lanes: 0,
                 last: 0,
             }; Level::COUNT],
             in_a_row: 0,
@@ -56,6 +64,25 @@ impl Levels {
         self.filled[level.index() / WORD] &= !(1 << (level.index() % WORD));
     }
 
+    /// A lane of this level is not empty any more.
+    pub(crate) fn begin_to_wait(&mut self, level: Level) {
+        let ring = &mut self.rings[level.index()];
+        ring.lanes += 1;
+        if ring.lanes == 1 {
+            ring.last = self.starts;
+            self.waiting[level.index() / WORD] |= 1 << (level.index() % WORD);
+        }
+    }
+
+    /// A lane of this level has been emptied.
+    pub(crate) fn end_to_wait(&mut self, level: Level) {
+        let ring = &mut self.rings[level.index()];
+        ring.lanes -= 1;
+        if ring.lanes == 0 {
+            self.waiting[level.index() / WORD] &= !(1 << (level.index() % WORD));
+        }
+    }
+
     /// The index of the highest level in which somebody may go on.
     fn highest(&self) -> Option<usize> {
         let words = self.filled.iter().enumerate().rev();
@@ -65,29 +92,14 @@ impl Levels {
             .map(|(index, word)| index * WORD + word.ilog2() as usize)
     }
 
-    /// The indices of the levels below this one in which somebody may go on.
-    fn below(&self, level: usize) -> impl Iterator<Item = usize> + use<'_> {
-        (0..=level / WORD).flat_map(move |index| {
-            let mut word = self.filled[index];
-            if index == level / WORD {
-                word &= (1 << (level % WORD)) - 1;
-            }
-            core::iter::from_fn(move || {
-                step();
-                let bit = (word != 0).then(|| word.trailing_zeros())?;
-                word &= word - 1;
-                Some(index * WORD + bit as usize)
-            })
-        })
-    }
-
     /// The lane whose turn it is: of the highest level, or, after [`SHARE`] starts in a row that were
     /// of the highest, of the lower one that has been passed longest.
     pub(crate) fn candidate(&self) -> Option<ListId> {
         let highest = self.highest()?;
         let passed = if self.in_a_row >= SHARE {
-            self.below(highest)
-                .min_by_key(|level| self.rings[*level].last)
+            // Of two that have been passed as long the higher one.
+            let lower = below(&self.filled, highest);
+            lower.min_by_key(|level| (self.rings[*level].last, Reverse(*level)))
         } else {
             None
         };
@@ -101,13 +113,30 @@ impl Levels {
         let is_highest = self
             .highest()
             .is_none_or(|highest| highest <= level.index());
-        let passes = self.below(level.index()).next().is_some();
+        // Those who wait for a key count too: they have their turn as soon as it lets them go.
+        let passes = below(&self.waiting, level.index()).next().is_some();
         self.in_a_row = if is_highest && passes {
-            self.in_a_row + 1
+            self.in_a_row.saturating_add(1)
         } else {
             0
         };
     }
+}
+
+/// The levels below this one whose bits are set.
+fn below(words: &[u64; LEVEL_WORDS], level: usize) -> impl Iterator<Item = usize> + use<'_> {
+    (0..=level / WORD).flat_map(move |index| {
+        let mut word = words[index];
+        if index == level / WORD {
+            word &= (1 << (level % WORD)) - 1;
+        }
+        core::iter::from_fn(move || {
+            step();
+            let bit = (word != 0).then(|| word.trailing_zeros())?;
+            word &= word - 1;
+            Some(index * WORD + bit as usize)
+        })
+    })
 }
 
 /// After so many starts in a row of the highest level, a lower one has its turn.

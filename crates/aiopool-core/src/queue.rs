@@ -35,6 +35,8 @@ pub(crate) struct Queue<T> {
     /// The number of the first chunk that was begun after the last walk had. Those who come after a
     /// walk has begun come into none of the chunks before this one.
     fence: u32,
+    /// How many walks have begun, modulo 2^16.
+    walks: u16,
     /// Where the walk has come to.
     walked: Cursor,
 }
@@ -64,6 +66,8 @@ struct Chunk<T> {
     filled: u8,
     /// Whether it is filled from the front: who comes later stands before who came earlier.
     reversed: bool,
+    /// How many walks had begun when it was begun, modulo 2^16: the numbers of chunks begin again too.
+    walks: u16,
     number: u32,
     /// The number of the list that it belongs to.
     list: ListId,
@@ -149,6 +153,7 @@ impl<T> Queue<T> {
             spare: Box::default(),
             number: 0,
             fence: 0,
+            walks: 0,
             walked: Cursor::at(NOBODY),
         }
     }
@@ -216,6 +221,12 @@ impl<T> Queue<T> {
         chunk.places.get(chunk.first()? as usize)?.as_ref()
     }
 
+    /// Whether the first in a list has come to the front.
+    pub(crate) fn is_front_first(&self, list: &List) -> bool {
+        self.chunk(list.head)
+            .is_some_and(|chunk| chunk.reversed && chunk.taken != 0)
+    }
+
     /// Takes somebody out of the list in which [`list_of`](Self::list_of) says that the holder of
     /// the ticket stands.
     pub(crate) fn remove(&mut self, list: &mut List, ticket: Ticket) -> Option<T> {
@@ -256,6 +267,7 @@ impl<T> Queue<T> {
     /// of them stands.
     pub(crate) fn begin_walk(&mut self) -> Walk {
         self.fence = self.number;
+        self.walks = self.walks.wrapping_add(1);
         Walk { end: self.number }
     }
 
@@ -269,7 +281,7 @@ impl<T> Queue<T> {
         while let Some(chunk) = self.chunk(self.walked.chunk) {
             step();
             let mut cursor = self.walked;
-            if is_before(chunk.number, self.fence) {
+            if chunk.walks != self.walks || is_before(chunk.number, self.fence) {
                 if let Some(ticket) = self.seek_here(&mut cursor) {
                     self.walked = cursor;
                     return Some(ticket);
@@ -343,12 +355,13 @@ impl<T> Queue<T> {
     #[cold]
     fn make_room(&mut self, list: &mut List, number: ListId) {
         let is_fenced = list.fence != self.fence;
+        let walks = self.walks;
         if let Some(chunk) = self.chunks.get_mut(list.tail as usize) {
             let grows = !is_fenced && !chunk.reversed && chunk.grow();
             if !grows && chunk.taken == 0 {
                 // A walk may be in the midst of it. Those who come now are not among those it looks
                 // at.
-                (chunk.filled, chunk.reversed) = (0, false);
+                (chunk.filled, chunk.reversed, chunk.walks) = (0, false, walks);
                 chunk.number = next_number(&mut self.number);
             }
             list.room = chunk.room();
@@ -399,6 +412,7 @@ impl<T> Queue<T> {
             taken: 0,
             filled: 0,
             reversed: false,
+            walks: self.walks,
             number: next_number(&mut self.number),
             list: number,
             before: NOBODY,
@@ -713,6 +727,20 @@ mod tests {
             queue.remove(*ticket);
         }
         assert_eq!(queue.walk_on(), Some((tickets[MANY], &MANY)));
+    }
+
+    #[test]
+    fn a_walk_comes_by_those_who_have_waited_while_the_numbers_went_round() {
+        let mut queue = One::new();
+        let ticket = queue.push('a');
+        queue.queue.number = NUMBERS / 2 + 10;
+        queue.begin_walk();
+        assert_eq!(queue.walk_on(), Some((ticket, &'a')));
+        let late = queue.push('b');
+        queue.begin_walk();
+        assert_eq!(queue.walk_on(), Some((ticket, &'a')));
+        assert_eq!(queue.walk_on(), Some((late, &'b')));
+        assert_eq!(queue.walk_on(), None);
     }
 
     #[test]

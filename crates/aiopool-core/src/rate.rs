@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::num::{NonZeroU32, NonZeroU64};
 
 use crate::steps::step;
@@ -31,7 +32,7 @@ enum Meter {
     Strict {
         limit: NonZeroU32,
         per: NonZeroU64,
-        /// The starts that may still count, at most `limit`.
+        /// The starts that may still count: at most `limit`, or more if the limit was higher before.
         starts: VecDeque<Time>,
     },
     /// Times are counted `limit` times as fast here, so that the time in which the bucket gets a
@@ -44,22 +45,6 @@ enum Meter {
         full_at: u128,
         /// The last start that was counted here.
         last: Option<Time>,
-    },
-}
-
-/// What is to be remembered when the rates change.
-#[derive(Clone, Copy)]
-enum Past<'a> {
-    Nothing,
-    /// Those that still count.
-    Starts {
-        starts: &'a VecDeque<Time>,
-        per: NonZeroU64,
-    },
-    /// A bucket lacks so many of `per` that it has in a start.
-    Lack {
-        missing: u128,
-        per: NonZeroU64,
     },
 }
 
@@ -93,32 +78,31 @@ impl Rates {
         times.max().unwrap_or(Time::ZERO)
     }
 
-    /// Other rates, which remember what these did: a strict one the starts of the strict one that
-    /// remembers most, or what a bucket lacks.
+    /// Other rates. One that was there before goes on as it is. A new one remembers what those before
+    /// it did: as many starts as the one that counts most.
     pub(crate) fn change(&mut self, rates: &[Rate], now: Time) {
-        let mut changed = Self::new(rates);
-        let past = self.past(now);
-        for meter in &mut changed.0 {
-            meter.remember(past, now);
+        let mut before: Vec<_> = core::mem::take(&mut self.0).into_iter().map(Some).collect();
+        let mut kept = |rate: &Rate| {
+            let is_it = |meter: &&mut Option<Meter>| {
+                meter.as_ref().is_some_and(|meter| meter.rate() == *rate)
+            };
+            before.iter_mut().find(is_it).and_then(Option::take)
+        };
+        let kept: Vec<_> = rates.iter().map(|rate| (*rate, kept(rate))).collect();
+        let all = || {
+            before
+                .iter()
+                .flatten()
+                .chain(kept.iter().filter_map(|(_, kept)| kept.as_ref()))
+        };
+        let mut new: Vec<_> = kept.iter().map(|(rate, _)| Meter::new(*rate)).collect();
+        for meter in &mut new {
+            all().for_each(|other| meter.remember(other, now));
         }
-        *self = changed;
-    }
-
-    fn past(&self, now: Time) -> Past<'_> {
-        let strict = self.0.iter().filter_map(|meter| match meter {
-            Meter::Strict { starts, per, .. } => Some((starts, *per)),
-            Meter::Bucket { .. } => None,
-        });
-        if let Some((starts, per)) =
-            strict.max_by_key(|(starts, per)| counting(starts, *per, now).count())
-        {
-            return Past::Starts { starts, per };
-        }
-        let buckets = self.0.iter().filter_map(|meter| meter.lack(now));
-        match buckets.max_by_key(|(missing, per)| missing / u128::from(per.get())) {
-            Some((missing, per)) => Past::Lack { missing, per },
-            None => Past::Nothing,
-        }
+        let changed = kept.into_iter().zip(new);
+        self.0 = changed
+            .map(|((_, kept), new)| kept.unwrap_or(new))
+            .collect();
     }
 }
 
@@ -144,7 +128,11 @@ impl Meter {
     fn ready_at(&self) -> Time {
         match self {
             Self::Strict { limit, per, starts } => match starts.front() {
-                Some(first) if starts.len() >= limit.get() as usize => first.after(per.get()),
+                Some(_) if starts.len() >= limit.get() as usize => {
+                    // When one less than the limit counts.
+                    let last = starts.get(starts.len() - limit.get() as usize);
+                    last.map_or(Time::ZERO, |at| at.after(per.get()))
+                }
                 _ => Time::ZERO,
             },
             Self::Bucket {
@@ -162,10 +150,10 @@ impl Meter {
 
     fn count(&mut self, now: Time) {
         match self {
-            Self::Strict { limit, per, starts } => {
+            Self::Strict { per, starts, .. } => {
                 // The sum, as where it is asked when the next may start: never the difference.
                 let is_over = |at: &Time| at.after(per.get()) <= now;
-                while starts.len() >= limit.get() as usize || starts.front().is_some_and(is_over) {
+                while starts.front().is_some_and(is_over) {
                     step();
                     starts.pop_front();
                 }
@@ -210,50 +198,75 @@ impl Meter {
         }
     }
 
-    /// How much a bucket lacks, and how much of that is a start.
-    fn lack(&self, now: Time) -> Option<(u128, NonZeroU64)> {
+    fn rate(&self) -> Rate {
         match self {
-            Self::Strict { .. } => None,
+            Self::Strict { limit, per, .. } => Rate {
+                limit: *limit,
+                per: *per,
+                burst: None,
+            },
             Self::Bucket {
-                limit,
-                per,
-                full_at,
-                ..
-            } => Some((full_at.saturating_sub(fast(now, *limit)), *per)),
+                limit, per, burst, ..
+            } => Rate {
+                limit: *limit,
+                per: *per,
+                burst: Some(*burst),
+            },
         }
     }
 
-    fn remember(&mut self, past: Past<'_>, now: Time) {
-        match (past, self) {
-            (Past::Nothing, _) => {}
-            (Past::Starts { starts, per }, meter) => {
-                counting(starts, per, now).for_each(|at| meter.count(at));
-            }
-            // As many starts as have been taken out: whole ones, and none of them before now.
-            (Past::Lack { missing, per }, meter @ Self::Strict { .. }) => {
-                let starts = missing.div_ceil(u128::from(per.get()));
-                let limit = match meter {
-                    Self::Strict { limit, .. } => limit.get(),
-                    Self::Bucket { .. } => 0,
-                };
-                for _ in 0..starts.min(u128::from(limit)) {
-                    meter.count(now);
-                }
-            }
+    /// Remembers what another rate did, if that is more than it remembers already.
+    fn remember(&mut self, other: &Self, now: Time) {
+        match (self, other) {
             (
-                Past::Lack { missing, per },
-                Self::Bucket {
-                    limit,
-                    per: own,
-                    full_at,
+                Self::Strict { starts, .. },
+                Self::Strict {
+                    per,
+                    starts: others,
                     ..
                 },
             ) => {
-                let (own, per) = (u128::from(own.get()), u128::from(per.get()));
-                let starts = missing / per;
-                let rest = (missing % per * own).div_ceil(per);
-                *full_at = fast(now, *limit) + starts * own + rest;
+                let others: VecDeque<_> = counting(others, *per, now).collect();
+                if others.len() > starts.len() {
+                    *starts = others;
+                }
             }
+            (Self::Strict { limit, starts, .. }, Self::Bucket { per, .. }) => {
+                // A bucket knows of no times: as many starts as it lacks, and all of them now.
+                let lacks = other.lack(now).div_ceil(u128::from(per.get()));
+                let lacks = lacks.min(u128::from(limit.get()));
+                if let Some(lacks) = usize::try_from(lacks)
+                    .ok()
+                    .filter(|lacks| *lacks > starts.len())
+                {
+                    *starts = core::iter::repeat_n(now, lacks).collect();
+                }
+            }
+            (this @ Self::Bucket { .. }, Self::Strict { per, starts, .. }) => {
+                let mut replayed = Self::new(this.rate());
+                counting(starts, *per, now).for_each(|at| replayed.count(at));
+                this.lack_at_least(replayed.lack(now), now);
+            }
+            (this @ Self::Bucket { .. }, Self::Bucket { per, .. }) => {
+                let (missing, per) = (other.lack(now), u128::from(per.get()));
+                let own = u128::from(this.rate().per.get());
+                let rest = (missing % per * own).div_ceil(per);
+                this.lack_at_least(missing / per * own + rest, now);
+            }
+        }
+    }
+
+    /// How much a bucket lacks, where a start takes `per`.
+    fn lack(&self, now: Time) -> u128 {
+        match self {
+            Self::Strict { .. } => 0,
+            Self::Bucket { limit, full_at, .. } => full_at.saturating_sub(fast(now, *limit)),
+        }
+    }
+
+    fn lack_at_least(&mut self, missing: u128, now: Time) {
+        if let Self::Bucket { limit, full_at, .. } = self {
+            *full_at = (*full_at).max(fast(now, *limit) + missing);
         }
     }
 }

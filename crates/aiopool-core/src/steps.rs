@@ -55,6 +55,7 @@ mod tests {
         }
         let (mut active, mut ended) = (VecDeque::new(), jobs.div_ceil(5));
         while ended < jobs {
+            while pool.poll_due(Time::ZERO) {}
             while let Some(admitted) = pool.poll_admit(Time::ZERO) {
                 active.push_back(admitted.slot);
             }
@@ -62,6 +63,40 @@ mod tests {
             ended += 1;
         }
         COUNT.get() / u64::from(jobs)
+    }
+
+    /// How many steps a job of a new key takes beside so many keys that are paused.
+    fn steps_beside(keys: u32) -> u64 {
+        let size = NonZeroUsize::new(50).expect("it is not 0");
+        let mut pool = Admission::<Job, ()>::new(size);
+        let mut run = |paused: bool| {
+            let key = pool.open_key(None, &[]);
+            if paused {
+                pool.pause_key(key, Time::NEVER);
+            }
+            let request = Request {
+                key: Some(key),
+                ..Request::default()
+            };
+            assert!(pool.submit(Job(NonZeroU32::MIN), request).is_ok());
+            while pool.poll_due(Time::ZERO) {}
+            if let Some(admitted) = pool.poll_admit(Time::ZERO) {
+                pool.finish(admitted.slot);
+            }
+            while pool.poll_due(Time::ZERO) {}
+        };
+        (0..keys).for_each(|_| run(true));
+        run(false);
+        COUNT.set(0);
+        (0..1_000).for_each(|_| run(false));
+        COUNT.get() / 1_000
+    }
+
+    #[test]
+    fn a_job_takes_as_many_steps_beside_many_keys() {
+        let steps = [100, 1_000, 100_000].map(steps_beside);
+        std::println!("steps a job beside 10^2, 10^3 and 10^5 keys: {steps:?}");
+        assert!(steps.iter().all(|steps| *steps <= 12), "{steps:?}");
     }
 
     #[test]

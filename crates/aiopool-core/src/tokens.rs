@@ -39,7 +39,10 @@ impl Slot {
 /// What a job holds that has begun and has no slot: [`Admission::come_back`](crate::Admission::come_back) takes it.
 #[derive(Debug)]
 #[must_use = "the pool waits for the job that has it"]
-pub struct Outside(pub(crate) ());
+pub struct Outside {
+    /// The index of its key, which stays open meanwhile.
+    pub(crate) key: Option<NonZeroU32>,
+}
 
 /// What stands for somebody who has left the queue, or has ended, and is still to be dropped. Until
 /// [`Admission::end_leaving`](crate::Admission::end_leaving) the pool is not idle.

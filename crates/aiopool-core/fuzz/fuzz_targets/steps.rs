@@ -6,6 +6,11 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../tests/core/bytes.rs"]
 mod bytes;
+#[path = "../../tests/core/model.rs"]
+mod model;
+#[expect(dead_code, reason = "the enumeration of all sequences uses more of it")]
+#[path = "../../tests/core/settings.rs"]
+mod settings;
 #[expect(dead_code, reason = "the enumeration of all sequences uses more of it")]
 #[path = "../../tests/core/world.rs"]
 mod world;

@@ -108,6 +108,19 @@ fn a_weight_above_the_size_runs_alone() {
 }
 
 #[test]
+fn a_heavy_job_is_heavy_at_the_front_too() {
+    let mut pool = pool(3);
+    let front = Request {
+        front: true,
+        ..Request::default()
+    };
+    submit_as(&mut pool, front, 0, 1);
+    submit_as(&mut pool, front, 1, 2);
+    let (number, _slot) = admit(&mut pool, Time::ZERO).expect("it fits");
+    assert_eq!((number, pool.held(), pool.active()), (1, 2, 1));
+}
+
+#[test]
 fn growing_lets_in_as_many_as_fit_and_shrinking_stops_nobody() {
     let mut pool = pool(3);
     let mut slots: Vec<_> = (0..3).map(|n| submit_and_admit(&mut pool, n, 1)).collect();
@@ -204,7 +217,7 @@ fn a_job_that_comes_back_by_force_has_its_slots_and_nobody_else_starts_until_the
     let outside = pool.go_outside(slot);
     let other = submit_and_admit(&mut pool, 1, 1);
     submit_as(&mut pool, Request::default(), 2, 1);
-    let slot = pool.force(outside, NonZeroU32::MIN, None);
+    let slot = pool.force(outside, NonZeroU32::MIN);
     assert_eq!((pool.held(), pool.outside()), (2, 0));
     pool.finish(other);
     assert!(admit(&mut pool, Time::ZERO).is_none());
@@ -287,6 +300,7 @@ fn submit_as(pool: &mut Pool, request: Request, number: u32, weight: u32) {
 }
 
 fn admit(pool: &mut Pool, now: Time) -> Option<(u32, Slot)> {
+    while pool.poll_due(now) {}
     let admitted = pool.poll_admit(now)?;
     Some((admitted.waiter.number, admitted.slot))
 }

@@ -1,5 +1,6 @@
 //! The core against a naive model.
 
+mod attacked;
 mod bytes;
 mod corpus;
 mod exhaustive;

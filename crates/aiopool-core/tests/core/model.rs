@@ -17,6 +17,7 @@ pub(crate) struct Place {
 pub(crate) struct Waiting {
     pub(crate) place: Place,
     pub(crate) job: Job,
+    pub(crate) front: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -214,7 +215,7 @@ impl Model {
         } else {
             0
         };
-        self.take_turn(waiting.place);
+        self.take_turn(&waiting);
         let mut active = self.occupy(waiting);
         if waiting.job.pays {
             self.meters
@@ -272,12 +273,12 @@ impl Model {
         self.outside.remove(index.expect("it is outside"))
     }
 
-    /// Gives its weight and its key.
-    pub(crate) fn force(&mut self, number: u32) -> (u32, Option<usize>) {
+    /// Gives its weight.
+    pub(crate) fn force(&mut self, number: u32) -> u32 {
         let waiting = self.end_outside(number);
         let active = self.occupy(waiting);
         self.active.push(active);
-        (waiting.job.weight.get(), waiting.place.key)
+        waiting.job.weight.get()
     }
 
     pub(crate) fn begin_walk(&mut self) {
@@ -302,18 +303,14 @@ impl Model {
         if self.started > 0 {
             self.changed_at = Some(self.now);
         }
-        let old = std::mem::replace(&mut self.meters, meters(rates));
-        let counting = old.iter().filter_map(|meter| meter.counting(self.now));
-        // As many starts as count: of several rates, those of the last one with the most.
-        let starts = counting.max_by_key(Vec::len);
-        let lacks = old.iter().filter_map(|meter| meter.lack(self.now));
-        let lack = lacks.max_by_key(|(missing, per)| missing / per);
-        for meter in &mut self.meters {
-            match (&starts, lack) {
-                (Some(starts), _) => meter.remember(starts),
-                (None, Some((missing, per))) => meter.lack_as_much(missing, per, self.now),
-                (None, None) => {}
-            }
+        // One that was there before stays as it is.
+        let mut old = std::mem::take(&mut self.meters);
+        let all = old.clone();
+        for rate in rates {
+            let known = old.iter().position(|meter| meter.rate() == *rate);
+            let meter = known.map(|index| old.remove(index));
+            let meter = meter.unwrap_or_else(|| Meter::after(*rate, &all, self.now));
+            self.meters.push(meter);
         }
     }
 
@@ -333,6 +330,7 @@ impl Model {
             "a key goes that has waiters"
         );
         assert!(!self.active.iter().any(|active| of_key(&active.waiting)));
+        assert!(!self.outside.iter().any(of_key), "a job of it is outside");
         let key = &mut self.keys[index];
         assert!(key.paused <= self.now, "a key goes that is paused");
         for meter in &key.meters {
@@ -357,13 +355,14 @@ impl Model {
         }
     }
 
-    /// No lane has two turns while another of its level waits for one.
-    fn take_turn(&mut self, place: Place) {
+    /// No lane has two turns while another of its level waits for one. What stands at the front takes
+    /// nobody's turn.
+    fn take_turn(&mut self, waiting: &Waiting) {
+        let place = waiting.place;
         self.passed_by.retain(|(other, _)| *other != place);
-        for (other, passed_by) in &mut self.passed_by {
-            if other.level == place.level {
-                assert!(passed_by.insert(place), "{place:?} passes {other:?} twice");
-            }
+        let level = |place: &Place| place.level == waiting.place.level && !waiting.front;
+        for (other, passed_by) in self.passed_by.iter_mut().filter(|(other, _)| level(other)) {
+            assert!(passed_by.insert(place), "{place:?} passes {other:?} twice");
         }
     }
 
@@ -443,14 +442,39 @@ impl Meter {
         }
     }
 
-    /// Another rate has seen these starts. A strict one remembers as many as it allows.
-    fn remember(&mut self, starts: &[u64]) {
-        for at in starts {
-            self.count(*at);
+    fn rate(&self) -> Rate {
+        match self {
+            Self::Strict(rate, _) | Self::Bucket(rate, ..) => *rate,
         }
-        if let Self::Strict(rate, starts) = self {
-            let limit = rate.limit.get() as usize;
-            starts.drain(..starts.len().saturating_sub(limit));
+    }
+
+    /// A new one, after all of these: it has seen as much as the one that has seen most.
+    fn after(rate: Rate, all: &[Self], now: u64) -> Self {
+        let [fresh] = <[Self; 1]>::try_from(meters(&[rate])).expect("one for each");
+        let learned = all.iter().map(|other| {
+            let mut learned = fresh.clone();
+            match (other.counting(now), other.lack(now)) {
+                (Some(starts), _) => starts.iter().for_each(|at| learned.count(*at)),
+                (None, Some((missing, per))) => learned.lack_as_much(missing, per, now),
+                (None, None) => {}
+            }
+            learned
+        });
+        // Of two that have seen as much the first.
+        let most = |most: Self, other: Self| {
+            if other.seen(now) > most.seen(now) {
+                other
+            } else {
+                most
+            }
+        };
+        learned.fold(fresh.clone(), most)
+    }
+
+    fn seen(&self, now: u64) -> i128 {
+        match self {
+            Self::Strict(_, starts) => starts.len() as i128,
+            Self::Bucket(..) => self.lack(now).map_or(0, |(missing, _)| missing),
         }
     }
 

@@ -123,11 +123,9 @@ impl World {
             Step::ComeBack(which, front) => self.come_back(which, front),
             Step::Force(which) => {
                 if let Some((outside, number)) = remove(&mut self.outside, which) {
-                    let (weight, key) = self.model.force(number);
-                    let key = key.map(|key| self.open(key));
+                    let weight = self.model.force(number);
                     let weight = weight.try_into().expect("weights start at 1");
-                    self.slots
-                        .push((self.core.force(outside, weight, key), number));
+                    self.slots.push((self.core.force(outside, weight), number));
                 }
             }
             Step::EndOutside(which) => {
@@ -320,7 +318,7 @@ impl World {
 
     fn submitted(&mut self, ticket: Ticket, place: Place, job: Job, front: bool) {
         self.tickets.push((ticket, job.number));
-        let waiting = Waiting { place, job };
+        let waiting = Waiting { place, job, front };
         self.model.submit(waiting, front);
     }
 
@@ -336,7 +334,7 @@ impl World {
         let Some((outside, number)) = remove(&mut self.outside, which) else {
             return;
         };
-        let Waiting { place, mut job } = self.model.end_outside(number);
+        let Waiting { place, mut job, .. } = self.model.end_outside(number);
         job.pays = !front;
         let request = self.request(place, front);
         match self.core.come_back(outside, job, request) {
@@ -352,6 +350,8 @@ impl World {
     }
 
     fn admit(&mut self) {
+        while self.core.poll_due(self.now()) {}
+        self.hear_of_keys();
         let (admitted, verdict) = (self.core.poll_admit(self.now()), self.model.verdict());
         let Some(admitted) = admitted else {
             let held_by = self.core.stats().held_by;
