@@ -166,7 +166,7 @@ impl<W: Waiter> Lanes<W> {
             Place::Ring { .. } => {}
             Place::Nowhere => {
                 let level = lane.level;
-                self.levels().begin_to_wait(level);
+                self.levels().begin_waiting(level);
                 self.enter_ring(id);
             }
             // The new first may be one that its key lets go.
@@ -213,7 +213,7 @@ impl<W: Waiter> Lanes<W> {
         if self.levels.is_some() {
             self.leave_ring(id);
             if is_empty {
-                self.levels().end_to_wait(level);
+                self.levels().end_waiting(level);
             } else {
                 self.enter_ring(id);
             }
@@ -243,7 +243,7 @@ impl<W: Waiter> Lanes<W> {
         }
         let level = self.table[id].level;
         if let Some(levels) = self.levels.as_mut().filter(|_| is_empty) {
-            levels.end_to_wait(level);
+            levels.end_waiting(level);
         }
         Some((waiter, id))
     }

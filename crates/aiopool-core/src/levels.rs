@@ -65,7 +65,7 @@ impl Levels {
     }
 
     /// A lane of this level is not empty any more.
-    pub(crate) fn begin_to_wait(&mut self, level: Level) {
+    pub(crate) fn begin_waiting(&mut self, level: Level) {
         let ring = &mut self.rings[level.index()];
         ring.lanes += 1;
         if ring.lanes == 1 {
@@ -75,7 +75,7 @@ impl Levels {
     }
 
     /// A lane of this level has been emptied.
-    pub(crate) fn end_to_wait(&mut self, level: Level) {
+    pub(crate) fn end_waiting(&mut self, level: Level) {
         let ring = &mut self.rings[level.index()];
         ring.lanes -= 1;
         if ring.lanes == 0 {

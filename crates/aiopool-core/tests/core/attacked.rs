@@ -1,12 +1,10 @@
 //! What attacks have found, and what was like it.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU32;
 
-use aiopool_core::{Admission, KeyId, Level, Rate, Request, Time};
+use aiopool_core::{KeyId, Request};
 
-use crate::settings::Job;
-
-type Pool = Admission<Job, ()>;
+use crate::telling::{Pool, admit, at, in_level, job, level, of, pool, rate, run, submit};
 
 #[test]
 fn the_same_rates_again_grant_nothing_twice() {
@@ -119,15 +117,19 @@ fn a_level_that_waits_for_a_key_has_its_turn_when_the_key_lets_it_go() {
 #[test]
 fn the_level_that_has_been_passed_longest_is_the_one_that_has_waited_longest() {
     let mut pool = pool(1);
+    // This level has had a start, and the one that comes later has had none.
+    submit(&mut pool, Request::default(), 98);
+    submit(&mut pool, in_level(level(5)), 97);
+    assert_eq!(run(&mut pool), [97, 98]);
     submit(&mut pool, Request::default(), 0);
     for number in 1..=17 {
-        submit(&mut pool, in_level(5), number);
+        submit(&mut pool, in_level(level(5)), number);
     }
     for _ in 0..16 {
         let (_, slot) = admit(&mut pool, at(0)).expect("somebody waits");
         pool.finish(slot);
     }
-    submit(&mut pool, in_level(-1), 99);
+    submit(&mut pool, in_level(level(-1)), 99);
     assert_eq!(admit(&mut pool, at(0)).map(|(number, _)| number), Some(0));
 }
 
@@ -140,7 +142,7 @@ fn a_key_stays_open_while_a_job_of_it_is_outside() {
     let outside = pool.go_outside(slot);
     while pool.poll_due(at(0)) {}
     assert!(pool.has_key(key));
-    let back = pool.come_back(outside, job(0), of(key));
+    let back = pool.come_back(outside, job(0, 1), of(key));
     assert!(back.is_ok());
     let (_, slot) = admit(&mut pool, at(0)).expect("it is back");
     pool.finish(slot);
@@ -165,65 +167,4 @@ fn a_higher_level_starts_first_however_many_keys_are_due() {
     assert!(admit(&mut pool, at(0)).is_none());
     submit(&mut pool, Request::default(), 0);
     assert_eq!(admit(&mut pool, at(10)).map(|(number, _)| number), Some(1));
-}
-
-fn run(pool: &mut Pool) -> Vec<u32> {
-    let mut order = Vec::new();
-    while let Some((number, slot)) = admit(pool, at(0)) {
-        order.push(number);
-        pool.finish(slot);
-    }
-    order
-}
-
-fn admit(pool: &mut Pool, now: Time) -> Option<(u32, aiopool_core::Slot)> {
-    while pool.poll_due(now) {}
-    let admitted = pool.poll_admit(now)?;
-    Some((admitted.waiter.number, admitted.slot))
-}
-
-fn submit(pool: &mut Pool, request: Request, number: u32) {
-    pool.submit(job(number), request).expect("the pool is open");
-}
-
-fn pool(size: usize) -> Pool {
-    Admission::new(NonZeroUsize::new(size).expect("sizes start at 1"))
-}
-
-fn job(number: u32) -> Job {
-    Job {
-        number,
-        weight: NonZeroU32::MIN,
-        pays: true,
-    }
-}
-
-fn of(key: KeyId) -> Request {
-    Request {
-        key: Some(key),
-        ..Request::default()
-    }
-}
-
-fn in_level(number: i8) -> Request {
-    Request {
-        level: level(number),
-        ..Request::default()
-    }
-}
-
-fn level(number: i8) -> Level {
-    Level::new(number).expect("it is one")
-}
-
-fn at(nanos: u64) -> Time {
-    Time::from_nanos(nanos)
-}
-
-fn rate(limit: u32, per: u64, burst: Option<u32>) -> Rate {
-    Rate {
-        limit: NonZeroU32::new(limit).expect("it is not 0"),
-        per: NonZeroU64::new(per).expect("it is not 0"),
-        burst: burst.and_then(NonZeroU32::new),
-    }
 }

@@ -1,12 +1,10 @@
 //! What is promised in numbers.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroUsize};
 
-use aiopool_core::{Admission, HeldBy, KeyId, Level, Phase, Rate, Request, Slot, Time};
+use aiopool_core::{HeldBy, Level, Phase, Request, Slot, Time};
 
-use crate::settings::Job;
-
-type Pool = Admission<Job, ()>;
+use crate::telling::{Pool, admit, in_level, job, level, of, pool, rate, run, submit_as};
 
 #[test]
 fn below_a_flood_each_level_has_its_turn_and_the_highest_keeps_16_of_17() {
@@ -15,7 +13,7 @@ fn below_a_flood_each_level_has_its_turn_and_the_highest_keeps_16_of_17() {
         let (mut pool, mut last) = (pool(1), vec![0; levels.len()]);
         for level in &levels {
             let number = u32::try_from(pool.len()).expect("they are few");
-            submit_as(&mut pool, at(*level), number, 1);
+            submit_as(&mut pool, in_level(*level), number, 1);
         }
         let starts = 17 * 500 * levels.len();
         let mut of_highest = 0;
@@ -32,7 +30,7 @@ fn below_a_flood_each_level_has_its_turn_and_the_highest_keeps_16_of_17() {
             pool.finish(slot);
             // The next of the same level, which tells its level by its number.
             let next = number + u32::try_from(levels.len()).expect("they are few");
-            submit_as(&mut pool, at(levels[index]), next, 1);
+            submit_as(&mut pool, in_level(levels[index]), next, 1);
         }
         assert!(of_highest * 17 >= starts * 16, "{of_highest} of {starts}");
         assert!(
@@ -83,11 +81,11 @@ fn a_job_that_waits_for_slots_is_passed_by_nobody_of_its_level_or_below() {
     let mut held: Vec<_> = (0..2).map(|n| submit_and_admit(&mut pool, n, 1)).collect();
     submit_as(&mut pool, Request::default(), 2, 2);
     submit_as(&mut pool, Request::default(), 3, 1);
-    submit_as(&mut pool, at(level(-1)), 4, 1);
+    submit_as(&mut pool, in_level(level(-1)), 4, 1);
     assert!(admit(&mut pool, Time::ZERO).is_none());
     assert_eq!(pool.stats().held_by, Some(HeldBy::Slots));
     // One of a higher level passes it.
-    submit_as(&mut pool, at(level(1)), 5, 1);
+    submit_as(&mut pool, in_level(level(1)), 5, 1);
     let (number, slot) = admit(&mut pool, Time::ZERO).expect("it fits");
     assert_eq!(number, 5);
     pool.finish(slot);
@@ -200,7 +198,7 @@ fn keys_that_are_used_once_leave_nothing_behind() {
 fn a_pool_without_limits_in_time_never_wakes_by_itself() {
     let mut pool = pool(1);
     for (number, of_level) in (0..10).zip([0, 1, 2].into_iter().cycle()) {
-        submit_as(&mut pool, at(level(of_level)), number, number + 1);
+        submit_as(&mut pool, in_level(level(of_level)), number, number + 1);
     }
     while let Some((_, slot)) = admit(&mut pool, Time::ZERO) {
         assert_eq!((pool.next_wake(), pool.is_timed()), (None, false));
@@ -277,69 +275,9 @@ fn starts_of(pool: &mut Pool, count: u32) -> Vec<u64> {
     }
 }
 
-/// Runs all who wait, one after another.
-fn run(pool: &mut Pool) -> Vec<u32> {
-    let mut order = Vec::new();
-    while let Some((number, slot)) = admit(pool, Time::ZERO) {
-        order.push(number);
-        pool.finish(slot);
-    }
-    order
-}
-
 fn submit_and_admit(pool: &mut Pool, number: u32, weight: u32) -> Slot {
     submit_as(pool, Request::default(), number, weight);
     let (admitted, slot) = admit(pool, Time::ZERO).expect("it fits");
     assert_eq!(admitted, number);
     slot
-}
-
-fn submit_as(pool: &mut Pool, request: Request, number: u32, weight: u32) {
-    pool.submit(job(number, weight), request)
-        .expect("the pool is open");
-}
-
-fn admit(pool: &mut Pool, now: Time) -> Option<(u32, Slot)> {
-    while pool.poll_due(now) {}
-    let admitted = pool.poll_admit(now)?;
-    Some((admitted.waiter.number, admitted.slot))
-}
-
-fn pool(size: usize) -> Pool {
-    Admission::new(NonZeroUsize::new(size).expect("sizes start at 1"))
-}
-
-fn job(number: u32, weight: u32) -> Job {
-    Job {
-        number,
-        weight: NonZeroU32::new(weight).expect("weights start at 1"),
-        pays: true,
-    }
-}
-
-fn at(level: Level) -> Request {
-    Request {
-        level,
-        ..Request::default()
-    }
-}
-
-fn of(key: KeyId) -> Request {
-    Request {
-        key: Some(key),
-        ..Request::default()
-    }
-}
-
-fn level(level: i16) -> Level {
-    let level = i8::try_from(level).ok().and_then(Level::new);
-    level.expect("it is one")
-}
-
-fn rate(limit: u32, per: u64, burst: Option<u32>) -> Rate {
-    Rate {
-        limit: NonZeroU32::new(limit).expect("it is not 0"),
-        per: NonZeroU64::new(per).expect("it is not 0"),
-        burst: burst.and_then(NonZeroU32::new),
-    }
 }

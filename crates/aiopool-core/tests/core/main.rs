@@ -8,4 +8,5 @@ mod laws;
 mod model;
 mod random;
 mod settings;
+mod telling;
 mod world;

@@ -114,7 +114,9 @@ impl Pool {
     /// The slots that a pool gains are given out at once, also in a pause of this turn.
     pub(crate) fn resize(&self, py: Python<'_>, size: NonZeroUsize) {
         self.state.with(py, |state| {
-            state.pump.cut_short();
+            if size > state.admission.size() {
+                state.pump.cut_short();
+            }
             state.admission.resize(size);
         });
     }

@@ -11,13 +11,12 @@ use crate::common::{Gate, let_others_run, on_both, until};
 fn a_pool_that_grows_starts_as_many_as_fit_before_the_call_returns() {
     on_both(async || {
         let (pool, gate) = (Pool::new(1), Gate::new());
-        let handles: Vec<_> = (0..200).map(|_| pool.spawn_n(gate.passed())).collect();
+        hand_in(200, &pool, &gate);
         pool.resize(150);
         assert_eq!((pool.size(), pool.active(), pool.waiting()), (150, 150, 50));
         gate.open();
-        for handle in handles {
-            handle.await.unwrap();
-        }
+        pool.join().await;
+        assert_eq!(pool.executed(), 200);
     });
 }
 
@@ -25,7 +24,7 @@ fn a_pool_that_grows_starts_as_many_as_fit_before_the_call_returns() {
 fn a_pool_that_shrinks_stops_nobody_and_starts_nobody_until_that_fits() {
     on_both(async || {
         let (pool, gate) = (Pool::new(4), Gate::new());
-        let handles: Vec<_> = (0..8).map(|_| pool.spawn_n(gate.passed())).collect();
+        hand_in(8, &pool, &gate);
         pool.resize(2);
         assert_eq!((pool.size(), pool.active(), pool.waiting()), (2, 4, 4));
         for ended in 1..=2 {
@@ -43,9 +42,8 @@ fn a_pool_that_shrinks_stops_nobody_and_starts_nobody_until_that_fits() {
         let_others_run().await;
         assert_eq!((pool.active(), pool.waiting()), (2, 3));
         gate.open();
-        for handle in handles {
-            handle.await.unwrap();
-        }
+        pool.join().await;
+        assert_eq!(pool.executed(), 8);
     });
 }
 
@@ -54,15 +52,14 @@ fn a_pool_that_shrinks_stops_nobody_and_starts_nobody_until_that_fits() {
 fn the_size_that_a_pool_has_changes_nothing() {
     on_both(async || {
         let (pool, gate) = (Pool::new(2), Gate::new());
-        let handles: Vec<_> = (0..4).map(|_| pool.spawn_n(gate.passed())).collect();
+        hand_in(4, &pool, &gate);
         for size in [2, 2, 1, 2] {
             pool.resize(size);
             assert_eq!((pool.size(), pool.active()), (size, 2));
         }
         gate.open();
-        for handle in handles {
-            handle.await.unwrap();
-        }
+        pool.join().await;
+        assert_eq!(pool.executed(), 4);
     });
 }
 
@@ -86,13 +83,12 @@ fn a_map_takes_the_slots_that_come_while_it_runs() {
 fn a_pool_grows_from_a_thread_without_a_runtime() {
     on_both(async || {
         let (pool, gate) = (Pool::new(1), Gate::new());
-        let handles: Vec<_> = (0..3).map(|_| pool.spawn_n(gate.passed())).collect();
+        hand_in(3, &pool, &gate);
         thread::scope(|scope| scope.spawn(|| pool.resize(2)).join()).unwrap();
         assert_eq!((pool.active(), pool.waiting()), (2, 1));
         gate.open();
-        for handle in handles {
-            handle.await.unwrap();
-        }
+        pool.join().await;
+        assert_eq!(pool.executed(), 3);
     });
 }
 
@@ -103,4 +99,10 @@ fn a_size_of_0_panics_and_changes_nothing() {
     let message = payload.downcast_ref::<&str>().copied();
     assert!(message.is_some_and(|message| message.contains("at least 1 slot")));
     assert_eq!(pool.size(), 2);
+}
+
+fn hand_in(jobs: usize, pool: &Pool, gate: &Gate) {
+    for _ in 0..jobs {
+        drop(pool.spawn_n(gate.passed()));
+    }
 }
