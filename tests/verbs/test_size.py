@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asyncio_pool import AioPool
-from helpers import Gate, turns, until
+from helpers import Gate, ready, turns, until
 
 
 async def test_a_pool_that_grows_starts_as_many_as_fit_in_the_assignment() -> None:
@@ -72,6 +72,26 @@ async def test_slots_that_come_in_the_turn_in_which_a_job_ends_are_given_out_at_
     assert active == [3]
     gate.open()
     await pool.join()
+
+
+async def test_a_size_that_makes_no_room_starts_nobody_in_the_turn_in_which_a_job_ends() -> None:
+    async def active_after(size: int | None) -> int:
+        pool, gate = AioPool(1), Gate()
+        active: list[int] = []
+
+        def look(_: asyncio.Future[Any]) -> None:
+            if size is not None:
+                pool.size = size
+            active.append(pool.n_active)
+
+        pool.spawn_n(ready(1)).add_done_callback(look)
+        pool.spawn_n(gate.job())
+        await until(lambda: bool(active))
+        gate.open()
+        await pool.join()
+        return active[0]
+
+    assert await active_after(1) == await active_after(None)
 
 
 @pytest.mark.parametrize("verb", ["map", "itermap"])
