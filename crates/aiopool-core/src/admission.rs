@@ -149,10 +149,12 @@ impl<W: Waiter, J> Admission<W, J> {
     /// The numbers of this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let held_by = match &self.limits {
+        let asked = self.limits.as_ref().and_then(|limits| limits.held_by);
+        let held_by = match asked {
             _ if self.waiting() == 0 => None,
-            Some(limits) => limits.held_by,
+            // Nobody asks while no slot is free.
             None => Some(HeldBy::Slots),
+            held_by => held_by,
         };
         Stats {
             size: self.size,
@@ -515,6 +517,7 @@ impl<W: Waiter, J> Admission<W, J> {
         let key = self.lanes.key(lane);
         let mut slot = self.occupy(weight);
         let limits = self.limits();
+        limits.held_by = None;
         if pays {
             limits.rates.count(now);
         }
@@ -573,7 +576,9 @@ impl<W: Waiter, J> Admission<W, J> {
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
         let limits = self.limits.as_ref()?;
-        let start = match limits.held_by.filter(|_| self.waiting() > 0) {
+        // While no slot is free, the end of a job is waited for, however long ago it was asked what
+        // holds the next one back.
+        let start = match limits.held_by.filter(|_| self.may_admit()) {
             Some(HeldBy::Pause) => Some(limits.paused),
             Some(HeldBy::Rate) => Some(limits.rates.ready_at()),
             Some(HeldBy::Slots | HeldBy::Keys) | None => None,

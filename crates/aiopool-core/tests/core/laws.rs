@@ -95,6 +95,18 @@ fn a_job_that_waits_for_slots_is_passed_by_nobody_of_its_level_or_below() {
 }
 
 #[test]
+fn nobody_is_woken_for_a_rate_while_no_slot_is_free() {
+    let mut pool = pool(2);
+    pool.set_rates(&[rate(1, 1_000, None)], Time::ZERO);
+    let _slot = submit_and_admit(&mut pool, 0, 1);
+    submit_as(&mut pool, Request::default(), 1, 1);
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    assert_eq!(pool.next_wake(), Some(Time::from_nanos(1_000)));
+    pool.resize(NonZeroUsize::MIN);
+    assert_eq!(pool.next_wake(), None);
+}
+
+#[test]
 fn a_weight_above_the_size_runs_alone() {
     let mut pool = pool(4);
     let slot = submit_and_admit(&mut pool, 0, 50);

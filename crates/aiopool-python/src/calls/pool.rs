@@ -96,9 +96,9 @@ impl Pool {
         self.remove_joiner(py, ticket);
     }
 
-    /// Goes on after a pause.
-    fn resume(slf: &Bound<'_, Self>) {
-        slf.get().end_pause(slf.py());
+    /// Goes on in a new turn of the loop.
+    fn begin_turn(slf: &Bound<'_, Self>) {
+        slf.get().start_turn(slf.py());
         start::advance(slf);
     }
 }

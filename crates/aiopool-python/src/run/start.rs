@@ -40,7 +40,7 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
 pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
     // A reused task begins its next job by itself: a turn more would cost it another step.
     if !pool.get().reuses_tasks() && pool.get().has_turn(pool.py()) {
-        pause(pool);
+        end_turn(pool);
     }
     advance(pool);
 }
@@ -58,28 +58,28 @@ fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) -> bool {
         return true;
     };
     if !admit(pool, slot, waiter) && pool.get().count_unstarted(py) {
-        // These admissions start no task. Without a pause, this turn of the loop would make all of
+        // These admissions start no task. Without an end, this turn of the loop would make all of
         // them, however many there are.
-        pause(pool);
+        end_turn(pool);
     }
     false
 }
 
 /// Lets other tasks have their turn of the loop before the next admission.
-fn pause(pool: &Bound<'_, Pool>) {
+fn end_turn(pool: &Bound<'_, Pool>) {
     let py = pool.py();
-    match resume_soon(pool) {
-        Ok(()) => pool.get().pause(py),
-        // Nothing would end the pause, so there is none.
+    match begin_turn_soon(pool) {
+        Ok(()) => pool.get().end_turn(py),
+        // There would be no next one, so this one goes on.
         Err(error) => errors::report(py, Err(error), pool),
     }
 }
 
-/// Has the pool resumed in the next turn of the loop.
-fn resume_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
+/// Has the pool go on in the next turn of the loop.
+fn begin_turn_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
     let py = pool.py();
-    let resume = pool.getattr(intern!(py, "resume"))?;
-    pool.get().enter(py)?.call_soon(py, (resume,))
+    let begin_turn = pool.getattr(intern!(py, "begin_turn"))?;
+    pool.get().enter(py)?.call_soon(py, (begin_turn,))
 }
 
 /// No waiter can be admitted for now. Starts the watch for the end of the loop if a job needs it,
@@ -219,7 +219,7 @@ fn not_started(
     let py = pool.py();
     // The next turn is arranged before the error is told. So the slot is back when a task that
     // waits for the error goes on.
-    if pool.get().has_spent_slots(py) || errors::contained(py, || resume_soon(pool)).is_ok() {
+    if pool.get().has_spent_slots(py) || errors::contained(py, || begin_turn_soon(pool)).is_ok() {
         pool.get().spend(py, slot);
     } else {
         // Nothing would give the slot back later.

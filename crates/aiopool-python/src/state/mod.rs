@@ -111,11 +111,11 @@ impl Pool {
         })
     }
 
-    /// The slots that a pool gains are given out at once, also in a pause of this turn.
+    /// The slots that a pool gains are given out at once, also if this turn is over for others.
     pub(crate) fn resize(&self, py: Python<'_>, size: NonZeroUsize) {
         self.state.with(py, |state| {
             if size > state.admission.size() {
-                state.pump.cut_short();
+                state.pump.reopen_turn();
             }
             state.admission.resize(size);
         });
@@ -283,9 +283,9 @@ impl Pool {
         })
     }
 
-    /// Admits no waiter before [`end_pause`](Self::end_pause).
-    pub(crate) fn pause(&self, py: Python<'_>) {
-        self.state.with(py, |state| state.pump.pause());
+    /// Admits no waiter before [`start_turn`](Self::start_turn).
+    pub(crate) fn end_turn(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.pump.end_turn());
     }
 
     /// Whether slots come back in the next turn of the loop.
@@ -293,15 +293,15 @@ impl Pool {
         self.state.with(py, |state| state.pump.has_spent())
     }
 
-    /// The slot comes back at the [end of the pause](Self::end_pause).
+    /// The slot comes back in the [next turn](Self::start_turn).
     pub(crate) fn spend(&self, py: Python<'_>, slot: Slot) {
         self.state.with(py, |state| state.pump.spend(slot));
     }
 
-    /// Ends the pause, in the next turn of the loop.
-    pub(crate) fn end_pause(&self, py: Python<'_>) {
+    /// The next turn of the loop: waiters are admitted again.
+    pub(crate) fn start_turn(&self, py: Python<'_>) {
         self.state.with(py, |state| {
-            for slot in state.pump.resume() {
+            for slot in state.pump.begin_turn() {
                 state.admission.finish(slot);
             }
         });
@@ -469,7 +469,7 @@ impl Pool {
 impl PoolState {
     /// Whether a waiter that may be admitted is admitted at once.
     fn admits_at_once(&self) -> bool {
-        !self.admission.is_advancing() && !self.pump.is_paused()
+        !self.admission.is_advancing() && !self.pump.is_over()
     }
 
     /// Takes those who are meant out of the queue.
@@ -487,7 +487,7 @@ impl PoolState {
     }
 
     fn next(&mut self, py: Python<'_>, may_admit: bool) -> Next {
-        if may_admit && !self.pump.is_paused() {
+        if may_admit && !self.pump.is_over() {
             let loop_end = self.loop_end.as_ref();
             return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));
         }

@@ -7,16 +7,16 @@ use aiopool_core::Slot;
 #[derive(Default)]
 pub(super) struct Pump {
     /// Whether no waiter is admitted before the next turn of the loop.
-    paused: bool,
-    /// How many admissions since the last pause have started no task.
+    over: bool,
+    /// How many admissions since the last end of a turn have started no task.
     unstarted: usize,
     /// The slots of items for which there was no job. They come back in the next turn of the loop.
     spent: Vec<Slot>,
 }
 
 impl Pump {
-    pub(super) fn is_paused(&self) -> bool {
-        self.paused
+    pub(super) fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Counts an admission that left its slot free again. True if there have been enough of them
@@ -30,18 +30,18 @@ impl Pump {
         self.spent.push(slot);
     }
 
-    pub(super) fn pause(&mut self) {
-        self.paused = true;
+    pub(super) fn end_turn(&mut self) {
+        self.over = true;
     }
 
     /// Admissions go on in this turn.
-    pub(super) fn cut_short(&mut self) {
-        self.paused = false;
+    pub(super) fn reopen_turn(&mut self) {
+        self.over = false;
     }
 
     /// The next turn of the loop. Gives the slots that come back in it.
-    pub(super) fn resume(&mut self) -> Vec<Slot> {
-        self.paused = false;
+    pub(super) fn begin_turn(&mut self) -> Vec<Slot> {
+        self.over = false;
         mem::take(&mut self.spent)
     }
 
