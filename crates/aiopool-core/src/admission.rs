@@ -267,6 +267,31 @@ impl<W: Waiter, J> Admission<W, J> {
         self.finish(slot);
     }
 
+    /// The holder of `slot`, which has [not paid](Waiter::pays), starts something after all. If the
+    /// rates allow that now they count it; tells whether they do.
+    pub fn pay(&mut self, slot: &Slot, now: Time) -> bool {
+        let Some(limits) = &mut self.limits else {
+            return true;
+        };
+        let key = slot.key.map(index_of);
+        let ready_at = key.and_then(|key| limits.keys.at(key)).map(Key::ready_at);
+        if limits.rates.ready_at().max(ready_at.unwrap_or(Time::ZERO)) > now {
+            return false;
+        }
+        limits.rates.count(now);
+        if let Some(key) = key.and_then(|key| limits.keys.at_mut(key)) {
+            key.pay(now);
+        }
+        true
+    }
+
+    /// As [`finish`](Self::finish), and there was no start: a source had no more items, say. The
+    /// waiter had not [paid](Waiter::pays).
+    pub fn take_back_unpaid(&mut self, slot: Slot) {
+        self.started = self.started.saturating_sub(1);
+        self.finish(slot);
+    }
+
     /// The holder of `slot` waits, and gives its slot back until then. Its key stays open.
     pub fn go_outside(&mut self, slot: Slot) -> Outside {
         let outside = Outside { key: slot.key };

@@ -98,15 +98,24 @@ impl Key {
         if self.limit.is_some_and(|limit| self.active >= limit.get()) {
             return Some(Time::NEVER);
         }
-        let ready_at = self.rates.ready_at();
+        let ready_at = self.ready_at();
         (pays && ready_at > now).then_some(ready_at)
     }
 
     pub(crate) fn start(&mut self, now: Time, pays: bool) {
         self.active += 1;
         if pays {
-            self.rates.count(now);
+            self.pay(now);
         }
+    }
+
+    /// When the rates of the key allow a start.
+    pub(crate) fn ready_at(&self) -> Time {
+        self.rates.ready_at()
+    }
+
+    pub(crate) fn pay(&mut self, now: Time) {
+        self.rates.count(now);
     }
 
     pub(crate) fn finish(&mut self) {

@@ -24,7 +24,7 @@
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
 //! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`is_timed`], [`phase`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
-//! | inputs | [`submit`], [`finish`], [`take_back`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
+//! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`take_back_unpaid`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
 //! | commands | [`withdraw`], [`begin_walk`], [`walk_on`], [`leave`], [`leave_active`], [`enter`], [`resize`], [`set_rates`], [`pause`], [`resume`], [`open_key`], [`pause_key`], [`resume_key`] | take inputs back, and change the limits |
 //! | outputs | [`poll_admit`], [`next_wake`], [`poll_due`], [`poll_key_gone`], [`poll_idle`], [`poll_all_idle`], [`poll_drained`] | tell the face what to do now, and when to ask again |
 //!
@@ -35,10 +35,12 @@
 //! the face polls late, an admission is late, never lost. Several callers that may admit agree by
 //! [`begin_advance`] on one that does.
 //!
-//! The core admits a running `map` like any other waiter. The face pulls one item, which keeps the
-//! slot, and submits the `map` again. So the `map` goes to the back of the queue after each item. If
-//! there is no item, the face [takes the slot back](Admission::take_back), and no rate has counted
-//! a start.
+//! The core admits a running `map` like any other waiter, but one that does [not
+//! pay](Waiter::pays): it need not wait for a rate to find that its source has ended. The face pulls
+//! one item. If the item can [pay](Admission::pay), it keeps the slot, and the face submits the `map`
+//! again. So the `map` goes to the back of the queue after each item. If it cannot, or there is no
+//! item, the face [takes the slot back](Admission::take_back_unpaid); an item that cannot pay waits
+//! at the front.
 //!
 //! # Example
 //!
@@ -86,6 +88,8 @@
 //! [`submit`]: Admission::submit
 //! [`finish`]: Admission::finish
 //! [`take_back`]: Admission::take_back
+//! [`pay`]: Admission::pay
+//! [`take_back_unpaid`]: Admission::take_back_unpaid
 //! [`go_outside`]: Admission::go_outside
 //! [`come_back`]: Admission::come_back
 //! [`end_outside`]: Admission::end_outside

@@ -34,12 +34,6 @@ impl Slot {
         units: NonZeroU32::MIN,
         key: None,
     };
-
-    /// The [index](crate::KeyId::index) of the key of its job.
-    #[must_use]
-    pub fn key(&self) -> Option<usize> {
-        Some(self.key?.get() as usize - 1)
-    }
 }
 
 /// What a job holds that has begun and has no slot: [`Admission::come_back`](crate::Admission::come_back) takes it.

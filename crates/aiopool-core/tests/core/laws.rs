@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use aiopool_core::{HeldBy, Level, Phase, Request, Slot, Time};
 
+use crate::settings::Job;
 use crate::telling::{Pool, admit, in_level, job, level, of, pool, rate, run, submit_as};
 
 #[test]
@@ -104,6 +105,39 @@ fn nobody_is_woken_for_a_rate_while_no_slot_is_free() {
     assert_eq!(pool.next_wake(), Some(Time::from_nanos(1_000)));
     pool.resize(NonZeroUsize::MIN);
     assert_eq!(pool.next_wake(), None);
+}
+
+#[test]
+fn what_does_not_pay_waits_for_no_rate_and_pays_later_if_all_rates_allow_it() {
+    let mut pool = pool(4);
+    let at = Time::from_nanos;
+    pool.set_rates(&[rate(2, 1_000, None)], at(0));
+    let key = pool.open_key(None, &[rate(1, 5_000, None)]);
+    let submit_source = |pool: &mut Pool, request| {
+        let source = Job {
+            pays: false,
+            ..job(0, 1)
+        };
+        pool.submit(source, request).expect("the pool is open");
+        admit(pool, at(0)).expect("it waits for no rate").1
+    };
+    let keyed = submit_source(&mut pool, of(key));
+    assert!(pool.pay(&keyed, at(0)));
+    assert!(
+        !pool.pay(&keyed, at(0)),
+        "the rate of its key does not allow it"
+    );
+    let plain = submit_source(&mut pool, Request::default());
+    assert!(pool.pay(&plain, at(0)));
+    assert!(!pool.pay(&plain, at(0)), "that of the pool does not");
+    assert!(!pool.pay(&plain, at(999)));
+    assert!(pool.pay(&plain, at(1_000)));
+    // What has not paid is not taken from what has.
+    let unpaid = submit_source(&mut pool, Request::default());
+    pool.take_back_unpaid(unpaid);
+    assert_eq!(pool.stats().started, 2);
+    assert!(pool.pay(&plain, at(1_000)));
+    assert!(!pool.pay(&plain, at(1_000)));
 }
 
 #[test]
