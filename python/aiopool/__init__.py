@@ -7,6 +7,8 @@
 results of many jobs can have. `iterwait` iterates over the results of futures as they settle.
 """
 
+from aiopool._observe import Event, Stats
+from aiopool._rate import Rate
 from aiopool.compat import AioPool, getres, iterwait
 
-__all__ = ["AioPool", "getres", "iterwait"]
+__all__ = ["AioPool", "Event", "Rate", "Stats", "getres", "iterwait"]

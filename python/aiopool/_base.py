@@ -3,32 +3,58 @@
 import asyncio
 import functools
 import warnings
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from typing import Any, Literal, Self, TypeVar, overload
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakKeyDictionary
 
 from aiopool import _core
-from aiopool._checks import checked_loop, checked_reuse_tasks, checked_size
+from aiopool._checks import (
+    checked_loop,
+    checked_rates,
+    checked_reuse_tasks,
+    checked_seconds,
+    checked_size,
+)
 from aiopool._ended import cancellations, ended
+from aiopool._hand_in import HandIn
+from aiopool._observe import Observer, Stats
+from aiopool._rate import Rate
 from aiopool._results import AnyFuture
-from aiopool._verbs import coroutine_function, named
 from aiopool._within import is_within
 
-R = TypeVar("R")
-G = TypeVar("G")
+#: A rate, several that must all agree, or none.
+Rates: TypeAlias = Rate | Iterable[Rate] | None
+#: How many jobs of a key may be active, the same for all keys or for each.
+PerKey: TypeAlias = int | Callable[[Any], int | None] | None
+#: How many jobs of a key may start in a time, the same for all keys or for each.
+PerKeyRate: TypeAlias = Rates | Callable[[Any], Rates]
 
-Callback = Callable[..., Awaitable[G]]
 
-
-class BasePool:
+class BasePool(HandIn):
     """Keeps exactly `size` jobs active while any jobs wait."""
 
     def __init__(
-        self, size: int, loop: asyncio.AbstractEventLoop | None, reuse_tasks: bool
+        self,
+        size: int,
+        loop: asyncio.AbstractEventLoop | None,
+        reuse_tasks: bool,
+        *,
+        rate: Rates = None,
+        per_key: PerKey = None,
+        per_key_rate: PerKeyRate = None,
+        observer: Observer | None = None,
     ) -> None:
-        self._core = _core.Pool(
-            checked_size(size), checked_loop(loop), checked_reuse_tasks(reuse_tasks)
+        self._core = self._verbs = _core.Pool(
+            checked_size(size),
+            checked_loop(loop),
+            checked_reuse_tasks(reuse_tasks),
+            per_key,
+            per_key_rate,
+            observer,
         )
+        self._rate: Rates = None
+        if rate is not None:
+            self.rate = rate
         # How often each task that is in blocks of this pool was cancelled before each of them.
         self._blocks = WeakKeyDictionary[asyncio.Task[Any], list[int]]()
 
@@ -72,6 +98,56 @@ class BasePool:
         self._core.size = checked_size(size)
 
     @property
+    def rate(self) -> Rates:
+        """The limit on starts in a time: a `Rate`, several that must all agree, or None.
+
+        It may be set, and takes effect at once. A new rate counts the starts that the rates before
+        it remember, so nothing is granted twice; a rate that is set where none was begins empty.
+
+        :raises TypeError: when it is set to anything else; the pool keeps its rate then.
+        :raises RuntimeError: when it is set and the pool belongs to another loop or thread.
+        """
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: Rates) -> None:
+        if rate is not None and not isinstance(rate, Rate):
+            # Not an iterator, which could be read only once.
+            rate = checked_rates(rate)
+        self._core.set_rates(rate)
+        self._rate = rate
+
+    def pause(self, seconds: float | None = None, *, key: Hashable = None) -> None:
+        """Starts nothing for a time, or until `resume`.
+
+        Active jobs run on, jobs can be handed in and cancelled, and `join` waits. A second pause
+        lasts until the later of the two ends.
+
+        :param seconds: for how many seconds; None: until `resume` is called.
+        :param key: if it is not None, only the jobs of this key do not start.
+        :raises TypeError: if `seconds` is not a number, or `key` is not hashable.
+        :raises ValueError: if `seconds` is negative or nan.
+        :raises RuntimeError: if the pool belongs to another loop or thread, or it has no loop yet
+            and the pause is for a time.
+        """
+        self._core.pause(checked_seconds(seconds), key)
+
+    def resume(self, *, key: Hashable = None) -> None:
+        """Ends a pause.
+
+        :param key: if it is not None, the pause of this key.
+        :raises RuntimeError: if there is no such pause, or the pool belongs to another loop or
+            thread.
+        """
+        self._core.resume(key)
+
+    def stats(self) -> Stats:
+        """The numbers of the pool at this moment."""
+        counts, totals, seconds, held_by = self._core.stats()
+        waited, ran = seconds or (None, None)
+        return Stats(*counts, *totals, waited, ran, held_by)
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop of the pool; None if the pool has no loop yet and no loop is running."""
         return self._core.loop
@@ -96,92 +172,14 @@ class BasePool:
         """Whether at least `size` jobs wait or are active."""
         return self._core.is_full
 
-    @overload
-    async def spawn(
-        self, coro: Awaitable[R], cb: None = None, ctx: Any = None
-    ) -> asyncio.Future[R]: ...
-    @overload
-    async def spawn(
-        self, coro: Awaitable[Any], cb: Callback[G], ctx: Any = None
-    ) -> asyncio.Future[G]: ...
-    @coroutine_function
-    def spawn(
-        self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
-    ) -> Coroutine[Any, Any, asyncio.Future[Any]]:
-        """Waits for a slot, and starts the job on the next turn of the loop.
-
-        While a slot is free, the call does not suspend. If the caller is cancelled while it waits,
-        the pool takes the job out of the queue and closes the coroutine. If the job has begun in
-        that moment, the call cancels it and waits for its end.
-
-        :param coro: the job: a new coroutine, not awaited before, or another awaitable.
-        :param cb: a coroutine function that runs after the job, in the same slot. It also runs if
-            the job failed or was cancelled while active. Its return value or its error settles the
-            future. The pool calls it as `cb(res, err, ctx)`, with as many of the three arguments as
-            it accepts: the result or None; None or `(exception, traceback text)`; and `ctx`.
-        :param ctx: any object, for the callback.
-        :returns: the future of the job. If `cancel` took the job out of the queue meanwhile, the
-            future is already cancelled.
-        :raises TypeError: if `coro` is not awaitable or `cb` is not callable.
-        :raises RuntimeError: if `coro` runs or has run already, or the pool belongs to another
-            loop or thread, or its loop is closed.
-        """
-        return _spawn(self._core.unawaited(coro, cb, ctx))
-
-    @overload
-    def spawn_n(
-        self, coro: Awaitable[R], cb: None = None, ctx: Any = None
-    ) -> asyncio.Future[R]: ...
-    @overload
-    def spawn_n(
-        self, coro: Awaitable[Any], cb: Callback[G], ctx: Any = None
-    ) -> asyncio.Future[G]: ...
-    def spawn_n(
-        self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
-    ) -> asyncio.Future[Any]:
-        """Queues a job and returns its future at once; nothing of the job runs in this call.
-
-        `future.cancel()` takes a waiting job out of the queue. An active job runs on, and only its
-        result is lost: to stop an active job, use `cancel`.
-
-        :param coro: as for `spawn`.
-        :param cb: as for `spawn`.
-        :param ctx: as for `spawn`.
-        :returns: the future of the job.
-        :raises TypeError: as `spawn` does.
-        :raises RuntimeError: as `spawn` does.
-        """
-        return self._core.spawn_n(coro, cb, ctx)
-
-    @overload
-    async def exec(self, coro: Awaitable[R], cb: None = None, ctx: Any = None) -> R: ...
-    @overload
-    async def exec(self, coro: Awaitable[Any], cb: Callback[G], ctx: Any = None) -> G: ...
-    @coroutine_function
-    def exec(
-        self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
-    ) -> Coroutine[Any, Any, Any]:
-        """Waits for a slot and for the end of the job.
-
-        If the caller is cancelled, the call cancels the job and waits for its end, however often
-        the caller is cancelled.
-
-        :param coro: as for `spawn`.
-        :param cb: as for `spawn`.
-        :param ctx: as for `spawn`.
-        :returns: the result of the job, or of its callback if it has one.
-        :raises BaseException: the error of the job or of its callback; CancelledError if the job
-            was cancelled.
-        :raises TypeError: as `spawn` does.
-        :raises RuntimeError: as `spawn` does.
-        """
-        return _exec(self._core.unawaited(coro, cb, ctx))
-
-    async def join(self) -> Literal[True]:
+    async def join(self, *, waiting: bool = True) -> Literal[True]:
         """Waits until no job waits and none is active.
 
-        Inside a job of the same pool this never returns, because the job waits for itself.
+        `join` waits through a pause. Inside a job of the same pool this never returns, because the
+        job waits for itself.
 
+        :param waiting: if False, waits only until no job is active. In a pool that is paused, this
+            waits for the jobs that have begun.
         :returns: True.
         :raises RuntimeError: if the pool belongs to another loop or thread.
         """
@@ -192,13 +190,15 @@ class BasePool:
                 RuntimeWarning,
                 stacklevel=2,
             )
-        joining = self._core.join()
+        core = self._core
+        join, leave = (core.join, core.leave) if waiting else (core.join_active, core.leave_active)
+        joining = join()
         if joining is not None:
             joiner, ticket = joining
             try:
                 await joiner
             except BaseException:
-                self._core.leave(ticket)
+                leave(ticket)
                 raise
         return True
 
@@ -226,51 +226,3 @@ class BasePool:
     def _works_for_a_job(self) -> bool:
         # The tasks of some loops do not inherit the context.
         return is_within(self._core) or self._is_in_job()
-
-
-# `spawn` and `exec` return the coroutines of the functions below. A coroutine that is cancelled
-# before its first step runs no line, and so cannot close the awaitable that its verb was called
-# with. `Unawaited` in the extension closes it.
-
-
-@named("BasePool.spawn")
-async def _spawn(unawaited: _core.Unawaited) -> asyncio.Future[Any]:
-    future, admitted = unawaited.spawn()
-    if admitted is not None:
-        try:
-            await admitted
-        except asyncio.CancelledError:
-            # The job may have begun in the turn in which it got its slot.
-            await ended(functools.partial(_give_up, unawaited.pool, future))
-            raise
-        except BaseException:
-            _give_up(unawaited.pool, future)
-            raise
-    return future
-
-
-@named("BasePool.exec")
-async def _exec(unawaited: _core.Unawaited) -> Any:
-    future = unawaited.exec()
-    try:
-        return await future
-    except asyncio.CancelledError:
-        await ended(functools.partial(_give_up, unawaited.pool, future))
-        raise
-    except BaseException:
-        if not future.done():  # the error is not that of the job
-            _give_up(unawaited.pool, future)
-        raise
-    finally:
-        # The future refers to the error, and the error to this frame: that would be a cycle.
-        del future
-
-
-def _give_up(
-    pool: _core.Pool, future: asyncio.Future[Any]
-) -> tuple[None, Collection[asyncio.Task[Any]]]:
-    """Stops the job of a future that nobody has but a verb whose caller goes."""
-    _, tasks = pool.stop([future])
-    # Or an error of the job would be reported as unread.
-    future.cancel()
-    return None, tasks

@@ -2,10 +2,14 @@
 
 import asyncio
 import inspect
+import math
 import operator
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from numbers import Real
 from typing import Any, cast
+
+from aiopool._rate import Rate
 
 
 def checked_size(size: int) -> int:
@@ -30,6 +34,28 @@ def checked_reuse_tasks(reuse_tasks: bool) -> bool:
     if not isinstance(reuse_tasks, bool):
         raise TypeError(f"reuse_tasks must be True or False, not {reuse_tasks!r}")
     return reuse_tasks
+
+
+def checked_rates(rates: Iterable[Rate]) -> tuple[Rate, ...]:
+    try:
+        several = tuple(rates)
+    except TypeError:
+        raise TypeError(
+            "rate must be a Rate, such as Rate(10, per=1.0), several of them in a list, or None, "
+            f"not {rates!r}"
+        ) from None
+    return several
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
+        raise TypeError(f"seconds must be a number, such as 1.5, or None, not {seconds!r}")
+    try:
+        return float(seconds)
+    except OverflowError:  # an exact number beyond all floats
+        return math.inf if seconds > 0 else -math.inf
 
 
 def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:

@@ -1,12 +1,13 @@
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Hashable, Iterator, Sequence
 from types import CodeType, FrameType
-from typing import Any, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
+from aiopool._observe import Event
 from aiopool._results import AnyFuture, Shape
 
-__all__ = ["Items", "Job", "JoinTicket", "Pool", "Unawaited", "Worker"]
+__all__ = ["Items", "Job", "JoinTicket", "Pool", "Unawaited", "WithOptions", "Worker"]
 
 _Fn: TypeAlias = Callable[[Any], Awaitable[Any]]
 _Callback: TypeAlias = Callable[..., Awaitable[Any]] | None
@@ -15,7 +16,13 @@ _Stopped: TypeAlias = tuple[list[asyncio.Future[Any]], list[asyncio.Task[None]]]
 @final
 class Pool:
     def __new__(
-        cls, size: int, event_loop: asyncio.AbstractEventLoop | None, reuse_tasks: bool
+        cls,
+        size: int,
+        event_loop: asyncio.AbstractEventLoop | None,
+        reuse_tasks: bool,
+        per_key: Any,
+        per_key_rate: Any,
+        observer: Callable[[Event], object] | None,
     ) -> Pool: ...
     @property
     def size(self) -> int: ...
@@ -36,6 +43,20 @@ class Pool:
     def runs_in(self, task: asyncio.Task[Any]) -> bool: ...
     def join(self) -> tuple[asyncio.Future[bool], JoinTicket] | None: ...
     def leave(self, ticket: JoinTicket) -> None: ...
+    def join_active(self) -> tuple[asyncio.Future[bool], JoinTicket] | None: ...
+    def leave_active(self, ticket: JoinTicket) -> None: ...
+    def set_rates(self, rates: Any) -> None: ...
+    def pause(self, seconds: float | None, key: Hashable) -> None: ...
+    def resume(self, key: Hashable) -> None: ...
+    def stats(
+        self,
+    ) -> tuple[
+        tuple[int, int, int, int, int],
+        tuple[int, int, int, int, int],
+        tuple[float, float] | None,
+        Literal["slots", "rate", "pause", "keys"] | None,
+    ]: ...
+    def timer_fired(self) -> None: ...
     def spawn_n(
         self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any
     ) -> asyncio.Future[Any]: ...
@@ -66,6 +87,37 @@ class Pool:
     def stop_all(self) -> _Stopped: ...
     def future_cancelled(self, future: asyncio.Future[Any]) -> None: ...
     def end(self) -> None: ...
+
+@final
+class WithOptions:
+    def __new__(
+        cls, pool: Pool, priority: Any, key: Any, weight: Any, name: Any
+    ) -> WithOptions: ...
+    def spawn_n(
+        self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any
+    ) -> asyncio.Future[Any]: ...
+    def unawaited(self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any) -> Unawaited: ...
+    def map_n(
+        self, function: _Fn, values: list[Any], cb: _Callback, ctx: Any
+    ) -> list[asyncio.Future[Any]]: ...
+    def map(
+        self,
+        function: _Fn,
+        source: Iterator[Any],
+        cb: _Callback,
+        ctx: Any,
+        context: contextvars.Context,
+        shape: Shape,
+    ) -> Items: ...
+    def itermap(
+        self,
+        function: _Fn,
+        values: list[Any],
+        cb: _Callback,
+        ctx: Any,
+        context: contextvars.Context,
+        shape: Shape,
+    ) -> Items: ...
 
 @final
 class JoinTicket: ...

@@ -41,5 +41,7 @@ mod _core {
     #[pymodule_export]
     use crate::state::Unawaited;
     #[pymodule_export]
+    use crate::state::WithOptions;
+    #[pymodule_export]
     use crate::state::Worker;
 }

@@ -5,9 +5,8 @@ import contextvars
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Literal, TypeVar, overload
 
-from aiopool import _core
-from aiopool._base import Callback
 from aiopool._checks import MISSING, check_map
+from aiopool._hand_in import Callback, HandIn
 from aiopool.compat._batches import batches, checked_wait
 from aiopool.compat._results import getres, shape_of
 
@@ -16,10 +15,8 @@ R = TypeVar("R")
 G = TypeVar("G")
 
 
-class MxAsyncGenPool:
+class MxAsyncGenPool(HandIn):
     """The mixin that gives a `BaseAioPool` its `itermap`."""
-
-    _core: _core.Pool
 
     @overload
     def itermap(
@@ -158,7 +155,7 @@ class MxAsyncGenPool:
         shape, get_result_later = shape_of(get_result)
         context = contextvars.copy_context()
         return batches(
-            lambda: self._core.itermap(fn, list(iterable), cb, ctx, context, shape),
+            lambda: self._verbs.itermap(fn, list(iterable), cb, ctx, context, shape),
             flat=flat,
             get_result=get_result_later,
             timeout=seconds,

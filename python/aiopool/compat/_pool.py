@@ -1,24 +1,30 @@
 """The pool with the interface of asyncio-pool 0.6.0."""
 
 import asyncio
-import contextvars
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Hashable
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
-from aiopool._base import BasePool, Callback
-from aiopool._checks import MISSING, check_map
-from aiopool._ended import ended
-from aiopool._results import AnyFuture, mark_read
+from aiopool import _core
+from aiopool._base import BasePool, PerKey, PerKeyRate, Rates
+from aiopool._observe import Observer
+from aiopool._results import AnyFuture
 from aiopool.compat._itermap import MxAsyncGenPool
-from aiopool.compat._results import check_get_result, getres, shape_of
+from aiopool.compat._maps import Maps
+from aiopool.compat._results import check_get_result, getres
 
-T = TypeVar("T")
 R = TypeVar("R")
 G = TypeVar("G")
 
 
-class BaseAioPool(BasePool):
+class Options(MxAsyncGenPool, Maps):
+    """The verbs of a pool, with options for their jobs: see `AioPool.options`."""
+
+    def __init__(self, verbs: _core.WithOptions) -> None:
+        self._verbs = verbs
+
+
+class BaseAioPool(Maps, BasePool):
     """`AioPool` without `itermap`, which a mixin adds."""
 
     def __init__(
@@ -27,8 +33,51 @@ class BaseAioPool(BasePool):
         *,
         loop: asyncio.AbstractEventLoop | None = None,
         reuse_tasks: bool = False,
+        rate: Rates = None,
+        per_key: PerKey = None,
+        per_key_rate: PerKeyRate = None,
+        observer: Observer | None = None,
     ) -> None:
-        super().__init__(size, loop, reuse_tasks)
+        super().__init__(
+            size,
+            loop,
+            reuse_tasks,
+            rate=rate,
+            per_key=per_key,
+            per_key_rate=per_key_rate,
+            observer=observer,
+        )
+
+    def options(
+        self,
+        *,
+        priority: int | Callable[[Any], int | None] | None = None,
+        key: Hashable | Callable[[Any], Hashable] = None,
+        weight: int | Callable[[Any], int] = 1,
+        name: str | Callable[[Any], str | None] | None = None,
+    ) -> Options:
+        """The verbs of this pool, with options for the jobs that they hand in.
+
+        A call of `map`, `map_n` or `itermap` has one job for each item: there an option may be a
+        function of the item, and a function is always taken for that. Items that ask for
+        another priority, key or weight than the others wait each for itself; a `map` then has at
+        most `4 * size` items that are pulled and have not settled.
+
+        :param priority: from -100 to 100; jobs of higher ones start first. While lower ones wait,
+            every 17th start goes to the one of these that has been passed longest. None: that of
+            the job that hands it in, or 0.
+        :param key: what jobs share the limits `per_key` and `per_key_rate` by: any hashable object.
+            A job that waits for its key lets others pass, and keys take turns. None: no key.
+        :param weight: how many slots a job takes, at least 1. More than `size` count as `size`: the
+            job runs alone. Jobs that wait for slots are passed by none of their priority or below.
+        :param name: the name of the job, for its task, reports and events. None: that of its
+            coroutine.
+        :raises TypeError: if an option is of another type, or `key` is not hashable; if a function
+            is given for a single job, by the verb.
+        :raises ValueError: if `priority` or `weight` is out of its range. If a function of an item
+            raises, or gives such a value, that is the error of the item.
+        """
+        return Options(_core.WithOptions(self._core, priority, key, weight, name))
 
     async def __aexit__(
         self,
@@ -54,129 +103,6 @@ class BaseAioPool(BasePool):
         return self._core.executed
 
     _executed = n_executed
-
-    @overload
-    async def map(
-        self,
-        fn: Callable[[T], Awaitable[R]],
-        iterable: Iterable[T],
-        cb: None = None,
-        ctx: Any = None,
-    ) -> list[R | BaseException]: ...
-    @overload
-    async def map(
-        self,
-        fn: Callable[[T], Awaitable[Any]],
-        iterable: Iterable[T],
-        cb: Callback[R],
-        ctx: Any = None,
-    ) -> list[R | BaseException]: ...
-    @overload
-    async def map(
-        self,
-        fn: Callable[[T], Awaitable[R]],
-        iterable: Iterable[T],
-        cb: None = None,
-        ctx: Any = None,
-        *,
-        get_result: Callable[[asyncio.Future[R]], G],
-    ) -> list[G]: ...
-    @overload
-    async def map(
-        self,
-        fn: Callable[[T], Awaitable[Any]],
-        iterable: Iterable[T],
-        cb: Callback[R],
-        ctx: Any = None,
-        *,
-        get_result: Callable[[asyncio.Future[R]], G],
-    ) -> list[G]: ...
-    async def map(
-        self,
-        fn: Callable[[Any], Awaitable[Any]],
-        iterable: Iterable[Any] = MISSING,
-        cb: Callback[Any] | None = None,
-        ctx: Any = None,
-        *,
-        get_result: Callable[[asyncio.Future[Any]], Any] = getres.flat,
-    ) -> list[Any]:
-        """Runs `fn(item)` for each item and waits for all of them.
-
-        The pool pulls an item and calls `fn` when a slot is free. The map stands in the queue with
-        one item at a time and goes to the back after each item. If the caller is cancelled, the
-        call cancels the jobs and waits for their end, however often the caller is cancelled.
-
-        :param fn: a function of one item that gives an awaitable. If it raises, that error is the
-            outcome of the item.
-        :param iterable: the items.
-        :param cb: as for `spawn`, for each job.
-        :param ctx: as for `spawn`, the same for all jobs.
-        :param get_result: makes a result from the settled future of a job; see `getres`.
-        :returns: the results in the order of `iterable`.
-        :raises Exception: the error of `iterable`, after the jobs started so far were cancelled.
-        :raises TypeError: if `fn` or `cb` is not callable or `iterable` cannot be iterated over.
-        :raises RuntimeError: if the pool belongs to another loop or thread.
-        """
-        check_map("map", fn, iterable, cb)
-        shape, get_result_later = shape_of(get_result)
-        context = contextvars.copy_context()
-        items = self._core.map(fn, iter(iterable), cb, ctx, context, shape)
-        try:
-            over = items.wait(asyncio.ALL_COMPLETED)
-            if over is not None:
-                await over
-        except asyncio.CancelledError:
-            await ended(lambda: (None, items.stop()))
-            raise
-        except BaseException:
-            items.stop()
-            raise
-        if get_result_later is None:
-            return items.take()
-        unread = iter(items.take())
-        try:
-            return list(map(get_result_later, unread))
-        finally:
-            # After this no future is left in this frame. The future of a job would lead to its
-            # error, which may be the error that is raised here: that would be a cycle.
-            mark_read(unread)
-
-    @overload
-    def map_n(
-        self,
-        fn: Callable[[T], Awaitable[R]],
-        iterable: Iterable[T],
-        cb: None = None,
-        ctx: Any = None,
-    ) -> list[asyncio.Future[R]]: ...
-    @overload
-    def map_n(
-        self,
-        fn: Callable[[T], Awaitable[Any]],
-        iterable: Iterable[T],
-        cb: Callback[G],
-        ctx: Any = None,
-    ) -> list[asyncio.Future[G]]: ...
-    def map_n(
-        self,
-        fn: Callable[[Any], Awaitable[Any]],
-        iterable: Iterable[Any] = MISSING,
-        cb: Callback[Any] | None = None,
-        ctx: Any = None,
-    ) -> list[asyncio.Future[Any]]:
-        """Calls `fn(item)` for each item and queues all the jobs at once.
-
-        :param fn: as for `map`; this call calls it for all items.
-        :param iterable: the items; the call takes all of them before it queues the first job.
-        :param cb: as for `spawn`, for each job.
-        :param ctx: as for `spawn`, the same for all jobs.
-        :returns: the futures in the order of `iterable`.
-        :raises Exception: the error of `iterable`, before any job is queued.
-        :raises TypeError: if `fn` or `cb` is not callable or `iterable` cannot be iterated over.
-        :raises RuntimeError: if the pool belongs to another loop or thread.
-        """
-        check_map("map_n", fn, iterable, cb)
-        return self._core.map_n(fn, list(iterable), cb, ctx)
 
     # Without futures there is no R: the results of all jobs can be anything.
     @overload

@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use crate::py::awaitable::is_future;
 use crate::py::outcome::Outcome;
 use crate::py::owner;
-use crate::run::{settle, start, withdraw};
-use crate::state::{Job, Pool, Waiter};
+use crate::run::{start, withdraw};
+use crate::state::{Job, Pool};
 
 /// The jobs that `stop` has stopped: the futures of all, and the tasks of the active ones, which
 /// may need a while to end.
@@ -38,10 +38,10 @@ impl Pool {
             };
             // The owner of a waiting job is the pool; the owner of an active job is the job itself.
             if owner.is(slf) {
-                let Some(job) = slf.get().withdraw_job(&future) else {
+                let Some((job, extras)) = slf.get().withdraw_job(&future) else {
                     continue;
                 };
-                withdraw::withdraw_job(slf, job);
+                withdraw::withdraw_job(slf, job, extras);
             } else {
                 let job = active_job(slf, &owner);
                 let Some(task) = job.and_then(|job| withdraw::cancel(job, py)) else {
@@ -65,18 +65,15 @@ impl Pool {
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         // The waiting jobs come first, so that no slot that comes free below starts one of them.
         for waiter in pool.withdraw_all(py) {
-            match waiter {
-                Waiter::Item { items, .. } => {
-                    let future = event_loop.new_future(py)?;
-                    Outcome::Cancelled(None).settle_future(pool.own_loop(), &future);
-                    stopped.push(future.unbind());
-                    settle::settle_item(items.bind(py), 0, Outcome::Cancelled(None), None);
-                }
-                Waiter::Job(job) => {
-                    stopped.push(job.future.clone_ref(py));
-                    withdraw::withdraw_job(slf, job);
-                }
-            }
+            let future = if let Some(job) = waiter.job() {
+                job.future.clone_ref(py)
+            } else {
+                let future = event_loop.new_future(py)?;
+                Outcome::Cancelled(None).settle_future(pool.own_loop(), &future);
+                future.unbind()
+            };
+            stopped.push(future);
+            withdraw::withdraw(slf, waiter);
         }
         for job in pool.active_jobs(py) {
             let job = job.bind(py).get();
@@ -93,8 +90,9 @@ impl Pool {
     /// The holder of a waiting future cancels it: its job leaves the queue.
     fn future_cancelled(slf: &Bound<'_, Self>, future: &Bound<'_, PyAny>) -> PyResult<()> {
         slf.get().enter(slf.py())?;
-        if let Some(job) = slf.get().withdraw_job(future) {
+        if let Some((job, extras)) = slf.get().withdraw_job(future) {
             withdraw::leave_queue(slf, job);
+            withdraw::left_queue(slf, extras);
             start::advance(slf);
         }
         Ok(())

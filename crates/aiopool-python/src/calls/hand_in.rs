@@ -1,6 +1,7 @@
 //! Handing in a job: the call is checked, and the job gets a future and a place in the queue.
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
@@ -9,8 +10,12 @@ use crate::py::awaitable::{close_unawaited, is_future};
 use crate::py::check::{Call, check_awaitable, check_callback, check_given};
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, name, owner};
-use crate::run::{start, withdraw};
-use crate::state::{Callback, Called, Options, Pool, Unawaited, Waiter, WaitingJob};
+use crate::run::keys::{self, Rejected};
+use crate::run::{observe, options, start, withdraw};
+use crate::state::{
+    Asked, Callback, Called, Extras, OptionValues, Options, Other, Place, Pool, Unawaited, Waiter,
+    WaitingJob, WithOptions,
+};
 
 #[pymethods]
 impl Pool {
@@ -28,7 +33,7 @@ impl Pool {
             ctx,
         };
         check_awaitable(&call)?;
-        let (future, _) = hand_in(slf, &call, false)?;
+        let (future, _) = hand_in(slf, &call, None, false)?;
         Ok(future)
     }
 
@@ -40,7 +45,7 @@ impl Pool {
         ctx: Py<PyAny>,
     ) -> Unawaited {
         let called = Called { awaitable, cb, ctx };
-        Unawaited::new(slf, called)
+        Unawaited::new(slf.unbind(), None, called)
     }
 
     /// Calls `function` with each item and hands in the awaitable that it gives. If it raises, the
@@ -52,30 +57,52 @@ impl Pool {
         cb: Option<&Bound<'py, PyAny>>,
         ctx: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        let event_loop = slf.get().enter(slf.py())?;
-        let mut calls = Calls::new(function, &imports::zip(slf.py())?.call1((values,))?)?;
-        let futures = (0..values.len()).map(|_| {
-            let verb = "map_n";
-            let made = calls.call().and_then(|awaitable| {
-                check_given(verb, function, &awaitable)?;
-                Ok(awaitable)
-            });
-            let awaitable = match &made {
-                Ok(awaitable) => awaitable,
-                Err(error) => return failed_future(slf, function, error),
-            };
-            let call = Call {
-                verb,
-                awaitable,
-                cb,
-                ctx,
-            };
-            let (future, _) = hand_in(slf, &call, false)?;
-            Ok(future)
-        });
-        let futures = futures.collect::<PyResult<_>>()?;
-        calls.end(event_loop)?;
-        Ok(futures)
+        map_n(slf, None, function, values, cb, ctx)
+    }
+}
+
+#[pymethods]
+impl WithOptions {
+    fn spawn_n<'py>(
+        &self,
+        awaitable: &Bound<'py, PyAny>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = awaitable.py();
+        let call = Call {
+            verb: "spawn_n",
+            awaitable,
+            cb,
+            ctx,
+        };
+        check_awaitable(&call)?;
+        let asked = self.values.of_job(py).inspect_err(|_| refuse(awaitable))?;
+        let (future, _) = hand_in(self.pool.bind(py), &call, Some(asked), false)?;
+        Ok(future)
+    }
+
+    fn unawaited(
+        slf: Bound<'_, Self>,
+        awaitable: Py<PyAny>,
+        cb: Option<Py<PyAny>>,
+        ctx: Py<PyAny>,
+    ) -> Unawaited {
+        let called = Called { awaitable, cb, ctx };
+        let pool = slf.get().pool.clone_ref(slf.py());
+        Unawaited::new(pool, Some(slf.unbind()), called)
+    }
+
+    /// Each option may be a function of the item.
+    fn map_n<'py>(
+        &self,
+        function: &Bound<'py, PyAny>,
+        values: &Bound<'py, PyList>,
+        cb: Option<&Bound<'py, PyAny>>,
+        ctx: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let pool = self.pool.bind(function.py());
+        map_n(pool, Some(&self.values), function, values, cb, ctx)
     }
 }
 
@@ -102,6 +129,52 @@ impl Unawaited {
     }
 }
 
+/// Calls `function` with each item and hands in the awaitable that it gives.
+fn map_n<'py>(
+    pool: &Bound<'py, Pool>,
+    options: Option<&OptionValues>,
+    function: &Bound<'py, PyAny>,
+    values: &Bound<'py, PyList>,
+    cb: Option<&Bound<'py, PyAny>>,
+    ctx: &Bound<'py, PyAny>,
+) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?;
+    let mut calls = Calls::new(function, &imports::zip(py)?.call1((values,))?)?;
+    // The items as the calls see them: `function` may change the list.
+    let futures = values.clone().into_iter().map(|value| {
+        let verb = "map_n";
+        let made = calls.call().and_then(|awaitable| {
+            check_given(verb, function, &awaitable)?;
+            Ok(awaitable)
+        });
+        let awaitable = match &made {
+            Ok(awaitable) => awaitable,
+            Err(error) => return failed_future(pool, function, error),
+        };
+        let call = Call {
+            verb,
+            awaitable,
+            cb,
+            ctx,
+        };
+        let Some(options) = options else {
+            return Ok(hand_in(pool, &call, None, false)?.0);
+        };
+        let handed_in = options
+            .of_item(&value)
+            .inspect_err(|_| refuse(awaitable))
+            .and_then(|asked| hand_in(pool, &call, Some(asked), false));
+        match handed_in {
+            Ok((future, _)) => Ok(future),
+            Err(error) => failed_future(pool, function, &error),
+        }
+    });
+    let futures = futures.collect::<PyResult<_>>()?;
+    calls.end(event_loop)?;
+    Ok(futures)
+}
+
 fn hand_in_unawaited<'py>(
     unawaited: &Unawaited,
     py: Python<'py>,
@@ -117,7 +190,11 @@ fn hand_in_unawaited<'py>(
         ctx: called.ctx.bind(py),
     };
     check_awaitable(&call)?;
-    hand_in(unawaited.pool(py), &call, tell)
+    let options = unawaited.options();
+    let asked = options.map(|options| options.get().values.of_job(py));
+    let asked = asked.transpose();
+    let asked = asked.inspect_err(|_| refuse(call.awaitable))?;
+    hand_in(unawaited.pool(py), &call, asked, tell)
 }
 
 /// The settled future of an item for which no job could be made.
@@ -140,21 +217,25 @@ fn failed_future<'py>(
 fn hand_in<'py>(
     pool: &Bound<'py, Pool>,
     call: &Call<'_, 'py>,
+    asked: Option<Asked>,
     tell: bool,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     let py = pool.py();
     let &Call {
         awaitable, cb, ctx, ..
     } = call;
+    let is_default = asked.is_none();
+    let asked = asked.unwrap_or_default();
     let made = check_callback(cb).and_then(|()| {
         let event_loop = pool.get().enter(py)?;
+        let level = options::level(pool, asked.level)?;
         let future = event_loop.new_job_future(py)?;
         owner::attach(&future, pool)?;
-        let is_blocked = tell && !pool.get().has_free_slot(py);
+        let is_blocked = tell && !(is_default && pool.get().has_free_slot(py));
         let admitted = is_blocked.then(|| event_loop.new_future(py)).transpose()?;
-        Ok((future, admitted, Pool::snapshot(pool)?))
+        Ok((future, admitted, Pool::snapshot(pool)?, level))
     });
-    let (future, admitted, context) = made.inspect_err(|_| refuse(awaitable))?;
+    let (future, admitted, context, level) = made.inspect_err(|_| refuse(awaitable))?;
     let callback = cb.map(|function| Callback {
         function: function.clone().unbind(),
         ctx: ctx.clone().unbind(),
@@ -169,11 +250,40 @@ fn hand_in<'py>(
         context,
         options,
     };
-    match pool.get().submit(py, Waiter::Job(job)) {
-        Ok(_) => start::advance(pool),
-        Err(refused) => withdraw::withdraw(pool, refused),
+    let name = asked.name.as_ref().map(|name| name.bind(py).clone());
+    let observed = observe::watch(pool, asked.key.as_ref(), || {
+        name.map_or_else(|| name::of(awaitable), Ok)
+    });
+    let told = observed.as_ref().map(|observed| observed.clone_ref(py));
+    let waiter = match Extras::of(asked.weight, asked.level, asked.name, observed) {
+        None => Waiter::Job(job),
+        Some(extras) => Waiter::Other(Other::Job(Box::new((job, *extras)))),
+    };
+    let place = Place {
+        level,
+        key: asked.key,
+        front: false,
+    };
+    let submitted = keys::submit(pool, waiter, &place);
+    if let Err(Rejected {
+        error: Some(error), ..
+    }) = submitted
+    {
+        owner::detach(&future);
+        refuse(awaitable);
+        return Err(error);
     }
-    Ok((future, admitted))
+    observe::queued(pool, told.as_ref());
+    match submitted {
+        Ok(_) => start::advance(pool),
+        Err(rejected) => withdraw::withdraw(pool, rejected.waiter),
+    }
+    Ok((future, admitted.filter(|admitted| !is_done(admitted))))
+}
+
+fn is_done(future: &Bound<'_, PyAny>) -> bool {
+    let done = future.call_method0(intern!(future.py(), "done"));
+    done.is_ok_and(|done| done.is_truthy().unwrap_or(false))
 }
 
 /// Closes a coroutine that the pool does not take, so that Python does not warn that it was never

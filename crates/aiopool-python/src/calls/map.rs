@@ -6,8 +6,8 @@ use pyo3::types::{PyIterator, PyList};
 use crate::py::context;
 use crate::py::outcome::mark_read;
 use crate::py::shape::Shape;
-use crate::run::{map, start, withdraw};
-use crate::state::{Callback, Items, Mapped, Pool, Waiter, When};
+use crate::run::{map, options, start, withdraw};
+use crate::state::{Callback, Items, Mapped, OptionValues, Place, Pool, When, WithOptions};
 
 #[pymethods]
 impl Pool {
@@ -21,13 +21,8 @@ impl Pool {
         context: Bound<'py, PyAny>,
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
-        slf.get().enter(slf.py())?;
-        let mapped = mapped(slf, function, cb, ctx, context)?;
-        let items = Items::of_map(slf, mapped, source, shape)?;
-        map::stand_in_queue(&items, 0);
-        start::advance(slf);
-        items.get().has_started();
-        Ok(items)
+        let mapped = mapped(slf, None, function, cb, ctx, context)?;
+        start_map(slf, mapped, source, shape)
     }
 
     /// Starts an `itermap`: each item takes a place in the queue.
@@ -40,21 +35,39 @@ impl Pool {
         context: Bound<'py, PyAny>,
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
-        slf.get().enter(slf.py())?;
-        let mapped = mapped(slf, function, cb, ctx, context)?;
-        let items = Items::of_itermap(slf, mapped, values.len(), shape)?;
-        for item in values {
-            let waiter = Waiter::Item {
-                items: items.clone().unbind(),
-                item: Some(item.unbind()),
-            };
-            if let Err(refused) = slf.get().submit(slf.py(), waiter) {
-                withdraw::withdraw(slf, refused);
-            }
-        }
-        start::advance(slf);
-        items.get().has_started();
-        Ok(items)
+        let mapped = mapped(slf, None, function, cb, ctx, context)?;
+        start_itermap(slf, mapped, values, shape)
+    }
+}
+
+#[pymethods]
+impl WithOptions {
+    fn map<'py>(
+        slf: &Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        source: Bound<'py, PyIterator>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Items>> {
+        let pool = slf.get().pool.bind(slf.py());
+        let mapped = mapped(pool, Some(&slf.get().values), function, cb, ctx, context)?;
+        start_map(pool, mapped, source, shape)
+    }
+
+    fn itermap<'py>(
+        slf: &Bound<'py, Self>,
+        function: Bound<'py, PyAny>,
+        values: Bound<'py, PyList>,
+        cb: Option<Bound<'py, PyAny>>,
+        ctx: Bound<'py, PyAny>,
+        context: Bound<'py, PyAny>,
+        shape: Shape,
+    ) -> PyResult<Bound<'py, Items>> {
+        let pool = slf.get().pool.bind(slf.py());
+        let mapped = mapped(pool, Some(&slf.get().values), function, cb, ctx, context)?;
+        start_itermap(pool, mapped, values, shape)
     }
 }
 
@@ -112,16 +125,51 @@ impl Items {
     }
 }
 
+fn start_map<'py>(
+    pool: &Bound<'py, Pool>,
+    mapped: Mapped,
+    source: Bound<'py, PyIterator>,
+    shape: Shape,
+) -> PyResult<Bound<'py, Items>> {
+    let items = Items::of_map(pool, mapped, source, shape)?;
+    map::stand_in_queue(&items, 0);
+    start::advance(pool);
+    items.get().has_started();
+    Ok(items)
+}
+
+fn start_itermap<'py>(
+    pool: &Bound<'py, Pool>,
+    mapped: Mapped,
+    values: Bound<'py, PyList>,
+    shape: Shape,
+) -> PyResult<Bound<'py, Items>> {
+    let items = Items::of_itermap(pool, mapped, values.len(), shape)?;
+    for item in values {
+        map::queue(&items, item.unbind());
+    }
+    start::advance(pool);
+    items.get().has_started();
+    Ok(items)
+}
+
 fn mapped<'py>(
     pool: &Bound<'py, Pool>,
+    options: Option<&OptionValues>,
     function: Bound<'py, PyAny>,
     cb: Option<Bound<'py, PyAny>>,
     ctx: Bound<'py, PyAny>,
     context: Bound<'py, PyAny>,
 ) -> PyResult<Mapped> {
+    let py = pool.py();
+    pool.get().enter(py)?;
+    let asked = options.map(|options| options.of_all(py));
+    let asked = asked.transpose()?.unwrap_or_default();
+    let level = options::level(pool, asked.level)?;
     // The iterable does not run in a job.
     let source_context = context::of_job(&context)?.unbind();
     context::name_pool(&context, pool)?;
+    options::note_level(pool, &context, asked.level)?;
     Ok(Mapped {
         function: function.unbind(),
         callback: cb.map(|function| Callback {
@@ -130,6 +178,13 @@ fn mapped<'py>(
         }),
         source_context,
         context: context.unbind(),
+        options: options.map(|options| options.clone_ref(py)),
+        place: Place {
+            level,
+            key: asked.key,
+            front: false,
+        },
+        weight: asked.weight,
     })
 }
 

@@ -3,6 +3,8 @@
 mod cancel;
 mod hand_in;
 mod job;
+mod limits;
 mod map;
+mod options;
 mod pool;
 mod worker;

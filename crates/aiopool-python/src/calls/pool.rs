@@ -3,9 +3,11 @@
 use std::num::NonZeroUsize;
 
 use aiopool_core::Admission;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::run::start;
+use crate::py::limits;
+use crate::run::{observe, start};
 use crate::state::{JoinTicket, Pool};
 
 #[pymethods]
@@ -15,8 +17,29 @@ impl Pool {
         size: NonZeroUsize,
         event_loop: Option<&Bound<'_, PyAny>>,
         reuse_tasks: bool,
+        per_key: Option<Bound<'_, PyAny>>,
+        per_key_rate: Option<Bound<'_, PyAny>>,
+        observer: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        Self::of_size(size, event_loop, reuse_tasks)
+        if let Some(limit) = per_key.as_ref().filter(|limit| !limit.is_callable()) {
+            limits::per_key(limit)?;
+        }
+        if let Some(rates) = per_key_rate.as_ref().filter(|rates| !rates.is_callable()) {
+            limits::rates(Some(rates), "per_key_rate")?;
+        }
+        if let Some(observer) = observer.as_ref().filter(|observer| !observer.is_callable()) {
+            return Err(PyTypeError::new_err(format!(
+                "observer must be a function of one event, not an object of {}",
+                observer.get_type()
+            )));
+        }
+        let given = [per_key, per_key_rate, observer];
+        Self::of_size(
+            size,
+            event_loop,
+            reuse_tasks,
+            given.map(|given| given.map(Bound::unbind)),
+        )
     }
 
     #[getter]
@@ -28,11 +51,9 @@ impl Pool {
     #[setter]
     fn set_size(slf: &Bound<'_, Self>, size: NonZeroUsize) -> PyResult<()> {
         let py = slf.py();
-        // A pool without a loop has no jobs either.
-        if slf.get().own_loop().get().is_some() {
-            slf.get().enter(py)?;
-        }
+        slf.get().enter_if_bound(py)?;
         slf.get().resize(py, size);
+        observe::changed(slf, "resized", None);
         start::advance(slf);
         Ok(())
     }

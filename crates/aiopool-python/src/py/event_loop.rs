@@ -2,7 +2,9 @@
 
 use std::process;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use aiopool_core::Time;
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -23,6 +25,8 @@ pub(crate) struct EventLoop {
     /// `{"loop": ...}`
     keywords: Py<PyDict>,
     plain_tasks: PlainTasks,
+    /// Whether it tells the time at which its turn began, not that of the moment.
+    has_slow_clock: bool,
 }
 
 impl OwnLoop {
@@ -80,6 +84,7 @@ impl EventLoop {
             process: process::id(),
             keywords: keywords.unbind(),
             plain_tasks: PlainTasks::of(object)?,
+            has_slow_clock: has_slow_clock(object)?,
         })
     }
 
@@ -103,6 +108,40 @@ impl EventLoop {
         Ok(())
     }
 
+    /// The time, of which only the differences count.
+    pub(crate) fn time(&self, py: Python<'_>) -> PyResult<Time> {
+        let seconds: f64 = if self.has_slow_clock {
+            // A job that began late in a turn would count as if it had begun before that turn.
+            imports::monotonic(py)?.call0()?.extract()?
+        } else {
+            let event_loop = self.object.bind(py);
+            event_loop.call_method0(intern!(py, "time"))?.extract()?
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is no time counts as the first or the last one"
+        )]
+        let nanos = (seconds * 1e9).round() as u64;
+        Ok(Time::from_nanos(nanos))
+    }
+
+    /// Has `function` called in so many nanoseconds. Gives the handle of the timer.
+    pub(crate) fn call_later<'py>(
+        &self,
+        py: Python<'py>,
+        nanos: u64,
+        function: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        // Some loops have no timers beyond 24 days. One that fires early is set again.
+        let delay = Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST);
+        let call_later = self.object.bind(py).getattr(intern!(py, "call_later"))?;
+        // Not in the context of a job, which the timer would keep alive.
+        let context = imports::context(py)?.call0()?;
+        let arguments = (call_later, delay.as_secs_f64(), function);
+        context.call_method1(intern!(py, "run"), arguments)
+    }
+
     /// Whether `create_task` would only make an `asyncio.Task` of a coroutine.
     pub(crate) fn makes_plain_tasks(&self, py: Python<'_>) -> PyResult<bool> {
         self.plain_tasks.are_made_by(self.object.bind(py))
@@ -120,7 +159,7 @@ impl EventLoop {
         self.plain_tasks.traverse(visit)
     }
 
-    fn is_closed(&self, py: Python<'_>) -> bool {
+    pub(crate) fn is_closed(&self, py: Python<'_>) -> bool {
         let closed = self.object.bind(py).call_method0(intern!(py, "is_closed"));
         closed.is_ok_and(|closed| closed.is_truthy().unwrap_or(false))
     }
@@ -177,3 +216,15 @@ impl EventLoop {
         ))
     }
 }
+
+/// uvloop and its twin on Windows keep the time for a whole turn of the loop.
+fn has_slow_clock(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let module = event_loop.get_type().module()?;
+    let package = module.to_cow()?;
+    Ok(package.starts_with("uvloop") || package.starts_with("winloop"))
+}
+
+/// Less than a loop can tell apart may come to no time at all. A timer that fires too early, again
+/// and again, would stop the clock of a test.
+const SHORTEST: Duration = Duration::from_micros(1);
+const LONGEST: Duration = Duration::from_secs(3600);

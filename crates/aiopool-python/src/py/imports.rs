@@ -25,6 +25,7 @@ borrowed! {
     current_task = "asyncio", "current_task";
     current_thread = "threading", "current_thread";
     gave_no_awaitable = "aiopool._refusals", "gave_no_awaitable";
+    fires = "aiopool._timer", "Fires";
     generator_type = "types", "GeneratorType";
     enter_context = "aiopool._within", "enter";
     get_running_loop = "asyncio", "get_running_loop";
@@ -32,11 +33,16 @@ borrowed! {
     is_awaitable = "inspect", "isawaitable";
     is_future = "asyncio", "isfuture";
     job_future = "aiopool._job", "JobFuture";
+    event = "aiopool._observe", "Event";
+    level = "aiopool._within", "level";
     loop_end = "aiopool._loop_end", "LoopEnd";
+    monotonic = "time", "monotonic";
     not_awaitable = "aiopool._refusals", "not_awaitable";
     partial = "functools", "partial";
+    rate = "aiopool._rate", "Rate";
     raise_ = "aiopool._job", "raise_";
     read_cancellation = "aiopool._job", "read_cancellation";
+    set_level = "aiopool._within", "set_level";
     task = "asyncio", "Task";
     tell_close = "aiopool._loop_end", "tell_close";
     run_job = "aiopool._job", "run_job";

@@ -9,6 +9,7 @@ pub(crate) mod event_loop;
 pub(crate) mod ffi;
 pub(crate) mod guarded;
 pub(crate) mod imports;
+pub(crate) mod limits;
 pub(crate) mod loop_end;
 pub(crate) mod name;
 pub(crate) mod outcome;

@@ -16,7 +16,10 @@ pub(crate) fn to_own_task<'py>(
     context: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
     errors::contained(pool.py(), || {
-        let name = name::of(&awaitable)?;
+        let name = job
+            .get()
+            .name(pool.py())
+            .map_or_else(|| name::of(&awaitable), Ok)?;
         let coroutine = imports::run_job(pool.py())?.call1((job, awaitable))?;
         name::give(&coroutine, &name)?;
         job.get().runs(&coroutine);
@@ -60,10 +63,9 @@ fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound
     let py = pool.py();
     let worker = Worker::new(pool)?;
     let coroutine = imports::run_jobs(py)?.call1((&worker,))?;
-    let name = match job.get().awaitable(py) {
-        Some(awaitable) => name::of(&awaitable)?,
-        None => name::of(&coroutine)?,
-    };
+    let awaitable = job.get().awaitable(py);
+    let own = || name::of(awaitable.as_ref().unwrap_or(&coroutine));
+    let name = job.get().name(py).map_or_else(own, Ok)?;
     name::give(&coroutine, &name)?;
     // No job runs in the context of the task itself.
     let context = imports::context(py)?.call0()?;

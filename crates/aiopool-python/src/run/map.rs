@@ -1,32 +1,50 @@
 //! A running `map` or `itermap`: standing in the queue, pulling an item, and calling `fn` with it.
 
+use std::num::NonZeroU32;
+
+use aiopool_core::{Admission, Level};
 use pyo3::prelude::*;
 
 use crate::py::check::check_kind_given;
 use crate::py::ffi::in_context;
-use crate::py::{apart, context};
-use crate::run::withdraw;
-use crate::state::{Items, Target, Waiter};
+use crate::py::outcome::Outcome;
+use crate::py::{apart, context, errors, name};
+use crate::run::keys::{self, Rejected};
+use crate::run::{observe, options, settle, withdraw};
+use crate::state::{Asked, Extras, Items, Observed, Other, Place, Pulled, Target, Waiter};
 
 /// A `map` takes the last place in the queue, where it waits for the slot of its next item.
 /// `pulled` is the number of items that it pulled in the turn before.
 pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
-    let waiter = Waiter::Item {
-        items: items.clone().unbind(),
-        item: None,
-    };
     let py = items.py();
     let pool = items.get().pool(py);
-    let submitted = pool.get().submit(py, waiter);
+    let mapped = items.get().mapped();
+    let waiter = Waiter::Other(Other::Item {
+        items: items.clone().unbind(),
+        item: None,
+        extras: Extras::of(mapped.weight, None, None, None),
+    });
+    let submitted = keys::submit(pool, waiter, &mapped.place);
     // The place is noted before foreign code runs again, which may stop the map and so withdraw it.
     let place = submitted.as_ref().ok().copied();
     items.get().stood_in_queue(py, place, pulled);
-    if let Err(refused) = submitted {
-        withdraw::withdraw(pool, refused);
+    let Err(rejected) = submitted else { return };
+    match rejected.error {
+        None => withdraw::withdraw(pool, rejected.waiter),
+        Some(error) => fail(items, error),
     }
 }
 
-/// Pulls the next item of a `map`, which then goes to the back of the queue. None at the end.
+/// A `map` ends with an error. The jobs of earlier items are cancelled; the map raises the error when
+/// they have ended.
+fn fail(items: &Bound<'_, Items>, error: PyErr) {
+    let error = error.into_value(items.py()).into_bound(items.py());
+    items.get().fail(error.into_any());
+    withdraw::cancel_active(items);
+    settle::tell_waiter(items);
+}
+
+/// Pulls the next item of a `map`. None at the end.
 pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
     let py = items.py();
     let mut source = items.get().leave_queue(py)?.into_bound(py);
@@ -37,19 +55,141 @@ pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
             items.get().end_source(py);
             None
         }
-        Ok(Some(item)) => {
-            // At once, not when the item has started: jobs that `fn` hands in come after the map.
-            stand_in_queue(items, 1);
-            Some(item.unbind())
-        }
+        Ok(Some(item)) => Some(item.unbind()),
         Err(error) => {
-            // The jobs of earlier items are cancelled. The map raises the error when they have
-            // ended.
-            items
-                .get()
-                .fail(error.into_value(py).into_bound(py).into_any());
-            withdraw::cancel_active(items);
+            fail(items, error);
             None
+        }
+    }
+}
+
+/// What becomes of an item that a `map` has pulled.
+pub(crate) enum Next {
+    /// It starts in the slot of the `map`.
+    Starts(Py<PyAny>, Option<Extras>),
+    /// It has asked for something else than the `map` has, and stands in the queue.
+    Waits,
+}
+
+/// Asks what `options` asks for an item that the `map` has pulled, and whether that may start. The
+/// `map` goes to the back of the queue. Gives an error that the item ends with.
+pub(crate) fn ask(
+    items: &Bound<'_, Items>,
+    item: Py<PyAny>,
+    may_start: impl FnOnce() -> bool,
+) -> Result<Next, (PyErr, Option<Observed>)> {
+    let py = items.py();
+    let mapped = items.get().mapped();
+    let (place, weight, extras) =
+        asked(items, item.bind(py)).inspect_err(|_| stand_in_queue(items, 1))?;
+    let has_own_place =
+        place.level != mapped.place.level || place.key.is_some() && mapped.place.key.is_none();
+    let is_alike = !has_own_place && weight == mapped.weight;
+    if is_alike && may_start() {
+        // At once, not when the item has started: jobs that `fn` hands in come after the map.
+        stand_in_queue(items, 1);
+        return Ok(Next::Starts(item, extras.map(|extras| *extras)));
+    }
+    let mut extras = extras.unwrap_or_else(|| Box::new(Extras::plain()));
+    extras.pulled = Some(Pulled {
+        index: next_index(items),
+        place: items.get().will_wait(py),
+        is_next: is_alike,
+    });
+    if is_alike {
+        items.get().waits_for_start(py);
+    } else {
+        let size = items.get().pool(py).get().ask(py, Admission::size);
+        if !items.get().stays_aside(py, size) {
+            stand_in_queue(items, 1);
+        }
+    }
+    let place = Place {
+        // It keeps the turn of its map, unless it has another place.
+        front: !has_own_place,
+        ..place
+    };
+    submit(items, item, &place, Some(extras));
+    Ok(Next::Waits)
+}
+
+/// Puts an item of an `itermap` in the queue.
+pub(crate) fn queue(items: &Bound<'_, Items>, item: Py<PyAny>) {
+    let py = items.py();
+    match asked(items, item.bind(py)) {
+        Ok((place, _, extras)) => submit(items, item, &place, extras),
+        Err((error, observed)) => {
+            let extras = Extras {
+                observed,
+                ..Extras::plain()
+            };
+            settle::settle_waiting(items, Some(&extras), Outcome::of_raised(py, &error));
+        }
+    }
+}
+
+/// The place in the queue that an item asks for, and its weight, which is among its extras too.
+type Wanted = (Place, NonZeroU32, Option<Box<Extras>>);
+
+fn asked(
+    items: &Bound<'_, Items>,
+    item: &Bound<'_, PyAny>,
+) -> Result<Wanted, (PyErr, Option<Observed>)> {
+    let py = items.py();
+    let pool = items.get().pool(py);
+    let mapped = items.get().mapped();
+    let asked = errors::contained(py, || {
+        let options = mapped.options.as_ref();
+        let mut asked =
+            options.map_or_else(|| Ok(Asked::default()), |options| options.of_item(item))?;
+        let level = asked.level.unwrap_or(mapped.place.level);
+        asked.level = Some(options::level(pool, Some(level))?);
+        Ok(asked)
+    });
+    let (asked, error) = match asked {
+        Ok(asked) => (asked, None),
+        Err(error) => (Asked::default(), Some(error)),
+    };
+    let level = asked.level.unwrap_or(mapped.place.level);
+    let name = asked.name.as_ref().map(|name| name.bind(py).clone());
+    let function = mapped.function.bind(py);
+    let name = || name.map_or_else(|| name::of(function), Ok);
+    let observed = observe::watch(pool, asked.key.as_ref(), name);
+    observe::queued(pool, observed.as_ref());
+    if let Some(error) = error {
+        return Err((error, observed));
+    }
+    let own_level = Some(level).filter(|level| *level != mapped.place.level);
+    let extras = Extras::of(asked.weight, own_level, asked.name, observed);
+    let place = Place {
+        level,
+        key: asked.key,
+        front: false,
+    };
+    Ok((place, asked.weight, extras))
+}
+
+fn submit(items: &Bound<'_, Items>, item: Py<PyAny>, place: &Place, extras: Option<Box<Extras>>) {
+    let py = items.py();
+    let pulled = extras.as_ref().and_then(|extras| extras.pulled);
+    let waiter = Waiter::Other(Other::Item {
+        items: items.clone().unbind(),
+        item: Some(item),
+        extras,
+    });
+    match keys::submit(items.get().pool(py), waiter, place) {
+        Ok(ticket) => {
+            if let Some(pulled) = pulled {
+                items.get().waits(py, pulled.place, ticket);
+            }
+        }
+        Err(Rejected { error, waiter }) => {
+            let outcome = error.map_or(Outcome::Cancelled(None), |error| {
+                Outcome::of_raised(py, &error)
+            });
+            if let Waiter::Other(Other::Item { extras, .. }) = waiter {
+                settle::settle_waiting(items, extras.as_deref(), outcome);
+            }
         }
     }
 }
@@ -58,10 +198,12 @@ pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
 pub(crate) fn call<'py>(
     items: &Bound<'py, Items>,
     item: Py<PyAny>,
+    level: Option<Level>,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let py = items.py();
     let mapped = items.get().mapped();
     let context = context::of_job(mapped.context.bind(py))?;
+    options::note_level(items.get().pool(py), &context, level)?;
     let function = mapped.function.bind(py);
     let awaitable = in_context(&context, || {
         if items.get().starts() {
@@ -77,6 +219,20 @@ pub(crate) fn call<'py>(
 
 /// The target for the outcome of an item that is being started.
 pub(crate) fn target(items: &Bound<'_, Items>) -> Target {
+    target_at(items, next_index(items))
+}
+
+/// The same, for an item that was pulled before.
+pub(crate) fn target_of_pulled(items: &Bound<'_, Items>, pulled: Pulled) -> Target {
+    items.get().waits_no_more(items.py(), pulled.place);
+    if pulled.is_next && items.get().next_has_left(items.py()) {
+        stand_in_queue(items, 0);
+    }
+    target_at(items, pulled.index)
+}
+
+/// The place of the next item among the results.
+fn next_index(items: &Bound<'_, Items>) -> usize {
     let py = items.py();
     let results = items.get().results(py);
     let results = results.bind(py);
@@ -86,6 +242,10 @@ pub(crate) fn target(items: &Bound<'_, Items>) -> Target {
     {
         items.get().lose(py, error);
     }
+    index
+}
+
+fn target_at(items: &Bound<'_, Items>, index: usize) -> Target {
     Target::Item {
         items: items.clone().unbind(),
         index,

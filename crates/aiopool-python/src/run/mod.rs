@@ -3,9 +3,13 @@
 
 mod assign;
 pub(crate) mod job;
+pub(crate) mod keys;
 pub(crate) mod map;
+pub(crate) mod observe;
+pub(crate) mod options;
 pub(crate) mod settle;
 pub(crate) mod start;
 mod task;
+pub(crate) mod timer;
 pub(crate) mod withdraw;
 pub(crate) mod worker;

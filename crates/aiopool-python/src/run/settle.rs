@@ -4,12 +4,15 @@
 //!
 //! No function here admits the next waiter: the callers do that.
 
+use aiopool_core::Admission;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::py::awaitable::close_unawaited;
 use crate::py::outcome::{Outcome, mark_read};
 use crate::py::{errors, name, owner};
-use crate::state::{Ended, Items, Job, Pool, Target};
+use crate::run::observe;
+use crate::state::{Ended, Extras, Items, Job, Observed, Pool, Target};
 
 /// Settles a job and gives its slot back. Later calls have no effect. Counts the coroutine if it
 /// has `run`. Tells whether a slot has come free.
@@ -42,7 +45,10 @@ pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
     // Read first: a settled job no longer has it.
     let coroutine = job.get().coroutine(job.py());
     let name = match outcome {
-        Outcome::Failed(_) => job.get().awaitable(job.py()).and_then(|own| name_of(&own)),
+        Outcome::Failed(_) => {
+            let name = job.get().name(job.py()).map(Bound::into_any);
+            name.or_else(|| name_of(&job.get().awaitable(job.py())?))
+        }
         _ => None,
     };
     never_began(job);
@@ -64,13 +70,13 @@ pub(crate) fn never_began(job: &Bound<'_, Job>) -> bool {
     awaitable.is_some()
 }
 
-/// Settles a job that could not be started. Its name is that of `made_of`, the function or the
-/// awaitable that it was to be made of.
+/// Settles a job that could not be started.
 pub(crate) fn not_started(
     pool: &Bound<'_, Pool>,
     target: Target,
     error: &PyErr,
-    made_of: &Bound<'_, PyAny>,
+    name: Option<Bound<'_, PyString>>,
+    observed: Option<&Observed>,
 ) {
     let py = pool.py();
     if errors::is_exit(error.value(py)) {
@@ -78,7 +84,35 @@ pub(crate) fn not_started(
         errors::report(py, Err(error.clone_ref(py)), pool);
     }
     let outcome = Outcome::of_raised(py, error);
-    tell(pool, target, outcome, name_of(made_of));
+    let word = observe::word(&outcome);
+    tell(pool, target, outcome, name.map(Bound::into_any));
+    if let Some(observed) = observed {
+        observe::finished(pool, observed, word);
+    }
+}
+
+/// Settles an item that leaves the queue without a slot.
+pub(crate) fn settle_waiting(items: &Bound<'_, Items>, extras: Option<&Extras>, outcome: Outcome) {
+    let py = items.py();
+    let pool = items.get().pool(py);
+    let pulled = extras.and_then(|extras| extras.pulled);
+    if let Some(pulled) = pulled {
+        items.get().waits_no_more(py, pulled.place);
+        if pulled.is_next && items.get().next_has_left(py) {
+            pool.get().let_pull(items);
+        }
+    }
+    let word = observe::word(&outcome);
+    pool.get().count(py, &outcome);
+    settle_item(
+        items,
+        pulled.map_or(0, |pulled| pulled.index),
+        outcome,
+        None,
+    );
+    if let Some(observed) = extras.and_then(|extras| extras.observed.as_ref()) {
+        observe::finished(pool, observed, word);
+    }
 }
 
 /// Stores the result of an item, at `index` if the results are ordered.
@@ -107,6 +141,13 @@ pub(crate) fn settle_item(
     }
     // Counted even if it could not be stored: the wait must come to its end.
     let waiter = items.get().count_settled(py, failed);
+    let pool = items.get().pool(py);
+    if items
+        .get()
+        .may_pull_again(py, pool.get().ask(py, Admission::size))
+    {
+        pool.get().let_pull(items);
+    }
     end_wait(items, waiter);
 }
 
@@ -135,9 +176,15 @@ fn give_back(
     run: bool,
 ) {
     let pool = job.get().pool(job.py());
+    let word = observe::word(&outcome);
     tell(pool, target, outcome, name);
+    let mut ended = ended;
+    let observed = ended.observed.take();
     // Dropping the job may run a destructor of the user, which finds the pool in a whole state.
     drop(pool.get().finish(job.py(), ended, run));
+    if let Some(observed) = observed {
+        observe::finished(pool, &observed, word);
+    }
 }
 
 /// The name of the job for asyncio's report, if its error stays unread.
@@ -147,6 +194,7 @@ fn name_of<'py>(named: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 
 fn tell(pool: &Bound<'_, Pool>, target: Target, outcome: Outcome, name: Option<Bound<'_, PyAny>>) {
     let py = pool.py();
+    pool.get().count(py, &outcome);
     let own_loop = pool.get().own_loop();
     match target {
         Target::Future(future) => {

@@ -2,17 +2,19 @@
 //!
 //! Each end of a job comes back to [`advance`], the only place that admits waiters.
 
-use aiopool_core::Slot;
+use aiopool_core::{Slot, Time};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
+use pyo3::types::{PyBool, PyString};
 
 use crate::py::awaitable::close_unawaited;
 use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
-use crate::py::{context, errors, owner};
-use crate::run::{assign, map, settle, withdraw};
-use crate::state::{Callback, Items, Job, Next, Pool, Target, Waiter, WaitingJob};
+use crate::py::{context, errors, name, owner};
+use crate::run::{assign, map, observe, options, settle, timer, withdraw};
+use crate::state::{
+    Callback, Extras, Items, Job, Next, Observed, Other, Pool, Target, Waiter, WaitingJob,
+};
 
 /// Carries out the decisions of the core. Called after each change: starts the waiters that get a
 /// slot, then tells the joiners if the pool is empty.
@@ -22,15 +24,25 @@ use crate::state::{Callback, Items, Job, Next, Pool, Target, Waiter, WaitingJob}
 pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let mut next = pool.get().begin_advance(py);
-    while let Some(Next::Someone(cancelling)) = next {
-        let stepped = errors::contained(py, || Ok(step(pool, cancelling)));
+    while let Some(Next::Someone(_) | Next::Source(_)) = &next {
+        let stepped = errors::contained(py, || Ok(step(pool, next.take())));
         // After an error too the pool must look again: until then it is marked as advancing.
         let is_held = *stepped.as_ref().unwrap_or(&false);
         errors::report(py, stepped.map(drop), pool);
         next = Some(pool.get().go_on(py, is_held));
     }
-    if let Some(Next::Nobody { unwatched, empty }) = next {
+    if let Some(Next::Nobody {
+        unwatched,
+        empty,
+        drained,
+        timer,
+    }) = next
+    {
+        timer::change(pool, timer);
         rest(pool, unwatched, empty);
+        if drained {
+            tell_drained(pool);
+        }
     }
 }
 
@@ -46,18 +58,27 @@ pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
 }
 
 /// Admits the next waiter, unless the loop ends. Tells whether the core holds it back.
-fn step(pool: &Bound<'_, Pool>, cancelling: Option<Py<PyAny>>) -> bool {
+fn step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
     let py = pool.py();
+    let cancelling = match next {
+        Some(Next::Someone(cancelling)) => cancelling,
+        Some(Next::Source(items)) => {
+            map::stand_in_queue(items.bind(py), 0);
+            return false;
+        }
+        Some(Next::Nobody { .. }) | None => return true,
+    };
     // A loop that ends cancels all its tasks in one turn. The end of the first one leads here. A
     // job that started now would never be cancelled.
     if cancelling.is_some_and(|cancelling| is_cancelled(cancelling.bind(py))) {
         withdraw::end(pool);
         return false;
     }
-    let Some((slot, waiter)) = pool.get().admit(py) else {
+    let now = timer::now_for_core(pool);
+    let Some((slot, waiter)) = pool.get().admit(py, now) else {
         return true;
     };
-    if !admit(pool, slot, waiter) && pool.get().count_unstarted(py) {
+    if !admit(pool, slot, waiter, now) && pool.get().count_unstarted(py) {
         // These admissions start no task. Without an end, this turn of the loop would make all of
         // them, however many there are.
         end_turn(pool);
@@ -116,15 +137,38 @@ fn become_empty(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// Starts the waiter that has come to the head of the queue. False if the slot is free again.
-fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
-    match waiter {
-        Waiter::Job(job) => admit_job(pool, slot, job),
-        Waiter::Item { items, item } => admit_item(pool, slot, items.bind(pool.py()), item),
+/// Tells the joiners that nothing is active.
+fn tell_drained(pool: &Bound<'_, Pool>) {
+    let py = pool.py();
+    for joiner in pool.get().drained(py) {
+        Outcome::Returned(PyBool::new(py, true).to_owned().into_any().unbind())
+            .settle_future(pool.get().own_loop(), joiner.bind(py));
     }
 }
 
-fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob) -> bool {
+/// Starts the waiter that has come to the head of the queue. False if the slot is free again.
+fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter, now: Time) -> bool {
+    match waiter {
+        Waiter::Job(job) => admit_job(pool, slot, job, None),
+        Waiter::Other(Other::Job(job)) => {
+            let (job, extras) = *job;
+            admit_job(pool, slot, job, Some(extras))
+        }
+        Waiter::Other(Other::Item {
+            items,
+            item,
+            extras,
+        }) => {
+            let items = items.bind(pool.py());
+            match item {
+                Some(item) => start_item(pool, slot, items, item, extras.map(|extras| *extras)),
+                None => pull_and_start(pool, slot, items, now),
+            }
+        }
+    }
+}
+
+fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob, extras: Option<Extras>) -> bool {
     let py = pool.py();
     let options = job.options.map(|options| *options);
     let (callback, admitted) = options.map_or((None, None), |o| (o.callback, o.admitted));
@@ -135,39 +179,99 @@ fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob) -> bool {
     }
     let awaitable = job.awaitable.into_bound(py);
     let target = Target::Future(job.future);
-    match context::of_job(job.context.bind(py)) {
-        Ok(context) => start(pool, slot, awaitable, &context, target, callback),
+    let level = extras.as_ref().and_then(|extras| extras.level);
+    let (name, observed) = split(extras);
+    let context = context::of_job(job.context.bind(py)).and_then(|context| {
+        options::note_level(pool, &context, level)?;
+        Ok(context)
+    });
+    let begun = Begins {
+        target,
+        callback,
+        name,
+        observed,
+    };
+    match context {
+        Ok(context) => start(pool, slot, awaitable, &context, begun),
         Err(error) => {
             close_unawaited(&awaitable);
-            not_started(pool, slot, target, &error, &awaitable);
+            not_started(pool, slot, begun, &error, &awaitable);
             true
         }
     }
 }
 
-/// Pulls the next item, if a `map` is at the head of the queue, and calls `fn` with it.
-fn admit_item(
-    pool: &Bound<'_, Pool>,
-    slot: Slot,
-    items: &Bound<'_, Items>,
-    item: Option<Py<PyAny>>,
-) -> bool {
+/// What a job takes with it out of the queue.
+struct Begins {
+    target: Target,
+    callback: Option<Callback>,
+    name: Option<Py<PyString>>,
+    observed: Option<Observed>,
+}
+
+fn split(extras: Option<Extras>) -> (Option<Py<PyString>>, Option<Observed>) {
+    extras.map_or((None, None), |extras| (extras.name, extras.observed))
+}
+
+/// Pulls the next item of a `map` that is at the head of the queue. The item starts, if all allows
+/// that which allowed the `map` to pull it; otherwise it waits for itself.
+fn pull_and_start(pool: &Bound<'_, Pool>, slot: Slot, items: &Bound<'_, Items>, now: Time) -> bool {
     let py = pool.py();
-    let Some(item) = item.or_else(|| map::pull(items)) else {
+    let Some(item) = map::pull(items) else {
         // The source has ended, so this slot is not needed. The `map` is over if all its jobs are.
         pool.get().take_back(py, slot);
         settle::tell_waiter(items);
         return false;
     };
+    match map::ask(items, item, || pool.get().pay(py, &slot, now)) {
+        Ok(map::Next::Starts(item, extras)) => start_item(pool, slot, items, item, extras),
+        Ok(map::Next::Waits) => {
+            pool.get().take_back(py, slot);
+            false
+        }
+        Err((error, observed)) => {
+            let begins = Begins {
+                target: map::target(items),
+                callback: None,
+                name: None,
+                observed,
+            };
+            let function = items.get().mapped().function.bind(py);
+            not_started(pool, slot, begins, &error, function);
+            true
+        }
+    }
+}
+
+/// Calls `fn` with an item, and starts the job that it gives.
+fn start_item(
+    pool: &Bound<'_, Pool>,
+    slot: Slot,
+    items: &Bound<'_, Items>,
+    item: Py<PyAny>,
+    extras: Option<Extras>,
+) -> bool {
+    let py = pool.py();
     // The item takes its place among the results before `fn` can fail.
-    let target = map::target(items);
-    let called = errors::contained(py, || map::call(items, item));
-    let callback = items.get().mapped().callback(py);
+    let pulled = extras.as_ref().and_then(|extras| extras.pulled);
+    let target = match pulled {
+        Some(pulled) => map::target_of_pulled(items, pulled),
+        None => map::target(items),
+    };
+    let level = extras.as_ref().and_then(|extras| extras.level);
+    let called = errors::contained(py, || map::call(items, item, level));
+    let (name, observed) = split(extras);
+    let begins = Begins {
+        target,
+        callback: items.get().mapped().callback(py),
+        name,
+        observed,
+    };
     match called {
-        Ok((awaitable, context)) => start(pool, slot, awaitable, &context, target, callback),
+        Ok((awaitable, context)) => start(pool, slot, awaitable, &context, begins),
         Err(error) => {
             let function = items.get().mapped().function.bind(py);
-            not_started(pool, slot, target, &error, function);
+            not_started(pool, slot, begins, &error, function);
             true
         }
     }
@@ -179,17 +283,31 @@ fn start<'py>(
     slot: Slot,
     awaitable: Bound<'py, PyAny>,
     context: &Bound<'py, PyAny>,
-    target: Target,
-    callback: Option<Callback>,
+    begins: Begins,
 ) -> bool {
-    let job = match Job::new(pool, &awaitable, callback) {
+    let Begins {
+        target,
+        callback,
+        name,
+        observed,
+    } = begins;
+    let job = match Job::new(pool, &awaitable, callback, name) {
         Ok(job) => job,
         Err(error) => {
             close_unawaited(&awaitable);
-            not_started(pool, slot, target, &error, &awaitable);
+            let begins = Begins {
+                target,
+                callback: None,
+                name: None,
+                observed,
+            };
+            not_started(pool, slot, begins, &error, &awaitable);
             return true;
         }
     };
+    if let Some(observed) = observed {
+        job.get().watch(pool.py(), observed);
+    }
     // Before there is a task: making one runs foreign code, which may cancel the job already.
     hold(pool, &job, slot, target);
     let assigned = if pool.get().reuses_tasks() {
@@ -197,6 +315,8 @@ fn start<'py>(
     } else {
         assign::to_own_task(pool, &job, awaitable, context)
     };
+    // Not before: what the observer does to the job finds its task.
+    observe::started(pool, &job);
     match assigned {
         Ok(()) => true,
         Err(error) => {
@@ -212,7 +332,7 @@ fn start<'py>(
 fn not_started(
     pool: &Bound<'_, Pool>,
     slot: Slot,
-    target: Target,
+    begins: Begins,
     error: &PyErr,
     made_of: &Bound<'_, PyAny>,
 ) {
@@ -223,9 +343,15 @@ fn not_started(
         pool.get().spend(py, slot);
     } else {
         // Nothing would give the slot back later.
-        pool.get().take_back(py, slot);
+        pool.get().give_back(py, slot);
     }
-    settle::not_started(pool, target, error, made_of);
+    let name = begins.name.map(|name| name.into_bound(py));
+    let name = name.or_else(|| name::of(made_of).ok());
+    let mut observed = begins.observed;
+    if let Some(observed) = &mut observed {
+        observe::started_in_vain(pool, observed);
+    }
+    settle::not_started(pool, begins.target, error, name, observed.as_ref());
 }
 
 /// The job takes its slot. From here on the job owns its future; before, the pool owned it.

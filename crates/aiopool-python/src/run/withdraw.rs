@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use crate::py::awaitable::close_unawaited;
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, owner};
-use crate::run::settle;
-use crate::state::{Items, Job, Pool, Waiter, WaitingJob};
+use crate::run::{observe, settle};
+use crate::state::{Extras, Items, Job, Other, Pool, Waiter, WaitingJob};
 
 /// The loop ends: no waiter will start. If the loop goes on nevertheless, the pool takes jobs again
 /// when its active jobs have ended.
@@ -38,25 +38,44 @@ pub(crate) fn end(pool: &Bound<'_, Pool>) {
 /// Cancels a waiter that has left the queue without a slot.
 pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
     match waiter {
-        Waiter::Job(job) => withdraw_job(pool, job),
-        Waiter::Item { items, item } => {
+        Waiter::Job(job) => withdraw_job(pool, job, None),
+        Waiter::Other(Other::Job(job)) => {
+            let (job, extras) = *job;
+            withdraw_job(pool, job, Some(extras));
+        }
+        Waiter::Other(Other::Item {
+            items,
+            item,
+            extras,
+        }) => {
             let items = items.bind(pool.py());
             match item {
-                Some(_) => settle::settle_item(items, 0, Outcome::Cancelled(None), None),
+                Some(_) => {
+                    settle::settle_waiting(items, extras.as_deref(), Outcome::Cancelled(None));
+                }
                 None => end_map(items),
             }
         }
     }
 }
 
-pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob) {
+pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob, extras: Option<Extras>) {
     let future = job.future.clone_ref(pool.py());
     // The awaitable ends before the future is settled.
     leave_queue(pool, job);
     Outcome::Cancelled(None).settle_future(pool.get().own_loop(), future.bind(pool.py()));
+    left_queue(pool, extras);
 }
 
-/// The same, for a job whose future is being cancelled by its holder.
+/// A job has left the queue unrun, and its future is settled.
+pub(crate) fn left_queue(pool: &Bound<'_, Pool>, extras: Option<Extras>) {
+    pool.get().count(pool.py(), &Outcome::Cancelled(None));
+    if let Some(observed) = extras.and_then(|extras| extras.observed) {
+        observe::finished(pool, &observed, "cancelled");
+    }
+}
+
+/// The same as [`withdraw_job`], for a job whose future is being cancelled by its holder.
 pub(crate) fn leave_queue(pool: &Bound<'_, Pool>, job: WaitingJob) {
     let py = pool.py();
     // This comes first: closing a coroutine runs foreign code, which may cancel the future.
@@ -77,11 +96,17 @@ pub(crate) fn cancel(job: &Job, py: Python<'_>) -> Option<Py<PyAny>> {
     Some(task)
 }
 
-/// The same, for the active jobs of a `map` or an `itermap`. Later calls only give the tasks: a
+/// The same, for the active jobs of a `map` or an `itermap`; those that wait leave the queue. Later calls only give the tasks: a
 /// second cancellation would cut off the clean-up of the jobs.
 pub(crate) fn cancel_active(items: &Bound<'_, Items>) -> Vec<Py<PyAny>> {
     let py = items.py();
-    let jobs = items.get().pool(py).get().active_jobs_of(items);
+    let pool = items.get().pool(py);
+    for place in items.get().places_of_waiting(py) {
+        if let Some(waiter) = pool.get().withdraw(py, place) {
+            withdraw(pool, waiter);
+        }
+    }
+    let jobs = pool.get().active_jobs_of(items);
     let jobs = jobs.iter().map(|job| job.bind(py).get());
     if items.get().cancels_jobs() {
         return jobs.filter_map(|job| job.task(py)).collect();

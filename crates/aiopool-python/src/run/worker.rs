@@ -14,7 +14,7 @@ use crate::py::ffi::{Resume, in_context, resume};
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, name};
 use crate::run::{assign, job, task};
-use crate::state::{Begun, Given, Kind, NextOfWorker, Worker};
+use crate::state::{Begun, Given, Job, Kind, NextOfWorker, Worker};
 
 /// The next act of a worker that has no suspended job.
 enum Next {
@@ -197,7 +197,7 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
     let Some(awaitable) = job.bind(py).get().awaitable(py) else {
         return Ok(Next::Pause);
     };
-    errors::report(py, name_after(worker, &awaitable), worker);
+    errors::report(py, name_after(worker, job.bind(py), &awaitable), worker);
     match coroutine_of(awaitable) {
         Ok((kind, coroutine)) => {
             // From here on the job has begun: its coroutine ends it.
@@ -219,9 +219,13 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
 }
 
 /// Gives the task and its coroutine the name of the job that begins.
-fn name_after(worker: &Bound<'_, Worker>, awaitable: &Bound<'_, PyAny>) -> PyResult<()> {
+fn name_after(
+    worker: &Bound<'_, Worker>,
+    job: &Bound<'_, Job>,
+    awaitable: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     let py = worker.py();
-    let name = name::of(awaitable)?;
+    let name = job.get().name(py).map_or_else(|| name::of(awaitable), Ok)?;
     let Some(named) = worker.get().take_name(&name) else {
         return Ok(());
     };

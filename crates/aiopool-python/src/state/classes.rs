@@ -2,16 +2,19 @@
 //! Only the other files of this folder change their fields.
 
 use std::mem;
+use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
 
-use aiopool_core::{Admission, Slot, Ticket};
+use aiopool_core::{Admission, Slot, Ticket, Time};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use slab::Slab;
 
+use super::counts::Counts;
 use super::index::{OfFuture, TicketIndex};
-use super::options::{Callback, WaitingJob};
+use super::keys::Keys;
+use super::options::{Callback, Extras, Observed, OptionValues, WaitingJob};
 use super::pump::Pump;
 use super::results::Results;
 use super::source::{Mapped, Source};
@@ -31,6 +34,11 @@ pub struct Pool {
     pub(super) reuses_tasks: bool,
     /// Whether it will be told when its loop is closed.
     pub(super) sees_close: AtomicBool,
+    /// How many jobs of a key may be active at once, or the function that tells.
+    pub(super) per_key: Option<Py<PyAny>>,
+    /// How many of them may start in a time, or the function that tells.
+    pub(super) per_key_rate: Option<Py<PyAny>>,
+    pub(super) observer: Option<Py<PyAny>>,
     pub(super) state: Guarded<PoolState>,
 }
 
@@ -49,17 +57,44 @@ pub(super) struct PoolState {
     /// Whether an active job may outlive the tasks that the end of the loop cancels.
     pub(super) looks_after: bool,
     pub(super) executed: u64,
+    /// The running `map`s that were aside and may stand in the queue again.
+    pub(super) sources: Vec<Py<Items>>,
+    pub(super) keys: Keys,
+    /// Whether a job has asked for another level than that of all others.
+    pub(super) has_levels: bool,
+    /// The latest time that the clock has told.
+    pub(super) now: Time,
+    /// When the timer fires, and its handle.
+    pub(super) timer: Option<(Time, Py<PyAny>)>,
+    pub(super) counts: Counts,
 }
 
 /// A waiter in the queue.
 pub(crate) enum Waiter {
     Job(WaitingJob),
-    /// An item of an `itermap`. Without an item: a running `map`, which pulls one when its turn
-    /// comes.
+    /// Apart, so that a plain job takes no room for it.
+    Other(Other),
+}
+
+pub(crate) enum Other {
+    Job(Box<(WaitingJob, Extras)>),
+    /// An item of an `itermap`, or one that a `map` has pulled already. Without an item: a running
+    /// `map`, which pulls one when its turn comes.
     Item {
         items: Py<Items>,
         item: Option<Py<PyAny>>,
+        extras: Option<Box<Extras>>,
     },
+}
+
+/// A waiter takes no more room than a plain job.
+const _: () = assert!(mem::size_of::<Waiter>() == mem::size_of::<WaitingJob>());
+
+/// The verbs of a pool with options for their jobs.
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct WithOptions {
+    pub(crate) pool: Py<Pool>,
+    pub(crate) values: OptionValues,
 }
 
 /// The ticket by which a joiner takes back its wait for an empty pool.
@@ -72,6 +107,7 @@ pub(crate) struct JoinTicket(pub(super) Ticket);
 #[pyclass(frozen, module = "aiopool._core")]
 pub struct Unawaited {
     pub(super) pool: Py<Pool>,
+    pub(super) options: Option<Py<WithOptions>>,
     /// Set until the verb runs.
     pub(super) called: Guarded<Option<Called>>,
 }
@@ -97,6 +133,9 @@ pub(super) struct JobState {
     /// None when the job has begun.
     pub(super) awaitable: Option<Py<PyAny>>,
     pub(super) callback: Option<Callback>,
+    /// None: that of the awaitable.
+    pub(super) name: Option<Py<PyString>>,
+    pub(super) observed: Option<Box<Observed>>,
     /// None when the job has settled.
     pub(super) runner: Option<Runner>,
 }
@@ -104,7 +143,7 @@ pub(super) struct JobState {
 pub(super) struct Held {
     pub(super) slot: Slot,
     /// Where the pool holds the job.
-    pub(super) key: usize,
+    pub(super) index: usize,
     pub(super) target: Target,
 }
 
@@ -216,18 +255,41 @@ pub struct Items {
 pub(super) struct ItemsState {
     pub(super) source: Source,
     pub(super) results: Results,
-    /// The keys under which the pool holds the active jobs of this call.
+    /// Where the pool holds the active jobs of this call.
     pub(super) active: Slab<usize>,
+    /// The places in the queue of the items that a `map` has pulled and that wait nevertheless.
+    pub(super) waiting: Slab<Option<Ticket>>,
+    pub(super) pulls: Pulls,
 }
 
-impl aiopool_core::Waiter for Waiter {}
+/// Whether a `map` pulls items.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Pulls {
+    Yes,
+    /// Not before some of its items have settled: it has pulled as far ahead as it may.
+    WhenSettled,
+    /// Not before the item that it has pulled has started, which waits for a rate.
+    WhenStarted,
+}
+
+impl aiopool_core::Waiter for Waiter {
+    fn weight(&self) -> NonZeroU32 {
+        match self {
+            Self::Job(_) => NonZeroU32::MIN,
+            Self::Other(Other::Job(job)) => job.1.weight,
+            Self::Other(Other::Item { extras, .. }) => Extras::weight(extras.as_deref()),
+        }
+    }
+
+    fn pays(&self) -> bool {
+        // The item pays that a `map` pulls.
+        !matches!(self, Self::Other(Other::Item { item: None, .. }))
+    }
+}
 
 impl OfFuture for Waiter {
     fn future(&self) -> Option<usize> {
-        match self {
-            Self::Job(job) => Some(job.future.as_ptr() as usize),
-            Self::Item { .. } => None,
-        }
+        self.job().map(|job| job.future.as_ptr() as usize)
     }
 }
 
@@ -237,6 +299,9 @@ impl Pool {
         if let Some(event_loop) = self.own_loop.get() {
             event_loop.traverse(visit)?;
         }
+        visit.call(&self.per_key)?;
+        visit.call(&self.per_key_rate)?;
+        visit.call(&self.observer)?;
         self.state.traverse(&visit, |state| {
             for (_, waiter) in state.admission.waiters() {
                 waiter.traverse(visit)?;
@@ -256,7 +321,13 @@ impl Pool {
             if let Some(loop_end) = &state.loop_end {
                 loop_end.traverse(visit)?;
             }
-            Ok(())
+            for items in &state.sources {
+                visit.call(items)?;
+            }
+            for key in state.keys.objects() {
+                visit.call(key)?;
+            }
+            visit.call(state.timer.as_ref().map(|(_, handle)| handle))
         })
     }
 
@@ -270,6 +341,9 @@ impl Pool {
                 mem::take(&mut state.index),
                 state.snapshot.take(),
                 state.loop_end.take(),
+                mem::take(&mut state.sources),
+                mem::take(&mut state.keys),
+                state.timer.take(),
             )
         });
         drop(cleared);
@@ -277,9 +351,18 @@ impl Pool {
 }
 
 #[pymethods]
+impl WithOptions {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.values.traverse(visit)
+    }
+}
+
+#[pymethods]
 impl Unawaited {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
+        visit.call(&self.options)?;
         self.called.traverse(&visit, |called| {
             let Some(called) = called else { return Ok(()) };
             visit.call(&called.awaitable)?;
@@ -307,6 +390,10 @@ impl Job {
             if let Some(runner) = &state.runner {
                 runner.traverse(visit)?;
             }
+            if let Some(observed) = &state.observed {
+                observed.traverse(visit)?;
+            }
+            visit.call(&state.name)?;
             visit.call(&state.awaitable)
         })
     }
@@ -365,12 +452,31 @@ impl Items {
 }
 
 impl Waiter {
+    /// None for an item.
+    pub(crate) fn job(&self) -> Option<&WaitingJob> {
+        match self {
+            Self::Job(job) => Some(job),
+            Self::Other(Other::Job(job)) => Some(&job.0),
+            Self::Other(Other::Item { .. }) => None,
+        }
+    }
+
     fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Job(job) => job.traverse(visit),
-            Self::Item { items, item } => {
+            Self::Other(Other::Job(job)) => {
+                job.0.traverse(visit)?;
+                job.1.traverse(visit)
+            }
+            Self::Other(Other::Item {
+                items,
+                item,
+                extras,
+            }) => {
                 visit.call(items)?;
-                visit.call(item)
+                visit.call(item)?;
+                let extras = extras.as_deref();
+                extras.map_or(Ok(()), |extras| extras.traverse(visit))
             }
         }
     }

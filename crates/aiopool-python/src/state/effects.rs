@@ -2,12 +2,12 @@
 //! code, and so does dropping a Python object, which may have a destructor. Foreign code must not
 //! find the state in the middle of a change.
 
-use aiopool_core::Slot;
+use aiopool_core::{Slot, Time};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::classes::{Given, Runner, Waiter};
-use super::options::Callback;
+use super::classes::{Given, Items, Runner, Waiter};
+use super::options::{Callback, Observed};
 use crate::py::context::Snapshot;
 use crate::py::loop_end::LoopEnd;
 
@@ -16,12 +16,26 @@ use crate::py::loop_end::LoopEnd;
 pub(crate) enum Next {
     /// A waiter may have a slot. The object tells whether the loop ends.
     Someone(Option<Py<PyAny>>),
+    /// A `map` that was aside may stand in the queue again.
+    Source(Py<Items>),
     /// No waiter may have a slot for now.
     Nobody {
         /// Whether a job needs a watch for the end of the loop and has none.
         unwatched: bool,
         empty: bool,
+        /// Whether nobody is active, and somebody waits for that.
+        drained: bool,
+        timer: Timer,
     },
+}
+
+/// The change that the timer of a pool needs.
+#[must_use]
+pub(crate) enum Timer {
+    Keep,
+    /// It is to fire then, instead of the one that is to be cancelled.
+    Set(Time, Option<Py<PyAny>>),
+    Cancel(Py<PyAny>),
 }
 
 /// The pool has become empty. After these effects the joiners are told, one after another.
@@ -43,9 +57,10 @@ pub(crate) struct Closed {
 #[must_use]
 pub(crate) struct Ended {
     pub(super) slot: Slot,
-    /// The key under which the pool holds the job.
-    pub(super) key: usize,
+    /// Where the pool holds the job.
+    pub(super) index: usize,
     pub(super) callback: Option<Callback>,
+    pub(crate) observed: Option<Box<Observed>>,
     pub(super) runner: Option<Runner>,
 }
 

@@ -1,5 +1,6 @@
 //! The steps of a running `map` or `itermap`, over its source and its results.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aiopool_core::Ticket;
@@ -7,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 use slab::Slab;
 
-use super::classes::{Items, ItemsState, Pool};
+use super::classes::{Items, ItemsState, Pool, Pulls};
 use super::results::{Results, When};
 use super::source::{Mapped, Source};
 use crate::py::guarded::Guarded;
@@ -85,6 +86,75 @@ impl Items {
             state.results.expect(pulled);
             state.source.stand_in_queue(place);
         });
+    }
+
+    /// The item that a `map` has pulled waits for a rate. The `map` pulls no more before it starts.
+    pub(crate) fn waits_for_start(&self, py: Python<'_>) {
+        self.state.with(py, |state| {
+            state.results.expect(1);
+            state.pulls = Pulls::WhenStarted;
+        });
+    }
+
+    /// An item that a `map` has pulled waits for itself. If the `map` has pulled as far ahead as it
+    /// may, it stays aside; tells whether it does.
+    pub(crate) fn stays_aside(&self, py: Python<'_>, size: NonZeroUsize) -> bool {
+        self.state.with(py, |state| {
+            let stays = state.results.pending() + 1 >= most_ahead(size);
+            if stays {
+                state.results.expect(1);
+                state.pulls = Pulls::WhenSettled;
+            }
+            stays
+        })
+    }
+
+    /// An item has settled. Tells whether a `map` that is aside stands in the queue again.
+    pub(crate) fn may_pull_again(&self, py: Python<'_>, size: NonZeroUsize) -> bool {
+        self.state.with(py, |state| {
+            let may = state.pulls == Pulls::WhenSettled
+                && state.results.pending() < most_ahead(size)
+                && !state.source.has_ended();
+            if may {
+                state.pulls = Pulls::Yes;
+            }
+            may
+        })
+    }
+
+    /// The item for which the `map` is aside does not wait any more. Tells whether the `map` stands in
+    /// the queue again.
+    pub(crate) fn next_has_left(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| {
+            state.pulls = Pulls::Yes;
+            !state.source.has_ended()
+        })
+    }
+
+    /// An item that is pulled will wait. Gives its place among those that do.
+    pub(crate) fn will_wait(&self, py: Python<'_>) -> usize {
+        self.state.with(py, |state| state.waiting.insert(None))
+    }
+
+    /// It waits at this place in the queue.
+    pub(crate) fn waits(&self, py: Python<'_>, place: usize, ticket: Ticket) {
+        self.state.with(py, |state| {
+            if let Some(waiting) = state.waiting.get_mut(place) {
+                *waiting = Some(ticket);
+            }
+        });
+    }
+
+    pub(crate) fn waits_no_more(&self, py: Python<'_>, place: usize) {
+        self.state.with(py, |state| state.waiting.try_remove(place));
+    }
+
+    /// The places in the queue of the items that are pulled and wait.
+    pub(crate) fn places_of_waiting(&self, py: Python<'_>) -> Vec<Ticket> {
+        self.state.with(py, |state| {
+            let waiting = state.waiting.iter();
+            waiting.filter_map(|(_, ticket)| *ticket).collect()
+        })
     }
 
     /// No more items are pulled. Gives the place in the queue, which is still to be withdrawn.
@@ -200,6 +270,8 @@ impl Items {
             source,
             results,
             active: Slab::new(),
+            waiting: Slab::new(),
+            pulls: Pulls::Yes,
         };
         let items = Self {
             pool: pool.clone().unbind(),
@@ -218,4 +290,9 @@ impl ItemsState {
     fn take_waiter(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.results.take_waiter(py, self.source.has_ended())
     }
+}
+
+/// How many items of a `map` may be pulled and not settled, if they may wait for themselves.
+fn most_ahead(size: NonZeroUsize) -> usize {
+    size.get().saturating_mul(4)
 }

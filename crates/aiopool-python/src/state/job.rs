@@ -2,12 +2,13 @@
 
 use std::mem;
 
-use aiopool_core::Slot;
+use aiopool_core::{Slot, Time};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::classes::{Held, Job, JobState, Made, Pool, Runner, Target, Worker};
 use super::effects::{Ended, FirstStep};
-use super::options::Callback;
+use super::options::{Callback, Observed};
 use crate::py::guarded::Guarded;
 
 impl Job {
@@ -15,11 +16,14 @@ impl Job {
         pool: &Bound<'py, Pool>,
         awaitable: &Bound<'py, PyAny>,
         callback: Option<Callback>,
+        name: Option<Py<PyString>>,
     ) -> PyResult<Bound<'py, Self>> {
         let state = JobState {
             held: None,
             awaitable: Some(awaitable.clone().unbind()),
             callback,
+            name,
+            observed: None,
             runner: None,
         };
         let job = Self {
@@ -51,8 +55,12 @@ impl Job {
         })
     }
 
-    pub(super) fn hold(&self, py: Python<'_>, slot: Slot, key: usize, target: Target) {
-        let held = Held { slot, key, target };
+    pub(super) fn hold(&self, py: Python<'_>, slot: Slot, index: usize, target: Target) {
+        let held = Held {
+            slot,
+            index,
+            target,
+        };
         self.state.with(py, |state| state.held = Some(held));
     }
 
@@ -78,6 +86,27 @@ impl Job {
             pool.state
                 .with(py, |state| state.tasks.remove(&replaced.object));
         }
+    }
+
+    /// The name that was asked for.
+    pub(crate) fn name<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        self.state
+            .with(py, |state| Some(state.name.as_ref()?.bind(py).clone()))
+    }
+
+    /// The observer is to be told of the job.
+    pub(crate) fn watch(&self, py: Python<'_>, observed: Observed) {
+        let observed = Some(Box::new(observed));
+        self.state.with(py, |state| state.observed = observed);
+    }
+
+    /// The observer is told that the job starts: gives what is told of it.
+    pub(crate) fn starts(&self, py: Python<'_>, now: Time) -> Option<Observed> {
+        self.state.with(py, |state| {
+            let observed = state.observed.as_mut()?;
+            observed.started_at = Some(now);
+            Some(observed.clone_ref(py))
+        })
     }
 
     pub(super) fn given_to(&self, worker: Bound<'_, Worker>) {
@@ -171,11 +200,16 @@ impl Ended {
 
 impl JobState {
     fn ended(self) -> Option<(Target, Ended)> {
-        let Held { slot, key, target } = self.held?;
+        let Held {
+            slot,
+            index,
+            target,
+        } = self.held?;
         let ended = Ended {
             slot,
-            key,
+            index,
             callback: self.callback,
+            observed: self.observed,
             runner: self.runner,
         };
         Some((target, ended))

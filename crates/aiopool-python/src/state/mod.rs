@@ -4,10 +4,12 @@
 //! has to call or to drop after it: see [`effects`]. No step starts a job.
 
 mod classes;
+mod counts;
 mod effects;
 mod index;
 mod items;
 mod job;
+mod keys;
 mod options;
 mod pump;
 mod results;
@@ -17,19 +19,24 @@ mod unawaited;
 mod worker;
 mod workers;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use aiopool_core::{Admission, Phase, Request, Slot, Ticket, Time};
+use aiopool_core::{Admission, KeyId, Phase, Rate, Refused, Request, Slot, Stats, Ticket, Time};
 use pyo3::prelude::*;
 use slab::Slab;
 
 pub(crate) use classes::{
-    Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Pool, Target, Task, Unawaited,
-    Waiter, Worker,
+    Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Other, Pool, Target, Task, Unawaited,
+    Waiter, WithOptions, Worker,
 };
-pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker};
-pub(crate) use options::{Callback, Options, WaitingJob};
+pub(crate) use counts::between;
+pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker, Timer};
+pub(crate) use keys::Candidates;
+pub(crate) use options::{
+    Asked, Callback, Extras, Observed, OptionValues, Options, Place, Pulled, WaitingJob,
+};
 pub(crate) use results::When;
 pub(crate) use source::Mapped;
 
@@ -37,9 +44,12 @@ use crate::py::context::{self, Snapshot};
 use crate::py::event_loop::{EventLoop, OwnLoop};
 use crate::py::guarded::Guarded;
 use crate::py::loop_end::LoopEnd;
+use crate::py::outcome::Outcome;
 use classes::{PoolState, Runner};
+use counts::Counts;
 use effects::{Closed, Emptied};
 use index::{OfFuture, TicketIndex};
+use keys::Keys;
 use pump::Pump;
 use tasks::Tasks;
 use workers::Workers;
@@ -50,11 +60,15 @@ impl Pool {
         size: NonZeroUsize,
         event_loop: Option<&Bound<'_, PyAny>>,
         reuses_tasks: bool,
+        [per_key, per_key_rate, observer]: [Option<Py<PyAny>>; 3],
     ) -> PyResult<Self> {
         Ok(Self {
             own_loop: OwnLoop::new(event_loop)?,
             reuses_tasks,
             sees_close: AtomicBool::new(false),
+            per_key,
+            per_key_rate,
+            observer,
             state: Guarded::new(PoolState {
                 admission: Admission::new(size),
                 index: TicketIndex::default(),
@@ -66,6 +80,12 @@ impl Pool {
                 loop_end: None,
                 looks_after: false,
                 executed: 0,
+                sources: Vec::new(),
+                keys: Keys::default(),
+                has_levels: false,
+                now: Time::ZERO,
+                timer: None,
+                counts: Counts::default(),
             }),
         })
     }
@@ -77,6 +97,14 @@ impl Pool {
     /// See [`OwnLoop::enter`].
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
         self.own_loop.enter(py)
+    }
+
+    /// The same for what may be done before the pool has a loop.
+    pub(crate) fn enter_if_bound(&self, py: Python<'_>) -> PyResult<()> {
+        match self.own_loop.get() {
+            Some(_) => self.enter(py).map(drop),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn reuses_tasks(&self) -> bool {
@@ -102,12 +130,12 @@ impl Pool {
         self.state.with(py, |state| state.executed)
     }
 
-    /// Whether a job would get a slot at once.
+    /// Whether a job would get a slot at once, if it has no options.
     pub(crate) fn has_free_slot(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| {
             let admission = &state.admission;
             let free = admission.held() < admission.size().get() && admission.waiting() == 0;
-            free && state.admits_at_once()
+            free && !admission.is_timed() && state.admits_at_once()
         })
     }
 
@@ -131,9 +159,11 @@ impl Pool {
     /// The active jobs of a `map` or an `itermap`.
     pub(crate) fn active_jobs_of(&self, items: &Bound<'_, Items>) -> Vec<Py<Job>> {
         let py = items.py();
-        let keys = items.get().active_jobs(py);
+        let indexes = items.get().active_jobs(py);
         self.state.with(py, |state| {
-            let jobs = keys.into_iter().filter_map(|key| state.jobs.get(key));
+            let jobs = indexes
+                .into_iter()
+                .filter_map(|index| state.jobs.get(index));
             jobs.map(|job| job.clone_ref(py)).collect()
         })
     }
@@ -171,12 +201,16 @@ impl Pool {
         Ok(shared)
     }
 
-    /// Puts a waiter in the queue, or gives it back if the pool is closed.
-    pub(crate) fn submit(&self, py: Python<'_>, waiter: Waiter) -> Result<Ticket, Waiter> {
+    /// Puts a waiter in the queue, or gives it back if the pool is closed or its key has gone.
+    pub(crate) fn submit(
+        &self,
+        py: Python<'_>,
+        waiter: Waiter,
+        request: Request,
+    ) -> Result<Ticket, Refused<Waiter>> {
         self.state.with(py, |state| {
             let future = waiter.future();
-            let submitted = state.admission.submit(waiter, Request::default());
-            let ticket = submitted.map_err(|refused| refused.waiter)?;
+            let ticket = state.admission.submit(waiter, request)?;
             if let Some(future) = future {
                 state.index.insert(future, ticket, &state.admission);
             }
@@ -194,15 +228,19 @@ impl Pool {
     }
 
     /// Takes the job of a future out of the queue. None if it is not in the queue.
-    pub(crate) fn withdraw_job(&self, future: &Bound<'_, PyAny>) -> Option<WaitingJob> {
+    pub(crate) fn withdraw_job(
+        &self,
+        future: &Bound<'_, PyAny>,
+    ) -> Option<(WaitingJob, Option<Extras>)> {
         self.state.with(future.py(), |state| {
             let future = future.as_ptr() as usize;
             let ticket = state.index.find(future, &state.admission)?;
             let waiter = state.admission.withdraw(ticket);
             state.index.remove(Some(future), ticket, &state.admission);
             match waiter? {
-                Waiter::Job(job) => Some(job),
-                Waiter::Item { .. } => None,
+                Waiter::Job(job) => Some((job, None)),
+                Waiter::Other(Other::Job(job)) => Some((job.0, Some(job.1))),
+                Waiter::Other(Other::Item { .. }) => None,
             }
         })
     }
@@ -210,7 +248,8 @@ impl Pool {
     /// Takes all jobs and items out of the queue, in their order. A running `map`, whose items do not
     /// exist before they are pulled, keeps its place.
     pub(crate) fn withdraw_all(&self, py: Python<'_>) -> Vec<Waiter> {
-        let is_there = |waiter: &Waiter| !matches!(waiter, Waiter::Item { item: None, .. });
+        let is_there =
+            |waiter: &Waiter| !matches!(waiter, Waiter::Other(Other::Item { item: None, .. }));
         self.state.with(py, |state| state.withdraw_those(is_there))
     }
 
@@ -260,15 +299,26 @@ impl Pool {
         })
     }
 
-    pub(crate) fn admit(&self, py: Python<'_>) -> Option<(Slot, Waiter)> {
-        self.state.with(py, |state| {
-            let admitted = state.admission.poll_admit(Time::ZERO)?;
-            let future = admitted.waiter.future();
-            state
-                .index
-                .remove(future, admitted.ticket, &state.admission);
-            Some((admitted.slot, admitted.waiter))
-        })
+    pub(crate) fn admit(&self, py: Python<'_>, now: Time) -> Option<(Slot, Waiter)> {
+        let (admitted, gone) = self.state.with(py, |state| {
+            let gone = state.forget_keys(now);
+            let admitted = state.admission.poll_admit(now).map(|admitted| {
+                let future = admitted.waiter.future();
+                state
+                    .index
+                    .remove(future, admitted.ticket, &state.admission);
+                (admitted.slot, admitted.waiter)
+            });
+            (admitted, gone)
+        });
+        drop(gone);
+        admitted
+    }
+
+    /// A `map` that is aside may pull again.
+    pub(crate) fn let_pull(&self, items: &Bound<'_, Items>) {
+        let own = items.clone().unbind();
+        self.state.with(items.py(), |state| state.sources.push(own));
     }
 
     /// See [`Pump::count_unstarted`].
@@ -334,9 +384,168 @@ impl Pool {
         })
     }
 
+    /// The joiners to tell that nothing is active, if nothing is.
+    pub(crate) fn drained(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.state.with(py, |state| {
+            let drained = state.admission.poll_drained();
+            drained.map_or_else(Vec::new, Iterator::collect)
+        })
+    }
+
     /// The next joiner to tell that the pool is empty, while it is empty.
     pub(crate) fn next_joiner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.state.with(py, |state| state.admission.poll_idle())
+    }
+}
+
+/// Limits.
+impl Pool {
+    pub(crate) fn per_key(&self) -> Option<&Py<PyAny>> {
+        self.per_key.as_ref()
+    }
+
+    pub(crate) fn per_key_rate(&self) -> Option<&Py<PyAny>> {
+        self.per_key_rate.as_ref()
+    }
+
+    /// A clock has told this time. Gives the latest: time never goes back.
+    pub(crate) fn note_time(&self, py: Python<'_>, told: Time) -> Time {
+        self.state.with(py, |state| {
+            state.now = state.now.max(told);
+            state.now
+        })
+    }
+
+    pub(crate) fn change_rates(&self, py: Python<'_>, rates: &[Rate], now: Time) {
+        self.state
+            .with(py, |state| state.admission.set_rates(rates, now));
+    }
+
+    pub(crate) fn pause_until(&self, py: Python<'_>, until: Time) {
+        self.state.with(py, |state| state.admission.pause(until));
+    }
+
+    /// Tells whether the pool was paused.
+    pub(crate) fn end_pause(&self, py: Python<'_>, now: Time) -> bool {
+        self.state.with(py, |state| state.admission.resume(now))
+    }
+
+    /// False if the key has gone.
+    pub(crate) fn pause_key(&self, py: Python<'_>, key: KeyId, until: Time) -> bool {
+        self.state
+            .with(py, |state| state.admission.pause_key(key, until))
+    }
+
+    /// Tells whether the key was paused.
+    pub(crate) fn resume_key(&self, py: Python<'_>, key: KeyId, now: Time) -> bool {
+        self.state
+            .with(py, |state| state.admission.resume_key(key, now))
+    }
+
+    pub(crate) fn keys_with_hash(&self, py: Python<'_>, hash: u64) -> Candidates {
+        self.state.with(py, |state| state.keys.candidates(py, hash))
+    }
+
+    pub(crate) fn has_key(&self, py: Python<'_>, key: KeyId) -> bool {
+        self.ask(py, |admission| admission.has_key(key))
+    }
+
+    /// Opens a key, unless another has been opened since the candidates were looked up.
+    pub(crate) fn open_key(
+        &self,
+        object: &Bound<'_, PyAny>,
+        hash: u64,
+        seen: &Candidates,
+        limit: Option<NonZeroU32>,
+        rates: &[Rate],
+    ) -> Option<KeyId> {
+        let own = object.clone().unbind();
+        self.state.with(object.py(), |state| {
+            state.keys.are_as_in(seen).then(|| {
+                let id = state.admission.open_key(limit, rates);
+                state.keys.insert(id, hash, own);
+                id
+            })
+        })
+    }
+
+    /// Whether jobs may have another level than that of all others. From here on they may.
+    pub(crate) fn use_levels(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.has_levels = true);
+    }
+
+    pub(crate) fn has_levels(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.has_levels)
+    }
+
+    /// The timer has been set. Gives the one that it replaces.
+    pub(crate) fn timer_set(
+        &self,
+        py: Python<'_>,
+        at: Time,
+        handle: Py<PyAny>,
+    ) -> Option<Py<PyAny>> {
+        let replaced = self
+            .state
+            .with(py, |state| state.timer.replace((at, handle)));
+        replaced.map(|(_, handle)| handle)
+    }
+
+    /// The timer has fired: does what is due.
+    pub(crate) fn timer_has_fired(&self, py: Python<'_>, now: Time) {
+        let (handle, gone) = self.state.with(py, |state| {
+            let handle = state.timer.take();
+            let gone: Vec<_> = (0..PORTIONS).flat_map(|_| state.forget_keys(now)).collect();
+            (handle, gone)
+        });
+        drop((handle, gone));
+    }
+}
+
+/// What is told of the pool.
+impl Pool {
+    pub(crate) fn observer(&self) -> Option<&Py<PyAny>> {
+        self.observer.as_ref()
+    }
+
+    pub(crate) fn count_wait(&self, py: Python<'_>, wait: Duration) {
+        self.state.with(py, |state| state.counts.waited += wait);
+    }
+
+    pub(crate) fn count_run(&self, py: Python<'_>, run: Duration) {
+        self.state.with(py, |state| state.counts.ran += run);
+    }
+
+    /// The numbers of the core, how many have succeeded, failed and were cancelled, and for how long
+    /// they waited and ran.
+    pub(crate) fn numbers(&self, py: Python<'_>) -> (Stats, [u64; 3], [Duration; 2]) {
+        self.state.with(py, |state| {
+            let Counts {
+                succeeded,
+                failed,
+                cancelled,
+                waited,
+                ran,
+            } = state.counts;
+            let stats = state.admission.stats();
+            (stats, [succeeded, failed, cancelled], [waited, ran])
+        })
+    }
+
+    /// Adds a future to settle when nothing is active.
+    pub(crate) fn add_drainer(&self, drainer: &Bound<'_, PyAny>) -> JoinTicket {
+        let told = drainer.clone().unbind();
+        let ticket = self
+            .state
+            .with(drainer.py(), |state| state.admission.join_active(told));
+        JoinTicket(ticket)
+    }
+
+    pub(crate) fn remove_drainer(&self, py: Python<'_>, drainer: &JoinTicket) {
+        drop(
+            self.state
+                .with(py, |state| state.admission.leave_active(drainer.0)),
+        );
     }
 }
 
@@ -346,17 +555,32 @@ impl Pool {
     pub(crate) fn hold(&self, job: &Bound<'_, Job>, slot: Slot, mut target: Target) {
         let py = job.py();
         let own = job.clone().unbind();
-        let key = self.state.with(py, |state| state.jobs.insert(own));
+        let index = self.state.with(py, |state| state.jobs.insert(own));
         if let Target::Item { items, place, .. } = &mut target {
-            *place = Some(items.get().hold(py, key));
+            *place = Some(items.get().hold(py, index));
         }
-        job.get().hold(py, slot, key, target);
+        job.get().hold(py, slot, index, target);
     }
 
-    /// Takes back a slot that no job has taken.
+    /// Whether the rates allow an item that a `map` has pulled to start now. Then they count it.
+    pub(crate) fn pay(&self, py: Python<'_>, slot: &Slot, now: Time) -> bool {
+        self.state.with(py, |state| state.admission.pay(slot, now))
+    }
+
+    /// Takes back the slot of a `map` that no item has taken.
     pub(crate) fn take_back(&self, py: Python<'_>, slot: Slot) {
         self.state
-            .with(py, |state| state.admission.take_back(slot, Time::ZERO));
+            .with(py, |state| state.admission.take_back_unpaid(slot));
+    }
+
+    /// Takes back the slot of a job that could not begin.
+    pub(crate) fn give_back(&self, py: Python<'_>, slot: Slot) {
+        self.state.with(py, |state| state.admission.finish(slot));
+    }
+
+    /// Counts a job that has ended.
+    pub(crate) fn count(&self, py: Python<'_>, outcome: &Outcome) {
+        self.state.with(py, |state| state.counts.count(outcome));
     }
 
     /// Counts a coroutine that has run to its end.
@@ -368,7 +592,7 @@ impl Pool {
     /// has `run`. Gives the rest of the job, to be dropped.
     #[must_use]
     pub(crate) fn finish(&self, py: Python<'_>, ended: Ended, run: bool) -> impl Sized + use<> {
-        let Ended { slot, key, .. } = ended;
+        let Ended { slot, index, .. } = ended;
         let (idle, runner) = match ended.runner {
             Some(Runner::Worker(worker)) if worker.get().becomes_idle() => (Some(worker), None),
             runner => (None, runner),
@@ -387,7 +611,7 @@ impl Pool {
             if let Some(worker) = idle {
                 state.workers.become_idle(worker);
             }
-            state.jobs.try_remove(key)
+            state.jobs.try_remove(index)
         });
         (job, ended.callback, runner)
     }
@@ -487,6 +711,9 @@ impl PoolState {
     }
 
     fn next(&mut self, py: Python<'_>, may_admit: bool) -> Next {
+        if let Some(items) = self.sources.pop() {
+            return Next::Source(items);
+        }
         if may_admit && !self.pump.is_over() {
             let loop_end = self.loop_end.as_ref();
             return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));
@@ -499,6 +726,35 @@ impl PoolState {
             unwatched: self.loop_end.is_none()
                 && (admission.waiting() > 0 || self.looks_after && !admission.is_empty()),
             empty: admission.is_empty(),
+            drained: admission.active() == 0,
+            timer: self.next_timer(),
         }
     }
+
+    fn next_timer(&mut self) -> Timer {
+        let set = self.timer.as_ref().map(|(at, _)| *at);
+        match (self.admission.next_wake(), set) {
+            // One that fires too early finds nothing to do, and there is another then.
+            (Some(at), Some(set)) if set <= at => Timer::Keep,
+            (Some(at), _) => Timer::Set(at, self.timer.take().map(|(_, handle)| handle)),
+            (None, _) => match self.timer.take() {
+                Some((_, handle)) => Timer::Cancel(handle),
+                None => Timer::Keep,
+            },
+        }
+    }
+
+    /// Does some of what is due with keys. Gives those that have gone, to be dropped.
+    fn forget_keys(&mut self, now: Time) -> Vec<Py<PyAny>> {
+        if self.keys.is_empty() {
+            return Vec::new();
+        }
+        // What is left is done when the timer fires, in the next turn of the loop.
+        self.admission.poll_due(now);
+        let gone = std::iter::from_fn(|| self.admission.poll_key_gone());
+        gone.filter_map(|id| self.keys.remove(id)).collect()
+    }
 }
+
+/// How many times what is due is done in one turn of the loop.
+const PORTIONS: usize = 16;

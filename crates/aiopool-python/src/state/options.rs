@@ -1,7 +1,11 @@
 //! A waiting job, with its options.
 
+use std::num::NonZeroU32;
+
+use aiopool_core::{Level, Time};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 /// Its size is the memory of a waiting job beyond its coroutine and its future. So the parts that
 /// few jobs have are in a box.
@@ -21,6 +25,151 @@ pub(crate) struct Options {
 pub(crate) struct Callback {
     pub(crate) function: Py<PyAny>,
     pub(crate) ctx: Py<PyAny>,
+}
+
+/// Where a waiter stands in the queue.
+pub(crate) struct Place {
+    pub(crate) level: Level,
+    pub(crate) key: Option<Py<PyAny>>,
+    pub(crate) front: bool,
+}
+
+/// The arguments of `options`. For a call of many items each may be a function of the item.
+pub(crate) struct OptionValues {
+    pub(crate) priority: Option<Py<PyAny>>,
+    pub(crate) key: Option<Py<PyAny>>,
+    pub(crate) weight: Option<Py<PyAny>>,
+    pub(crate) name: Option<Py<PyAny>>,
+}
+
+/// What `options` asks for a job.
+pub(crate) struct Asked {
+    /// None: that of the job that hands it in.
+    pub(crate) level: Option<Level>,
+    pub(crate) key: Option<Py<PyAny>>,
+    pub(crate) weight: NonZeroU32,
+    /// None: that of its coroutine.
+    pub(crate) name: Option<Py<PyString>>,
+}
+
+/// What few waiters have beside their place in the queue.
+pub(crate) struct Extras {
+    pub(crate) weight: NonZeroU32,
+    /// The level of what the job hands in, if it is not that of the code that has handed in the job.
+    pub(crate) level: Option<Level>,
+    pub(crate) name: Option<Py<PyString>>,
+    /// Of an item that a `map` has pulled and put in the queue.
+    pub(crate) pulled: Option<Pulled>,
+    pub(crate) observed: Option<Observed>,
+}
+
+/// The places of an item that waits although its `map` has pulled it.
+#[derive(Clone, Copy)]
+pub(crate) struct Pulled {
+    /// That of its result.
+    pub(crate) index: usize,
+    /// That among those of the `map` that wait.
+    pub(crate) place: usize,
+    /// Whether the `map` pulls no more before it has started.
+    pub(crate) is_next: bool,
+}
+
+/// What the observer of a pool is told of a job.
+pub(crate) struct Observed {
+    pub(crate) name: Py<PyString>,
+    pub(crate) key: Option<Py<PyAny>>,
+    pub(crate) queued_at: Time,
+    /// None while the job waits.
+    pub(crate) started_at: Option<Time>,
+}
+
+impl OptionValues {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        let clone = |value: &Option<Py<PyAny>>| value.as_ref().map(|value| value.clone_ref(py));
+        Self {
+            priority: clone(&self.priority),
+            key: clone(&self.key),
+            weight: clone(&self.weight),
+            name: clone(&self.name),
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.priority)?;
+        visit.call(&self.key)?;
+        visit.call(&self.weight)?;
+        visit.call(&self.name)
+    }
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            level: None,
+            key: None,
+            weight: NonZeroU32::MIN,
+            name: None,
+        }
+    }
+}
+
+impl Extras {
+    pub(crate) fn plain() -> Self {
+        Self {
+            weight: NonZeroU32::MIN,
+            level: None,
+            name: None,
+            pulled: None,
+            observed: None,
+        }
+    }
+
+    /// None if there are none.
+    pub(crate) fn of(
+        weight: NonZeroU32,
+        level: Option<Level>,
+        name: Option<Py<PyString>>,
+        observed: Option<Observed>,
+    ) -> Option<Box<Self>> {
+        let is_plain =
+            weight == NonZeroU32::MIN && level.is_none() && name.is_none() && observed.is_none();
+        (!is_plain).then(|| {
+            Box::new(Self {
+                weight,
+                level,
+                name,
+                observed,
+                ..Self::plain()
+            })
+        })
+    }
+
+    /// How many slots it takes.
+    pub(crate) fn weight(extras: Option<&Self>) -> NonZeroU32 {
+        extras.map_or(NonZeroU32::MIN, |extras| extras.weight)
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.name)?;
+        self.observed
+            .as_ref()
+            .map_or(Ok(()), |observed| observed.traverse(visit))
+    }
+}
+
+impl Observed {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            name: self.name.clone_ref(py),
+            key: self.key.as_ref().map(|key| key.clone_ref(py)),
+            ..*self
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.name)?;
+        visit.call(&self.key)
+    }
 }
 
 impl WaitingJob {

@@ -54,6 +54,11 @@ impl Results {
         self.pending > 0 || !self.list.bind(py).is_empty()
     }
 
+    /// How many of the known items have no result yet.
+    pub(super) fn pending(&self) -> usize {
+        self.pending
+    }
+
     pub(super) fn expect(&mut self, more: usize) {
         self.pending += more;
     }

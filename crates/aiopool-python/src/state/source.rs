@@ -1,11 +1,13 @@
 //! The source of a `map`, and the function that the `map` calls with each item.
 
+use std::num::NonZeroU32;
+
 use aiopool_core::Ticket;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyIterator;
 
-use super::options::Callback;
+use super::options::{Callback, OptionValues, Place};
 
 pub(crate) struct Mapped {
     pub(crate) function: Py<PyAny>,
@@ -14,6 +16,10 @@ pub(crate) struct Mapped {
     pub(crate) context: Py<PyAny>,
     /// The context in which the source is pulled, apart from those of the jobs.
     pub(crate) source_context: Py<PyAny>,
+    pub(crate) options: Option<OptionValues>,
+    /// Where a `map` stands in the queue, and how many slots it asks for there.
+    pub(crate) place: Place,
+    pub(crate) weight: NonZeroU32,
 }
 
 pub(super) struct Source {
@@ -33,6 +39,10 @@ impl Mapped {
         visit.call(&self.function)?;
         visit.call(&self.context)?;
         visit.call(&self.source_context)?;
+        visit.call(&self.place.key)?;
+        if let Some(options) = &self.options {
+            options.traverse(visit)?;
+        }
         if let Some(callback) = &self.callback {
             callback.traverse(visit)?;
         }

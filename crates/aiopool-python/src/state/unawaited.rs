@@ -2,21 +2,26 @@
 
 use pyo3::prelude::*;
 
-use super::classes::{Called, Pool, Unawaited};
+use super::classes::{Called, Pool, Unawaited, WithOptions};
 use crate::py::awaitable::close_if_new;
 use crate::py::errors;
 use crate::py::guarded::Guarded;
 
 impl Unawaited {
-    pub(crate) fn new(pool: Bound<'_, Pool>, called: Called) -> Self {
+    pub(crate) fn new(pool: Py<Pool>, options: Option<Py<WithOptions>>, called: Called) -> Self {
         Self {
-            pool: pool.unbind(),
+            pool,
+            options,
             called: Guarded::new(Some(called)),
         }
     }
 
     pub(crate) fn pool<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, Pool> {
         self.pool.bind(py)
+    }
+
+    pub(crate) fn options(&self) -> Option<&Py<WithOptions>> {
+        self.options.as_ref()
     }
 
     /// The verb runs: from here on it owns the awaitable.

@@ -1,0 +1,79 @@
+//! The clock of a pool, and its one timer, which fires when a job may start that nothing else would
+//! start then.
+
+use aiopool_core::{Admission, Time};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::py::{errors, imports};
+use crate::state::{Pool, Timer};
+
+/// The time of the loop of the pool. Before the pool has a loop, nothing has a time.
+pub(crate) fn now(pool: &Bound<'_, Pool>) -> Time {
+    let py = pool.py();
+    let Some(event_loop) = pool.get().own_loop().get() else {
+        return Time::ZERO;
+    };
+    let told = event_loop.time(py);
+    let time = *told.as_ref().unwrap_or(&Time::ZERO);
+    errors::report(py, told.map(drop), pool);
+    pool.get().note_time(py, time)
+}
+
+/// The same, as far as it makes a difference to the core: a pool without limits reads no clock.
+pub(crate) fn now_for_core(pool: &Bound<'_, Pool>) -> Time {
+    if pool.get().ask(pool.py(), Admission::is_timed) {
+        now(pool)
+    } else {
+        Time::ZERO
+    }
+}
+
+pub(crate) fn change(pool: &Bound<'_, Pool>, change: Timer) {
+    let py = pool.py();
+    match change {
+        Timer::Keep => {}
+        Timer::Cancel(handle) => cancel(pool, handle.bind(py)),
+        Timer::Set(at, replaced) => {
+            if let Some(handle) = replaced {
+                cancel(pool, handle.bind(py));
+            }
+            let set = errors::contained(py, || set(pool, at));
+            // A closed loop has no timers, and starts no job.
+            if !pool.get().own_loop().is_closed(py) {
+                errors::report(py, set, pool);
+            }
+        }
+    }
+}
+
+/// So many seconds, as the core counts them. More than all time is for ever.
+pub(crate) fn nanos(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and beyond the last moment it is the last"
+    )]
+    let nanos = (seconds * 1e9).round() as u64;
+    nanos
+}
+
+fn set(pool: &Bound<'_, Pool>, at: Time) -> PyResult<()> {
+    let py = pool.py();
+    let Some(event_loop) = pool.get().own_loop().get() else {
+        return Ok(());
+    };
+    let nanos = at.as_nanos().saturating_sub(now(pool).as_nanos());
+    let fires = imports::fires(py)?.call1((pool,))?;
+    let handle = event_loop.call_later(py, nanos, &fires)?;
+    if let Some(replaced) = pool.get().timer_set(py, at, handle.unbind()) {
+        cancel(pool, replaced.bind(py));
+    }
+    Ok(())
+}
+
+fn cancel(pool: &Bound<'_, Pool>, handle: &Bound<'_, PyAny>) {
+    let py = pool.py();
+    let cancelled = handle.call_method0(intern!(py, "cancel"));
+    errors::report(py, cancelled.map(drop), pool);
+}

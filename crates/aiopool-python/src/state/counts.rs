@@ -1,0 +1,32 @@
+//! How jobs have ended.
+
+use std::time::Duration;
+
+use aiopool_core::Time;
+
+use crate::py::outcome::Outcome;
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) succeeded: u64,
+    pub(super) failed: u64,
+    pub(super) cancelled: u64,
+    /// For how long those that have started had waited, and those that have ended had run. Only for
+    /// a pool with an observer.
+    pub(super) waited: Duration,
+    pub(super) ran: Duration,
+}
+
+impl Counts {
+    pub(super) fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Returned(_) => self.succeeded += 1,
+            Outcome::Failed(_) => self.failed += 1,
+            Outcome::Cancelled(_) => self.cancelled += 1,
+        }
+    }
+}
+
+pub(crate) fn between(from: Time, to: Time) -> Duration {
+    Duration::from_nanos(to.as_nanos().saturating_sub(from.as_nanos()))
+}

@@ -1,0 +1,151 @@
+"""Handing in single jobs: the verbs that a pool has, and the view that its `options` give."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from typing import Any, TypeVar, overload
+
+from aiopool import _core
+from aiopool._ended import ended
+from aiopool._verbs import coroutine_function, named
+
+R = TypeVar("R")
+G = TypeVar("G")
+
+Callback = Callable[..., Awaitable[G]]
+
+
+class HandIn:
+    """Hands jobs in, one at a time."""
+
+    #: A pool, or its verbs with options.
+    _verbs: _core.Pool | _core.WithOptions
+
+    @overload
+    async def spawn(
+        self, coro: Awaitable[R], cb: None = None, ctx: Any = None
+    ) -> asyncio.Future[R]: ...
+    @overload
+    async def spawn(
+        self, coro: Awaitable[Any], cb: Callback[G], ctx: Any = None
+    ) -> asyncio.Future[G]: ...
+    @coroutine_function
+    def spawn(
+        self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
+    ) -> Coroutine[Any, Any, asyncio.Future[Any]]:
+        """Waits for a slot, and starts the job on the next turn of the loop.
+
+        While a slot is free, the call does not suspend. If the caller is cancelled while it waits,
+        the pool takes the job out of the queue and closes the coroutine. If the job has begun in
+        that moment, the call cancels it and waits for its end.
+
+        :param coro: the job: a new coroutine, not awaited before, or another awaitable.
+        :param cb: a coroutine function that runs after the job, in the same slot. It also runs if
+            the job failed or was cancelled while active. Its return value or its error settles the
+            future. The pool calls it as `cb(res, err, ctx)`, with as many of the three arguments as
+            it accepts: the result or None; None or `(exception, traceback text)`; and `ctx`.
+        :param ctx: any object, for the callback.
+        :returns: the future of the job. If `cancel` took the job out of the queue meanwhile, the
+            future is already cancelled.
+        :raises TypeError: if `coro` is not awaitable or `cb` is not callable.
+        :raises RuntimeError: if `coro` runs or has run already, or the pool belongs to another
+            loop or thread, or its loop is closed.
+        """
+        return _spawn(self._verbs.unawaited(coro, cb, ctx))
+
+    @overload
+    def spawn_n(
+        self, coro: Awaitable[R], cb: None = None, ctx: Any = None
+    ) -> asyncio.Future[R]: ...
+    @overload
+    def spawn_n(
+        self, coro: Awaitable[Any], cb: Callback[G], ctx: Any = None
+    ) -> asyncio.Future[G]: ...
+    def spawn_n(
+        self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
+    ) -> asyncio.Future[Any]:
+        """Queues a job and returns its future at once; nothing of the job runs in this call.
+
+        `future.cancel()` takes a waiting job out of the queue. An active job runs on, and only its
+        result is lost: to stop an active job, use `cancel`.
+
+        :param coro: as for `spawn`.
+        :param cb: as for `spawn`.
+        :param ctx: as for `spawn`.
+        :returns: the future of the job.
+        :raises TypeError: as `spawn` does.
+        :raises RuntimeError: as `spawn` does.
+        """
+        return self._verbs.spawn_n(coro, cb, ctx)
+
+    @overload
+    async def exec(self, coro: Awaitable[R], cb: None = None, ctx: Any = None) -> R: ...
+    @overload
+    async def exec(self, coro: Awaitable[Any], cb: Callback[G], ctx: Any = None) -> G: ...
+    @coroutine_function
+    def exec(
+        self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
+    ) -> Coroutine[Any, Any, Any]:
+        """Waits for a slot and for the end of the job.
+
+        If the caller is cancelled, the call cancels the job and waits for its end, however often
+        the caller is cancelled.
+
+        :param coro: as for `spawn`.
+        :param cb: as for `spawn`.
+        :param ctx: as for `spawn`.
+        :returns: the result of the job, or of its callback if it has one.
+        :raises BaseException: the error of the job or of its callback; CancelledError if the job
+            was cancelled.
+        :raises TypeError: as `spawn` does.
+        :raises RuntimeError: as `spawn` does.
+        """
+        return _exec(self._verbs.unawaited(coro, cb, ctx))
+
+
+# `spawn` and `exec` return the coroutines of the functions below. A coroutine that is cancelled
+# before its first step runs no line, and so cannot close the awaitable that its verb was called
+# with. `Unawaited` in the extension closes it.
+
+
+@named("BasePool.spawn")
+async def _spawn(unawaited: _core.Unawaited) -> asyncio.Future[Any]:
+    future, admitted = unawaited.spawn()
+    if admitted is not None:
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            # The job may have begun in the turn in which it got its slot.
+            await ended(functools.partial(_give_up, unawaited.pool, future))
+            raise
+        except BaseException:
+            _give_up(unawaited.pool, future)
+            raise
+    return future
+
+
+@named("BasePool.exec")
+async def _exec(unawaited: _core.Unawaited) -> Any:
+    future = unawaited.exec()
+    try:
+        return await future
+    except asyncio.CancelledError:
+        await ended(functools.partial(_give_up, unawaited.pool, future))
+        raise
+    except BaseException:
+        if not future.done():  # the error is not that of the job
+            _give_up(unawaited.pool, future)
+        raise
+    finally:
+        # The future refers to the error, and the error to this frame: that would be a cycle.
+        del future
+
+
+def _give_up(
+    pool: _core.Pool, future: asyncio.Future[Any]
+) -> tuple[None, Collection[asyncio.Task[Any]]]:
+    """Stops the job of a future that nobody has but a verb whose caller goes."""
+    _, tasks = pool.stop([future])
+    # Or an error of the job would be reported as unread.
+    future.cancel()
+    return None, tasks
