@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import is_dataclass
+from types import MemberDescriptorType
 
 import aiopool
 
 PUBLIC_API = """
-AioPool(size=4, *, loop=None, reuse_tasks=False)
+AioPool(size=4, *, loop=None, reuse_tasks=False, rate=None, per_key=None, per_key_rate=None, observer=None)
 AioPool.__aenter__(self)
 AioPool.__aexit__(self, exc_type, exc, tb)
 AioPool.__len__(self)
@@ -21,16 +23,47 @@ AioPool.exec(self, coro, cb=None, ctx=None)
 AioPool.is_empty
 AioPool.is_full
 AioPool.itermap(self, fn, iterable=<missing>, cb=None, ctx=None, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_COMPLETED')
-AioPool.join(self)
+AioPool.join(self, *, waiting=True)
 AioPool.loop
 AioPool.map(self, fn, iterable=<missing>, cb=None, ctx=None, *, get_result=flat)
 AioPool.map_n(self, fn, iterable=<missing>, cb=None, ctx=None)
 AioPool.n_active
 AioPool.n_executed
 AioPool.n_waiting
+AioPool.options(self, *, priority=None, key=None, weight=1, name=None)
+AioPool.pause(self, seconds=None, *, key=None)
+AioPool.rate
+AioPool.resume(self, *, key=None)
 AioPool.size
 AioPool.spawn(self, coro, cb=None, ctx=None)
 AioPool.spawn_n(self, coro, cb=None, ctx=None)
+AioPool.stats(self)
+Event(kind, name=None, key=None, outcome=None, wait=None, run=None)
+Event.key
+Event.kind
+Event.name
+Event.outcome
+Event.run
+Event.wait
+Rate(limit, per, *, burst=None)
+Rate.burst
+Rate.limit
+Rate.nanoseconds
+Rate.per
+Stats(size, active, waiting, outside, parked, started, succeeded, failed, cancelled, timed_out, wait_seconds, run_seconds, held_by)
+Stats.active
+Stats.cancelled
+Stats.failed
+Stats.held_by
+Stats.outside
+Stats.parked
+Stats.run_seconds
+Stats.size
+Stats.started
+Stats.succeeded
+Stats.timed_out
+Stats.wait_seconds
+Stats.waiting
 getres()
 getres.dont(future)
 getres.flat(future)
@@ -46,13 +79,15 @@ def public_api() -> Iterator[str]:
         for attribute in attributes(value) if inspect.isclass(value) else ():
             member = getattr(value, attribute)
             if is_public(attribute, member):
-                called = "" if isinstance(member, property) else signature(member)
+                is_value = isinstance(member, property | MemberDescriptorType)
+                called = "" if is_value else signature(member)
                 yield f"{name}.{attribute}{called}"
 
 
 def attributes(value: type) -> list[str]:
-    """Its own and inherited ones, but for those of every object."""
-    return sorted({name for base in value.__mro__[:-1] for name in vars(base)})
+    """Its own and inherited ones, but for those of every object, and of every dataclass."""
+    names = {name for base in value.__mro__[:-1] for name in vars(base)}
+    return sorted(name for name in names if not (is_dataclass(value) and name.startswith("__")))
 
 
 def is_public(name: str, member: object) -> bool:

@@ -133,7 +133,8 @@ async def test_itermap_and_iterwait_give_async_iterators() -> None:
             "itermap",
             ["fn", "iterable", "cb", "ctx", "flat", "get_result", "timeout", "yield_when"],
         ),
-        ("join", []),
+        ("join", ["waiting"]),
+        ("options", ["priority", "key", "weight", "name"]),
         ("cancel", ["futures", "get_result"]),
     ],
 )
