@@ -138,12 +138,12 @@ async def test_a_turn_of_the_loop_that_takes_long_starts_no_more_than_the_rate_a
 
     async def job() -> None:
         times.append(time.monotonic())
-        time.sleep(0.03)
+        time.sleep(0.03)  # noqa: ASYNC251 (blocks on purpose)
 
     pool = AioPool(4, rate=Rate(2, per=0.1))
     for _ in range(9):
         pool.spawn_n(job())
-        time.sleep(0.02)
+        time.sleep(0.02)  # noqa: ASYNC251 (blocks on purpose)
         await asyncio.sleep(0)
     await pool.join()
     assert len(times) == 9
