@@ -295,14 +295,16 @@ async def test_a_function_of_an_item_is_refused_for_a_single_job(option: str) ->
     assert pool.is_empty
 
 
-async def test_a_function_of_an_item_that_raises_is_the_error_of_the_item() -> None:
+@pytest.mark.parametrize(
+    ("option", "value"), [("priority", 1), ("key", 1), ("weight", 1), ("name", "n")]
+)
+async def test_a_function_of_an_item_that_raises_is_the_error_of_the_item(
+    option: str, value: Any
+) -> None:
     pool = AioPool(2)
-    for option in ["priority", "key", "weight", "name"]:
-        view = pool.options(
-            **{option: lambda n: {0: 1, 2: 1}[n] if option != "name" else {0: "n", 2: "n"}[n]}
-        )
-        results = await view.map(ready, range(3))
-        assert [type(result) for result in results] == [int, KeyError, int]
+    view = pool.options(**{option: {0: value, 2: value}.__getitem__})
+    results = await view.map(ready, range(3))
+    assert [type(result) for result in results] == [int, KeyError, int]
     assert pool.is_empty
 
 

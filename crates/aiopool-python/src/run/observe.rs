@@ -128,7 +128,8 @@ fn tell<'py>(
     let reported = reported.map(|event_loop| {
         let context = PyDict::new(py);
         context.set_item(intern!(py, "message"), "the observer of a pool has raised")?;
-        context.set_item(intern!(py, "exception"), error.value(py))?;
+        // With its frames, which up to 3.11 are beside it while it is raised.
+        context.set_item(intern!(py, "exception"), error.clone_ref(py).into_value(py))?;
         let event_loop = event_loop.object.bind(py);
         event_loop.call_method1(intern!(py, "call_exception_handler"), (context,))
     });
