@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from aiopool import Rate
 from asyncio_pool import AioPool, getres
 from helpers import (
     SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING,
@@ -299,6 +300,56 @@ async def a_map_begins(pool: AioPool, shortage: Shortage) -> Results:
         return [], []
 
 
+async def a_job_with_options_is_handed_in(_: AioPool, shortage: Shortage) -> Results:
+    pool = limited_pool()
+    view = pool.options(priority=3, key="k", weight=2, name="n")
+    futures: list[Any] = [view.spawn_n(add_one(0))]
+    coro = add_one(1)
+    one_more = shortage.during(lambda: view.spawn_n(coro, give_back))
+    if isinstance(one_more, MemoryError):
+        coro.close()
+    results = await results_of(pool, [*futures, one_more])
+    await assert_usable(pool)
+    return results, [(1,), (2,)]
+
+
+async def a_map_with_options_begins(_: AioPool, shortage: Shortage) -> Results:
+    pool = limited_pool()
+    view = pool.options(priority=lambda n: n, key=lambda n: n % 2, name=str)
+    mapped = view.map(add_one, range(3), give_back)
+    begun = shortage.during(lambda: mapped.send(None))
+    await pool.join()
+    await assert_usable(pool)
+    if isinstance(begun, MemoryError):
+        return [], []
+    try:
+        return at_once(mapped), [(1,), (2,), (3,)]
+    except MemoryError:
+        return [], []
+
+
+async def limits_change(_: AioPool, shortage: Shortage) -> Results:
+    def change() -> None:
+        pool.pause(0.001)
+        pool.pause(key="k")
+        pool.rate = [Rate(5, per=0.001), Rate(7, per=0.01)]
+        pool.size = 3
+        pool.resume(key="k")
+
+    pool = limited_pool()
+    futures = pool.options(key="k").map_n(add_one, range(4))
+    shortage.during(change)
+    with contextlib.suppress(RuntimeError):
+        pool.resume(key="k")
+    results = await results_of(pool, futures)
+    await assert_usable(pool)
+    return results, [(1,), (2,), (3,), (4,)]
+
+
+def limited_pool() -> AioPool:
+    return AioPool(2, rate=Rate(1_000, per=0.001), per_key=1, observer=lambda _: None)
+
+
 async def jobs_are_cancelled(pool: AioPool, shortage: Shortage) -> Results:
     futures = pool.map_n(add_one, range(5))
     await turns(1)
@@ -365,6 +416,9 @@ async def results_of(pool: AioPool, futures: list[Any]) -> list[Any]:
         a_job_is_started,
         a_job_has_to_wait,
         a_map_begins,
+        a_job_with_options_is_handed_in,
+        a_map_with_options_begins,
+        limits_change,
         jobs_are_cancelled,
         a_future_is_cancelled,
     ],
@@ -411,7 +465,7 @@ def lets_each_allocation_fail(
 #: Some instructions of the interpreter say nothing but that they failed.
 SHORT_OF_MEMORY = (MemoryError, SystemError)
 #: As many allocations as one call, and what it starts, may make.
-MORE_THAN_ARE_NEEDED = 40
+MORE_THAN_ARE_NEEDED = 80
 
 
 # Threads and processes.

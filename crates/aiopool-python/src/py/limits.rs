@@ -26,9 +26,11 @@ pub(crate) fn rates(given: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Ve
             shown(given)
         ))
     };
-    let Ok(several) = given.try_iter() else {
-        return Err(refuse(given));
-    };
+    let several = given.try_iter();
+    let several = several.map_err(|error| {
+        let is_refused = error.is_instance_of::<PyTypeError>(given.py());
+        if is_refused { refuse(given) } else { error }
+    })?;
     let one = |one: PyResult<Bound<'_, PyAny>>| {
         let one = one?;
         if one.is_instance(class)? {
@@ -95,15 +97,19 @@ fn count(given: &Bound<'_, PyAny>, what: &str) -> PyResult<NonZeroU32> {
 }
 
 fn integer(given: &Bound<'_, PyAny>, what: &str) -> PyResult<i64> {
+    let py = given.py();
     let refuse = || PyTypeError::new_err(format!("{what} must be an int, not {}", shown(given)));
     if given.is_instance_of::<PyBool>() {
         return Err(refuse());
     }
     given.extract::<i64>().or_else(|error| {
-        if !error.is_instance_of::<PyOverflowError>(given.py()) {
-            return Err(refuse());
+        if error.is_instance_of::<PyTypeError>(py) {
+            Err(refuse())
+        } else if error.is_instance_of::<PyOverflowError>(py) {
+            Ok(if given.gt(0)? { i64::MAX } else { i64::MIN })
+        } else {
+            Err(error)
         }
-        Ok(if given.gt(0)? { i64::MAX } else { i64::MIN })
     })
 }
 
