@@ -257,7 +257,7 @@ fn hand_in<'py>(
     let told = observed.as_ref().map(|observed| observed.clone_ref(py));
     let waiter = match Extras::of(asked.weight, asked.level, asked.name, observed) {
         None => Waiter::Job(job),
-        Some(extras) => Waiter::Other(Other::Job(Box::new((job, *extras)))),
+        Some(extras) => Waiter::Other(Other::Job(Box::new(job), extras)),
     };
     let place = Place {
         level,

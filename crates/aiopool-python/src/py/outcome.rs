@@ -14,7 +14,23 @@ pub(crate) enum Outcome {
     Cancelled(Option<Py<PyAny>>),
 }
 
+/// The kind of an outcome.
+#[derive(Clone, Copy)]
+pub(crate) enum How {
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
 impl Outcome {
+    pub(crate) fn how(&self) -> How {
+        match self {
+            Self::Returned(_) => How::Succeeded,
+            Self::Failed(_) => How::Failed,
+            Self::Cancelled(_) => How::Cancelled,
+        }
+    }
+
     pub(crate) fn of_error(error: &Bound<'_, PyAny>) -> Self {
         let own = error.clone().unbind();
         if errors::is_cancellation(error) {

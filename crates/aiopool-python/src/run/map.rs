@@ -66,7 +66,7 @@ pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
 /// What becomes of an item that a `map` has pulled.
 pub(crate) enum Next {
     /// It starts in the slot of the `map`.
-    Starts(Py<PyAny>, Option<Extras>),
+    Starts(Py<PyAny>, Option<Box<Extras>>),
     /// It has asked for something else than the `map` has, and stands in the queue.
     Waits,
 }
@@ -76,10 +76,14 @@ pub(crate) enum Next {
 pub(crate) fn ask(
     items: &Bound<'_, Items>,
     item: Py<PyAny>,
-    may_start: impl FnOnce() -> bool,
+    may_start: impl Fn() -> bool,
 ) -> Result<Next, (PyErr, Option<Observed>)> {
     let py = items.py();
     let mapped = items.get().mapped();
+    if mapped.options.is_none() && items.get().pool(py).get().observer().is_none() && may_start() {
+        stand_in_queue(items, 1);
+        return Ok(Next::Starts(item, None));
+    }
     let (place, weight, extras) =
         asked(items, item.bind(py)).inspect_err(|_| stand_in_queue(items, 1))?;
     let has_own_place =
@@ -88,7 +92,7 @@ pub(crate) fn ask(
     if is_alike && may_start() {
         // At once, not when the item has started: jobs that `fn` hands in come after the map.
         stand_in_queue(items, 1);
-        return Ok(Next::Starts(item, extras.map(|extras| *extras)));
+        return Ok(Next::Starts(item, extras));
     }
     let mut extras = extras.unwrap_or_else(|| Box::new(Extras::plain()));
     extras.pulled = Some(Pulled {

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::py::outcome::Outcome;
+use crate::py::outcome::How;
 use crate::py::{errors, imports};
 use crate::run::timer;
 use crate::state::{Job, Observed, Pool, between};
@@ -64,7 +64,7 @@ fn tell_start(pool: &Bound<'_, Pool>, observed: &Observed) {
 }
 
 /// A job has settled, and has given its slot back if it had one.
-pub(crate) fn finished(pool: &Bound<'_, Pool>, observed: &Observed, outcome: &'static str) {
+pub(crate) fn finished(pool: &Bound<'_, Pool>, observed: &Observed, how: How) {
     let py = pool.py();
     let now = timer::now(pool);
     let started_at = observed.started_at.unwrap_or(now);
@@ -74,7 +74,7 @@ pub(crate) fn finished(pool: &Bound<'_, Pool>, observed: &Observed, outcome: &'s
     );
     pool.get().count_run(py, run);
     tell(pool, "finished", Some(observed), None, |event| {
-        event.set_item(intern!(py, "outcome"), outcome)?;
+        event.set_item(intern!(py, "outcome"), word(how))?;
         event.set_item(intern!(py, "wait"), wait.as_secs_f64())?;
         event.set_item(intern!(py, "run"), run.as_secs_f64())
     });
@@ -85,12 +85,11 @@ pub(crate) fn changed(pool: &Bound<'_, Pool>, kind: &str, key: Option<&Bound<'_,
     tell(pool, kind, None, key, |_| Ok(()));
 }
 
-/// The word for how a job has ended.
-pub(crate) fn word(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Returned(_) => "succeeded",
-        Outcome::Failed(_) => "failed",
-        Outcome::Cancelled(_) => "cancelled",
+fn word(how: How) -> &'static str {
+    match how {
+        How::Succeeded => "succeeded",
+        How::Failed => "failed",
+        How::Cancelled => "cancelled",
     }
 }
 

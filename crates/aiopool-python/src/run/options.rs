@@ -78,11 +78,11 @@ pub(crate) fn level(pool: &Bound<'_, Pool>, asked: Option<Level>) -> PyResult<Le
     let py = pool.py();
     if let Some(level) = asked {
         if level != Level::default() {
-            pool.get().use_levels(py);
+            pool.get().use_levels();
         }
         return Ok(level);
     }
-    if !pool.get().has_levels(py) {
+    if !pool.get().has_levels() {
         return Ok(Level::default());
     }
     limits::priority(&imports::level(py)?.call1((pool,))?)
@@ -96,7 +96,7 @@ pub(crate) fn note_level(
     level: Option<Level>,
 ) -> PyResult<()> {
     let py = pool.py();
-    let Some(level) = level.filter(|_| pool.get().has_levels(py)) else {
+    let Some(level) = level.filter(|_| pool.get().has_levels()) else {
         return Ok(());
     };
     let noted = imports::set_level(py)?.call1((context, pool, level.get()));

@@ -84,10 +84,11 @@ pub(crate) fn not_started(
         errors::report(py, Err(error.clone_ref(py)), pool);
     }
     let outcome = Outcome::of_raised(py, error);
-    let word = observe::word(&outcome);
+    let how = outcome.how();
     tell(pool, target, outcome, name.map(Bound::into_any));
+    pool.get().count(py, how);
     if let Some(observed) = observed {
-        observe::finished(pool, observed, word);
+        observe::finished(pool, observed, how);
     }
 }
 
@@ -102,8 +103,8 @@ pub(crate) fn settle_waiting(items: &Bound<'_, Items>, extras: Option<&Extras>, 
             pool.get().let_pull(items);
         }
     }
-    let word = observe::word(&outcome);
-    pool.get().count(py, &outcome);
+    let how = outcome.how();
+    pool.get().count(py, how);
     settle_item(
         items,
         pulled.map_or(0, |pulled| pulled.index),
@@ -111,7 +112,7 @@ pub(crate) fn settle_waiting(items: &Bound<'_, Items>, extras: Option<&Extras>, 
         None,
     );
     if let Some(observed) = extras.and_then(|extras| extras.observed.as_ref()) {
-        observe::finished(pool, observed, word);
+        observe::finished(pool, observed, how);
     }
 }
 
@@ -140,13 +141,13 @@ pub(crate) fn settle_item(
         }
     }
     // Counted even if it could not be stored: the wait must come to its end.
-    let waiter = items.get().count_settled(py, failed);
-    let pool = items.get().pool(py);
-    if items
-        .get()
-        .may_pull_again(py, pool.get().ask(py, Admission::size))
-    {
-        pool.get().let_pull(items);
+    let (waiter, is_aside) = items.get().count_settled(py, failed);
+    if is_aside {
+        let pool = items.get().pool(py);
+        let size = pool.get().ask(py, Admission::size);
+        if items.get().may_pull_again(py, size) {
+            pool.get().let_pull(items);
+        }
     }
     end_wait(items, waiter);
 }
@@ -176,14 +177,14 @@ fn give_back(
     run: bool,
 ) {
     let pool = job.get().pool(job.py());
-    let word = observe::word(&outcome);
+    let how = outcome.how();
     tell(pool, target, outcome, name);
     let mut ended = ended;
     let observed = ended.observed.take();
     // Dropping the job may run a destructor of the user, which finds the pool in a whole state.
-    drop(pool.get().finish(job.py(), ended, run));
+    drop(pool.get().finish(job.py(), ended, how, run));
     if let Some(observed) = observed {
-        observe::finished(pool, &observed, word);
+        observe::finished(pool, &observed, how);
     }
 }
 
@@ -194,7 +195,6 @@ fn name_of<'py>(named: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 
 fn tell(pool: &Bound<'_, Pool>, target: Target, outcome: Outcome, name: Option<Bound<'_, PyAny>>) {
     let py = pool.py();
-    pool.get().count(py, &outcome);
     let own_loop = pool.get().own_loop();
     match target {
         Target::Future(future) => {

@@ -24,7 +24,7 @@ use crate::state::{
 pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let mut next = pool.get().begin_advance(py);
-    while let Some(Next::Someone(_) | Next::Source(_)) = &next {
+    while let Some(Next::Someone { .. } | Next::Source(_)) = &next {
         let stepped = errors::contained(py, || Ok(step(pool, next.take())));
         // After an error too the pool must look again: until then it is marked as advancing.
         let is_held = *stepped.as_ref().unwrap_or(&false);
@@ -60,8 +60,11 @@ pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
 /// Admits the next waiter, unless the loop ends. Tells whether the core holds it back.
 fn step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
     let py = pool.py();
-    let cancelling = match next {
-        Some(Next::Someone(cancelling)) => cancelling,
+    let (cancelling, is_timed) = match next {
+        Some(Next::Someone {
+            cancelling,
+            is_timed,
+        }) => (cancelling, is_timed),
         Some(Next::Source(items)) => {
             map::stand_in_queue(items.bind(py), 0);
             return false;
@@ -74,7 +77,8 @@ fn step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
         withdraw::end(pool);
         return false;
     }
-    let now = timer::now_for_core(pool);
+    // A pool without limits in time reads no clock.
+    let now = is_timed.then(|| timer::now(pool));
     let Some((slot, waiter)) = pool.get().admit(py, now) else {
         return true;
     };
@@ -147,13 +151,10 @@ fn tell_drained(pool: &Bound<'_, Pool>) {
 }
 
 /// Starts the waiter that has come to the head of the queue. False if the slot is free again.
-fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter, now: Time) -> bool {
+fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter, now: Option<Time>) -> bool {
     match waiter {
         Waiter::Job(job) => admit_job(pool, slot, job, None),
-        Waiter::Other(Other::Job(job)) => {
-            let (job, extras) = *job;
-            admit_job(pool, slot, job, Some(extras))
-        }
+        Waiter::Other(Other::Job(job, extras)) => admit_job(pool, slot, *job, Some(extras)),
         Waiter::Other(Other::Item {
             items,
             item,
@@ -161,14 +162,19 @@ fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter, now: Time) -> bool 
         }) => {
             let items = items.bind(pool.py());
             match item {
-                Some(item) => start_item(pool, slot, items, item, extras.map(|extras| *extras)),
+                Some(item) => start_item(pool, slot, items, item, extras),
                 None => pull_and_start(pool, slot, items, now),
             }
         }
     }
 }
 
-fn admit_job(pool: &Bound<'_, Pool>, slot: Slot, job: WaitingJob, extras: Option<Extras>) -> bool {
+fn admit_job(
+    pool: &Bound<'_, Pool>,
+    slot: Slot,
+    job: WaitingJob,
+    extras: Option<Box<Extras>>,
+) -> bool {
     let py = pool.py();
     let options = job.options.map(|options| *options);
     let (callback, admitted) = options.map_or((None, None), |o| (o.callback, o.admitted));
@@ -209,13 +215,18 @@ struct Begins {
     observed: Option<Observed>,
 }
 
-fn split(extras: Option<Extras>) -> (Option<Py<PyString>>, Option<Observed>) {
+fn split(extras: Option<Box<Extras>>) -> (Option<Py<PyString>>, Option<Observed>) {
     extras.map_or((None, None), |extras| (extras.name, extras.observed))
 }
 
 /// Pulls the next item of a `map` that is at the head of the queue. The item starts, if all allows
 /// that which allowed the `map` to pull it; otherwise it waits for itself.
-fn pull_and_start(pool: &Bound<'_, Pool>, slot: Slot, items: &Bound<'_, Items>, now: Time) -> bool {
+fn pull_and_start(
+    pool: &Bound<'_, Pool>,
+    slot: Slot,
+    items: &Bound<'_, Items>,
+    now: Option<Time>,
+) -> bool {
     let py = pool.py();
     let Some(item) = map::pull(items) else {
         // The source has ended, so this slot is not needed. The `map` is over if all its jobs are.
@@ -223,7 +234,9 @@ fn pull_and_start(pool: &Bound<'_, Pool>, slot: Slot, items: &Bound<'_, Items>, 
         settle::tell_waiter(items);
         return false;
     };
-    match map::ask(items, item, || pool.get().pay(py, &slot, now)) {
+    match map::ask(items, item, || {
+        now.is_none_or(|now| pool.get().pay(py, &slot, now))
+    }) {
         Ok(map::Next::Starts(item, extras)) => start_item(pool, slot, items, item, extras),
         Ok(map::Next::Waits) => {
             pool.get().take_back(py, slot);
@@ -249,7 +262,7 @@ fn start_item(
     slot: Slot,
     items: &Bound<'_, Items>,
     item: Py<PyAny>,
-    extras: Option<Extras>,
+    extras: Option<Box<Extras>>,
 ) -> bool {
     let py = pool.py();
     // The item takes its place among the results before `fn` can fail.

@@ -1,7 +1,7 @@
 //! The clock of a pool, and its one timer, which fires when a job may start that nothing else would
 //! start then.
 
-use aiopool_core::{Admission, Time};
+use aiopool_core::Time;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -18,15 +18,6 @@ pub(crate) fn now(pool: &Bound<'_, Pool>) -> Time {
     let time = *told.as_ref().unwrap_or(&Time::ZERO);
     errors::report(py, told.map(drop), pool);
     pool.get().note_time(py, time)
-}
-
-/// The same, as far as it makes a difference to the core: a pool without limits reads no clock.
-pub(crate) fn now_for_core(pool: &Bound<'_, Pool>) -> Time {
-    if pool.get().ask(pool.py(), Admission::is_timed) {
-        now(pool)
-    } else {
-        Time::ZERO
-    }
 }
 
 pub(crate) fn change(pool: &Bound<'_, Pool>, change: Timer) {

@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::awaitable::close_unawaited;
-use crate::py::outcome::Outcome;
+use crate::py::outcome::{How, Outcome};
 use crate::py::{errors, imports, owner};
 use crate::run::{observe, settle};
 use crate::state::{Extras, Items, Job, Other, Pool, Waiter, WaitingJob};
@@ -39,10 +39,7 @@ pub(crate) fn end(pool: &Bound<'_, Pool>) {
 pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
     match waiter {
         Waiter::Job(job) => withdraw_job(pool, job, None),
-        Waiter::Other(Other::Job(job)) => {
-            let (job, extras) = *job;
-            withdraw_job(pool, job, Some(extras));
-        }
+        Waiter::Other(Other::Job(job, extras)) => withdraw_job(pool, *job, Some(extras)),
         Waiter::Other(Other::Item {
             items,
             item,
@@ -59,7 +56,7 @@ pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
     }
 }
 
-pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob, extras: Option<Extras>) {
+pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob, extras: Option<Box<Extras>>) {
     let future = job.future.clone_ref(pool.py());
     // The awaitable ends before the future is settled.
     leave_queue(pool, job);
@@ -68,10 +65,10 @@ pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob, extras: Opti
 }
 
 /// A job has left the queue unrun, and its future is settled.
-pub(crate) fn left_queue(pool: &Bound<'_, Pool>, extras: Option<Extras>) {
-    pool.get().count(pool.py(), &Outcome::Cancelled(None));
+pub(crate) fn left_queue(pool: &Bound<'_, Pool>, extras: Option<Box<Extras>>) {
+    pool.get().count(pool.py(), How::Cancelled);
     if let Some(observed) = extras.and_then(|extras| extras.observed) {
-        observe::finished(pool, &observed, "cancelled");
+        observe::finished(pool, &observed, How::Cancelled);
     }
 }
 

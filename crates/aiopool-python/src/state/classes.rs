@@ -34,6 +34,8 @@ pub struct Pool {
     pub(super) reuses_tasks: bool,
     /// Whether it will be told when its loop is closed.
     pub(super) sees_close: AtomicBool,
+    /// Whether a job has asked for another level than that of all others.
+    pub(super) has_levels: AtomicBool,
     /// How many jobs of a key may be active at once, or the function that tells.
     pub(super) per_key: Option<Py<PyAny>>,
     /// How many of them may start in a time, or the function that tells.
@@ -60,8 +62,6 @@ pub(super) struct PoolState {
     /// The running `map`s that were aside and may stand in the queue again.
     pub(super) sources: Vec<Py<Items>>,
     pub(super) keys: Keys,
-    /// Whether a job has asked for another level than that of all others.
-    pub(super) has_levels: bool,
     /// The latest time that the clock has told.
     pub(super) now: Time,
     /// When the timer fires, and its handle.
@@ -77,7 +77,7 @@ pub(crate) enum Waiter {
 }
 
 pub(crate) enum Other {
-    Job(Box<(WaitingJob, Extras)>),
+    Job(Box<WaitingJob>, Box<Extras>),
     /// An item of an `itermap`, or one that a `map` has pulled already. Without an item: a running
     /// `map`, which pulls one when its turn comes.
     Item {
@@ -123,6 +123,8 @@ pub(crate) struct Called {
 #[pyclass(frozen, weakref, module = "aiopool._core")]
 pub struct Job {
     pub(super) pool: Py<Pool>,
+    /// None: that of the awaitable.
+    pub(super) name: Option<Py<PyString>>,
     pub(super) state: Guarded<JobState>,
 }
 
@@ -133,8 +135,6 @@ pub(super) struct JobState {
     /// None when the job has begun.
     pub(super) awaitable: Option<Py<PyAny>>,
     pub(super) callback: Option<Callback>,
-    /// None: that of the awaitable.
-    pub(super) name: Option<Py<PyString>>,
     pub(super) observed: Option<Box<Observed>>,
     /// None when the job has settled.
     pub(super) runner: Option<Runner>,
@@ -276,7 +276,7 @@ impl aiopool_core::Waiter for Waiter {
     fn weight(&self) -> NonZeroU32 {
         match self {
             Self::Job(_) => NonZeroU32::MIN,
-            Self::Other(Other::Job(job)) => job.1.weight,
+            Self::Other(Other::Job(_, extras)) => extras.weight,
             Self::Other(Other::Item { extras, .. }) => Extras::weight(extras.as_deref()),
         }
     }
@@ -380,6 +380,7 @@ impl Unawaited {
 impl Job {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
+        visit.call(&self.name)?;
         self.state.traverse(&visit, |state| {
             if let Some(held) = &state.held {
                 held.target.traverse(visit)?;
@@ -393,7 +394,6 @@ impl Job {
             if let Some(observed) = &state.observed {
                 observed.traverse(visit)?;
             }
-            visit.call(&state.name)?;
             visit.call(&state.awaitable)
         })
     }
@@ -456,7 +456,7 @@ impl Waiter {
     pub(crate) fn job(&self) -> Option<&WaitingJob> {
         match self {
             Self::Job(job) => Some(job),
-            Self::Other(Other::Job(job)) => Some(&job.0),
+            Self::Other(Other::Job(job, _)) => Some(job),
             Self::Other(Other::Item { .. }) => None,
         }
     }
@@ -464,9 +464,9 @@ impl Waiter {
     fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Job(job) => job.traverse(visit),
-            Self::Other(Other::Job(job)) => {
-                job.0.traverse(visit)?;
-                job.1.traverse(visit)
+            Self::Other(Other::Job(job, extras)) => {
+                job.traverse(visit)?;
+                extras.traverse(visit)
             }
             Self::Other(Other::Item {
                 items,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiopool_core::Time;
 
-use crate::py::outcome::Outcome;
+use crate::py::outcome::How;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
@@ -18,11 +18,11 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    pub(super) fn count(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Returned(_) => self.succeeded += 1,
-            Outcome::Failed(_) => self.failed += 1,
-            Outcome::Cancelled(_) => self.cancelled += 1,
+    pub(super) fn count(&mut self, how: How) {
+        match how {
+            How::Succeeded => self.succeeded += 1,
+            How::Failed => self.failed += 1,
+            How::Cancelled => self.cancelled += 1,
         }
     }
 }

@@ -14,8 +14,13 @@ use crate::py::loop_end::LoopEnd;
 /// The next action of the pool.
 #[must_use]
 pub(crate) enum Next {
-    /// A waiter may have a slot. The object tells whether the loop ends.
-    Someone(Option<Py<PyAny>>),
+    /// A waiter may have a slot.
+    Someone {
+        /// Tells whether the loop ends.
+        cancelling: Option<Py<PyAny>>,
+        /// Whether the time makes a difference.
+        is_timed: bool,
+    },
     /// A `map` that was aside may stand in the queue again.
     Source(Py<Items>),
     /// No waiter may have a slot for now.

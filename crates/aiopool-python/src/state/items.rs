@@ -211,11 +211,12 @@ impl Items {
         })
     }
 
-    /// Counts an item that has settled. Gives the future of the wait, if the wait is over.
-    pub(crate) fn count_settled(&self, py: Python<'_>, failed: bool) -> Option<Py<PyAny>> {
+    /// Counts an item that has settled. Gives the future of the wait, if the wait is over, and
+    /// whether this is a `map` that waits for items to settle before it pulls others.
+    pub(crate) fn count_settled(&self, py: Python<'_>, failed: bool) -> (Option<Py<PyAny>>, bool) {
         self.state.with(py, |state| {
             state.results.count_settled(failed);
-            state.take_waiter(py)
+            (state.take_waiter(py), state.pulls == Pulls::WhenSettled)
         })
     }
 

@@ -22,12 +22,12 @@ impl Job {
             held: None,
             awaitable: Some(awaitable.clone().unbind()),
             callback,
-            name,
             observed: None,
             runner: None,
         };
         let job = Self {
             pool: pool.clone().unbind(),
+            name,
             state: Guarded::new(state),
         };
         Bound::new(pool.py(), job)
@@ -90,8 +90,7 @@ impl Job {
 
     /// The name that was asked for.
     pub(crate) fn name<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
-        self.state
-            .with(py, |state| Some(state.name.as_ref()?.bind(py).clone()))
+        Some(self.name.as_ref()?.bind(py).clone())
     }
 
     /// The observer is to be told of the job.

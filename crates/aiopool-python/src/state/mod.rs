@@ -44,7 +44,7 @@ use crate::py::context::{self, Snapshot};
 use crate::py::event_loop::{EventLoop, OwnLoop};
 use crate::py::guarded::Guarded;
 use crate::py::loop_end::LoopEnd;
-use crate::py::outcome::Outcome;
+use crate::py::outcome::How;
 use classes::{PoolState, Runner};
 use counts::Counts;
 use effects::{Closed, Emptied};
@@ -66,6 +66,7 @@ impl Pool {
             own_loop: OwnLoop::new(event_loop)?,
             reuses_tasks,
             sees_close: AtomicBool::new(false),
+            has_levels: AtomicBool::new(false),
             per_key,
             per_key_rate,
             observer,
@@ -82,7 +83,6 @@ impl Pool {
                 executed: 0,
                 sources: Vec::new(),
                 keys: Keys::default(),
-                has_levels: false,
                 now: Time::ZERO,
                 timer: None,
                 counts: Counts::default(),
@@ -231,7 +231,7 @@ impl Pool {
     pub(crate) fn withdraw_job(
         &self,
         future: &Bound<'_, PyAny>,
-    ) -> Option<(WaitingJob, Option<Extras>)> {
+    ) -> Option<(WaitingJob, Option<Box<Extras>>)> {
         self.state.with(future.py(), |state| {
             let future = future.as_ptr() as usize;
             let ticket = state.index.find(future, &state.admission)?;
@@ -239,7 +239,7 @@ impl Pool {
             state.index.remove(Some(future), ticket, &state.admission);
             match waiter? {
                 Waiter::Job(job) => Some((job, None)),
-                Waiter::Other(Other::Job(job)) => Some((job.0, Some(job.1))),
+                Waiter::Other(Other::Job(job, extras)) => Some((*job, Some(extras))),
                 Waiter::Other(Other::Item { .. }) => None,
             }
         })
@@ -299,8 +299,10 @@ impl Pool {
         })
     }
 
-    pub(crate) fn admit(&self, py: Python<'_>, now: Time) -> Option<(Slot, Waiter)> {
+    /// Without a time it is that which was told last: a limit that has come since was told it.
+    pub(crate) fn admit(&self, py: Python<'_>, now: Option<Time>) -> Option<(Slot, Waiter)> {
         let (admitted, gone) = self.state.with(py, |state| {
+            let now = now.unwrap_or(state.now);
             let gone = state.forget_keys(now);
             let admitted = state.admission.poll_admit(now).map(|admitted| {
                 let future = admitted.waiter.future();
@@ -470,12 +472,12 @@ impl Pool {
     }
 
     /// Whether jobs may have another level than that of all others. From here on they may.
-    pub(crate) fn use_levels(&self, py: Python<'_>) {
-        self.state.with(py, |state| state.has_levels = true);
+    pub(crate) fn use_levels(&self) {
+        self.has_levels.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn has_levels(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| state.has_levels)
+    pub(crate) fn has_levels(&self) -> bool {
+        self.has_levels.load(Ordering::Relaxed)
     }
 
     /// The timer has been set. Gives the one that it replaces.
@@ -578,9 +580,9 @@ impl Pool {
         self.state.with(py, |state| state.admission.finish(slot));
     }
 
-    /// Counts a job that has ended.
-    pub(crate) fn count(&self, py: Python<'_>, outcome: &Outcome) {
-        self.state.with(py, |state| state.counts.count(outcome));
+    /// Counts a job that has ended without a slot.
+    pub(crate) fn count(&self, py: Python<'_>, how: How) {
+        self.state.with(py, |state| state.counts.count(how));
     }
 
     /// Counts a coroutine that has run to its end.
@@ -591,7 +593,13 @@ impl Pool {
     /// An ended job gives its slot back, and its worker becomes idle. Counts the coroutine if it
     /// has `run`. Gives the rest of the job, to be dropped.
     #[must_use]
-    pub(crate) fn finish(&self, py: Python<'_>, ended: Ended, run: bool) -> impl Sized + use<> {
+    pub(crate) fn finish(
+        &self,
+        py: Python<'_>,
+        ended: Ended,
+        how: How,
+        run: bool,
+    ) -> impl Sized + use<> {
         let Ended { slot, index, .. } = ended;
         let (idle, runner) = match ended.runner {
             Some(Runner::Worker(worker)) if worker.get().becomes_idle() => (Some(worker), None),
@@ -601,6 +609,7 @@ impl Pool {
         // both, and foreign code never finds one without the other.
         let job = self.state.with(py, |state| {
             state.executed += u64::from(run);
+            state.counts.count(how);
             state.admission.finish(slot);
             if let Some(Runner::Own {
                 task: Some(made), ..
@@ -716,7 +725,10 @@ impl PoolState {
         }
         if may_admit && !self.pump.is_over() {
             let loop_end = self.loop_end.as_ref();
-            return Next::Someone(loop_end.map(|loop_end| loop_end.cancelling(py)));
+            return Next::Someone {
+                cancelling: loop_end.map(|loop_end| loop_end.cancelling(py)),
+                is_timed: self.admission.is_timed(),
+            };
         }
         // A caller that gets `Nobody` stops admitting in the same step. A later change finds that
         // nobody admits and begins anew, so no change is missed.
