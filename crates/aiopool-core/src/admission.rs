@@ -252,21 +252,6 @@ impl<W: Waiter, J> Admission<W, J> {
         self.check();
     }
 
-    /// As [`finish`](Self::finish), and there was no start at `at`, when the slot was given out: a
-    /// source had no more items, say. The rates do not count it.
-    pub fn take_back(&mut self, slot: Slot, at: Time) {
-        self.started = self.started.saturating_sub(1);
-        if let Some(limits) = &mut self.limits {
-            if limits.changed_at.is_none_or(|changed_at| at > changed_at) {
-                limits.rates.take_back(at);
-            }
-            if let Some(key) = slot.key.and_then(|key| limits.keys.at_mut(index_of(key))) {
-                key.take_back(at);
-            }
-        }
-        self.finish(slot);
-    }
-
     /// The holder of `slot`, which has [not paid](Waiter::pays), starts something after all. If the
     /// rates allow that now they count it; tells whether they do.
     pub fn pay(&mut self, slot: &Slot, now: Time) -> bool {
@@ -285,9 +270,9 @@ impl<W: Waiter, J> Admission<W, J> {
         true
     }
 
-    /// As [`finish`](Self::finish), and there was no start: a source had no more items, say. The
-    /// waiter had not [paid](Waiter::pays).
-    pub fn take_back_unpaid(&mut self, slot: Slot) {
+    /// As [`finish`](Self::finish), and there was no start: a `map` had no more items, say. It has
+    /// [not paid](Waiter::pays) for one.
+    pub fn take_back(&mut self, slot: Slot) {
         self.started = self.started.saturating_sub(1);
         self.finish(slot);
     }
@@ -424,12 +409,7 @@ impl<W: Waiter, J> Admission<W, J> {
     /// Changes the rates of the pool, which all have to agree; none: as many starts as there are
     /// slots. They keep the starts that those before remember.
     pub fn set_rates(&mut self, rates: &[Rate], now: Time) {
-        let has_started = self.started > 0;
-        let limits = self.limits();
-        limits.rates.change(rates, now);
-        if has_started {
-            limits.changed_at = Some(now);
-        }
+        self.limits().rates.change(rates, now);
     }
 
     /// Nothing starts until then. A pool that is paused until later stays so.

@@ -134,7 +134,7 @@ fn what_does_not_pay_waits_for_no_rate_and_pays_later_if_all_rates_allow_it() {
     assert!(pool.pay(&plain, at(1_000)));
     // What has not paid is not taken from what has.
     let unpaid = submit_source(&mut pool, Request::default());
-    pool.take_back_unpaid(unpaid);
+    pool.take_back(unpaid);
     assert_eq!(pool.stats().started, 2);
     assert!(pool.pay(&plain, at(1_000)));
     assert!(!pool.pay(&plain, at(1_000)));

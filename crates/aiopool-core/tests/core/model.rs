@@ -24,8 +24,8 @@ pub(crate) struct Waiting {
 pub(crate) struct Active {
     waiting: Waiting,
     units: usize,
-    /// When its start was counted.
-    counted: Option<u64>,
+    /// Whether a start of it was counted.
+    has_paid: bool,
 }
 
 pub(crate) struct Model {
@@ -42,8 +42,6 @@ pub(crate) struct Model {
     pub(crate) to_walk: BTreeSet<u32>,
     paused: u64,
     meters: Vec<Meter>,
-    /// When the rates were changed after starts, which are not taken back then.
-    changed_at: Option<u64>,
     key_limit: Option<usize>,
     /// How many starts in a row were of the highest level while lower ones waited.
     in_a_row: u32,
@@ -77,8 +75,8 @@ enum Meter {
     /// All its starts.
     Strict(Rate, Vec<u64>),
     /// How much is in the bucket, where a start takes `per` and each nanosecond brings `limit`; when
-    /// that was; and the last start.
-    Bucket(Rate, i128, u64, Option<u64>),
+    /// that was.
+    Bucket(Rate, i128, u64),
 }
 
 impl Model {
@@ -100,7 +98,6 @@ impl Model {
             to_walk: BTreeSet::new(),
             paused: 0,
             meters: meters(settings.rates),
-            changed_at: None,
             key_limit: settings.key_limit.map(|limit| limit.get() as usize),
             in_a_row: 0,
             passed_by: Vec::new(),
@@ -128,13 +125,13 @@ impl Model {
     }
 
     /// All that matters of an active job.
-    pub(crate) fn kind(&self, number: u32) -> (Option<usize>, usize, Option<u64>) {
+    pub(crate) fn kind(&self, number: u32) -> (Option<usize>, usize, bool) {
         let active = self
             .active
             .iter()
             .find(|active| active.waiting.job.number == number);
         let active = active.expect("it is active");
-        (active.waiting.place.key, active.units, active.counted)
+        (active.waiting.place.key, active.units, active.has_paid)
     }
 
     pub(crate) fn places(&self) -> BTreeSet<Place> {
@@ -227,7 +224,7 @@ impl Model {
                     meter.count(self.now);
                 }
             }
-            active.counted = Some(self.now);
+            active.has_paid = true;
         }
         self.active.push(active);
         self.started += 1;
@@ -241,23 +238,30 @@ impl Model {
         self.active.remove(index.expect("it is active"))
     }
 
-    /// Gives the moment at which its start was counted.
-    pub(crate) fn take_back(&mut self, number: u32) -> Option<u64> {
-        let active = self.finish(number);
-        self.started -= 1;
-        if let Some(at) = active.counted {
-            if self.changed_at.is_none_or(|changed_at| at > changed_at) {
-                let meters = self.meters.iter_mut();
-                meters.for_each(|meter| meter.take_back(at, self.now));
+    /// Whether it has not paid, and so has not started. One that has has ended.
+    pub(crate) fn take_back(&mut self, number: u32) -> bool {
+        let has_paid = self.finish(number).has_paid;
+        self.started -= u64::from(!has_paid);
+        !has_paid
+    }
+
+    /// Whether all rates allow a start now, which they count then.
+    pub(crate) fn pay(&mut self, number: u32) -> bool {
+        let mut active = self.active.iter_mut();
+        let active = active.find(|active| active.waiting.job.number == number);
+        let active = active.expect("it is active");
+        let key = active.waiting.place.key;
+        let of_key = key.map(|key| &mut self.keys[key].meters);
+        let meters = self.meters.iter_mut().chain(of_key.into_iter().flatten());
+        let mut meters: Vec<_> = meters.collect();
+        let pays = meters.iter().all(|meter| meter.lets(self.now));
+        if pays {
+            for meter in &mut meters {
+                meter.count(self.now);
             }
-            if let Some(key) = active.waiting.place.key {
-                let meters = &mut self.keys[key].meters;
-                for meter in meters {
-                    meter.take_back(at, self.now);
-                }
-            }
+            active.has_paid = true;
         }
-        active.counted
+        pays
     }
 
     pub(crate) fn go_outside(&mut self, number: u32) {
@@ -300,9 +304,6 @@ impl Model {
     }
 
     pub(crate) fn set_rates(&mut self, rates: &'static [Rate]) {
-        if self.started > 0 {
-            self.changed_at = Some(self.now);
-        }
         // One that was there before stays as it is.
         let mut old = std::mem::take(&mut self.meters);
         let all = old.clone();
@@ -370,7 +371,7 @@ impl Model {
         Active {
             waiting,
             units: self.units(waiting.job),
-            counted: None,
+            has_paid: false,
         }
     }
 
@@ -435,9 +436,8 @@ impl Meter {
         let level = self.level(now);
         match self {
             Self::Strict(_, starts) => starts.push(now),
-            Self::Bucket(rate, filled, at, last) => {
+            Self::Bucket(rate, filled, at) => {
                 (*filled, *at) = (level - i128::from(rate.per.get()), now);
-                *last = Some(now);
             }
         }
     }
@@ -478,23 +478,6 @@ impl Meter {
         }
     }
 
-    fn take_back(&mut self, start: u64, now: u64) {
-        let level = self.level(now);
-        match self {
-            Self::Strict(_, starts) => {
-                if let Some(index) = starts.iter().rposition(|at| *at == start) {
-                    starts.remove(index);
-                }
-            }
-            // One that is not the last is lost: the bucket may have been full without it too.
-            Self::Bucket(rate, filled, at, last) if *last == Some(start) => {
-                let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
-                (*filled, *at) = (full.min(level + i128::from(rate.per.get())), now);
-            }
-            Self::Bucket(..) => {}
-        }
-    }
-
     /// Whether anything that it has seen still matters.
     fn counts(&self, now: u64) -> bool {
         match self {
@@ -529,7 +512,7 @@ impl Meter {
                 let whole = usize::try_from((missing + per - 1) / per).expect("it is small");
                 starts.extend(vec![now; whole.min(rate.limit.get() as usize)]);
             }
-            Self::Bucket(rate, filled, at, _) => {
+            Self::Bucket(rate, filled, at) => {
                 let own = i128::from(rate.per.get());
                 let missing = (missing * own + per - 1) / per;
                 (*filled, *at) = (own * i128::from(burst(*rate)) - missing, now);
@@ -541,7 +524,7 @@ impl Meter {
     fn level(&self, now: u64) -> i128 {
         match self {
             Self::Strict(..) => 0,
-            Self::Bucket(rate, filled, at, _) => {
+            Self::Bucket(rate, filled, at) => {
                 let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
                 let since = i128::from(now) - i128::from(*at);
                 full.min(filled + since * i128::from(rate.limit.get()))
@@ -556,7 +539,7 @@ fn meters(rates: &[Rate]) -> Vec<Meter> {
             return Meter::Strict(*rate, Vec::new());
         }
         let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
-        Meter::Bucket(*rate, full, 0, None)
+        Meter::Bucket(*rate, full, 0)
     };
     rates.iter().map(meter).collect()
 }

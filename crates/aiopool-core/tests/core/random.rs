@@ -19,7 +19,7 @@ fn submit() -> impl Strategy<Value = Step> {
         place(),
         weight,
         prop::bool::weighted(0.1),
-        prop::bool::weighted(0.9),
+        prop::bool::weighted(0.8),
     )
         .prop_map(|(place, weight, front, pays)| Step::Submit(place, weight, front, pays))
 }
@@ -36,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         100 => which().prop_map(Step::Finish),
         200 => Just(Step::Admit),
         10 => which().prop_map(Step::TakeBack),
+        20 => which().prop_map(Step::Pay),
         20 => which().prop_map(Step::GoOutside),
         20 => (which(), any::<bool>()).prop_map(|(which, front)| Step::ComeBack(which, front)),
         5 => which().prop_map(Step::Force),

@@ -19,7 +19,9 @@ pub(crate) enum Step {
     /// A job of this level, key and weight; whether it stands at the front, and whether it pays.
     Submit(Place, u32, bool, bool),
     Finish(usize),
+    /// One that has paid has ended instead.
     TakeBack(usize),
+    Pay(usize),
     Admit,
     GoOutside(usize),
     /// At the front, without paying; or at the back, and it pays.
@@ -108,9 +110,18 @@ impl World {
             }
             Step::TakeBack(which) => {
                 if let Some((slot, number)) = remove(&mut self.slots, which) {
-                    let at = self.model.take_back(number);
-                    self.core
-                        .take_back(slot, at.map_or(Time::NEVER, Time::from_nanos));
+                    if self.model.take_back(number) {
+                        self.core.take_back(slot);
+                    } else {
+                        self.core.finish(slot);
+                    }
+                }
+            }
+            Step::Pay(which) => {
+                let now = self.now();
+                let count = self.slots.len().max(1);
+                if let Some((slot, number)) = self.slots.get(which % count) {
+                    assert_eq!(self.core.pay(slot, now), self.model.pay(*number));
                 }
             }
             Step::Admit => self.admit(),
@@ -252,7 +263,7 @@ impl World {
             let kind = self.model.kind(*number);
             if !seen.contains(&kind) {
                 seen.push(kind);
-                steps.extend([Step::Finish(index), Step::TakeBack(index)]);
+                steps.extend([Step::Finish(index), Step::TakeBack(index), Step::Pay(index)]);
                 steps.extend(self.settings.has_outside.then_some(Step::GoOutside(index)));
             }
         }

@@ -572,7 +572,7 @@ impl Pool {
     /// Takes back the slot of a `map` that no item has taken.
     pub(crate) fn take_back(&self, py: Python<'_>, slot: Slot) {
         self.state
-            .with(py, |state| state.admission.take_back_unpaid(slot));
+            .with(py, |state| state.admission.take_back(slot));
     }
 
     /// Takes back the slot of a job that could not begin.

@@ -420,7 +420,7 @@ impl State {
             self.executed += 1;
             self.admission.finish(slot);
         } else {
-            self.admission.take_back(slot, Time::ZERO);
+            self.admission.take_back(slot);
         }
     }
 
