@@ -22,7 +22,9 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
     let waiter = Waiter::Other(Other::Item {
         items: items.clone().unbind(),
         item: None,
-        extras: Extras::of(mapped.weight, None, None, None),
+        extras: (mapped.weight > NonZeroU32::MIN)
+            .then(|| Extras::of(mapped.weight, None, None, None))
+            .flatten(),
     });
     let submitted = keys::submit(pool, waiter, &mapped.place);
     // The place is noted before foreign code runs again, which may stop the map and so withdraw it.
@@ -77,7 +79,7 @@ pub(crate) fn ask(
     items: &Bound<'_, Items>,
     item: Py<PyAny>,
     may_start: impl Fn() -> bool,
-) -> Result<Next, (PyErr, Option<Observed>)> {
+) -> Result<Next, (PyErr, Option<Box<Observed>>)> {
     let py = items.py();
     let mapped = items.get().mapped();
     if mapped.options.is_none() && items.get().pool(py).get().observer().is_none() && may_start() {
@@ -138,7 +140,7 @@ type Wanted = (Place, NonZeroU32, Option<Box<Extras>>);
 fn asked(
     items: &Bound<'_, Items>,
     item: &Bound<'_, PyAny>,
-) -> Result<Wanted, (PyErr, Option<Observed>)> {
+) -> Result<Wanted, (PyErr, Option<Box<Observed>>)> {
     let py = items.py();
     let pool = items.get().pool(py);
     let mapped = items.get().mapped();
@@ -159,7 +161,7 @@ fn asked(
     let function = mapped.function.bind(py);
     let name = || name.map_or_else(|| name::of(function), Ok);
     let observed = observe::watch(pool, asked.key.as_ref(), name);
-    observe::queued(pool, observed.as_ref());
+    observe::queued(pool, observed.as_deref());
     if let Some(error) = error {
         return Err((error, observed));
     }

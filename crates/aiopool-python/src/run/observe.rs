@@ -17,16 +17,16 @@ pub(crate) fn watch<'py>(
     pool: &Bound<'py, Pool>,
     key: Option<&Py<PyAny>>,
     name: impl FnOnce() -> PyResult<Bound<'py, PyString>>,
-) -> Option<Observed> {
+) -> Option<Box<Observed>> {
     let py = pool.py();
     pool.get().observer()?;
     let name = errors::contained(py, name).unwrap_or_else(|_| intern!(py, "").clone());
-    Some(Observed {
+    Some(Box::new(Observed {
         name: name.unbind(),
         key: key.map(|key| key.clone_ref(py)),
         queued_at: timer::now(pool),
         started_at: None,
-    })
+    }))
 }
 
 pub(crate) fn queued(pool: &Bound<'_, Pool>, observed: Option<&Observed>) {

@@ -90,15 +90,17 @@ pub(crate) fn level(pool: &Bound<'_, Pool>, asked: Option<Level>) -> PyResult<Le
 
 /// Notes in the context of a job the level that it has asked for: the jobs that it hands in have it
 /// too.
+#[inline]
 pub(crate) fn note_level(
     pool: &Bound<'_, Pool>,
     context: &Bound<'_, PyAny>,
     level: Option<Level>,
 ) -> PyResult<()> {
-    let py = pool.py();
-    let Some(level) = level.filter(|_| pool.get().has_levels()) else {
-        return Ok(());
-    };
-    let noted = imports::set_level(py)?.call1((context, pool, level.get()));
-    noted.map(drop)
+    match level {
+        Some(level) if pool.get().has_levels() => {
+            let set_level = imports::set_level(pool.py())?;
+            set_level.call1((context, pool, level.get())).map(drop)
+        }
+        _ => Ok(()),
+    }
 }

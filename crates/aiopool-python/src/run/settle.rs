@@ -111,7 +111,7 @@ pub(crate) fn settle_waiting(items: &Bound<'_, Items>, extras: Option<&Extras>, 
         outcome,
         None,
     );
-    if let Some(observed) = extras.and_then(|extras| extras.observed.as_ref()) {
+    if let Some(observed) = extras.and_then(|extras| extras.observed.as_deref()) {
         observe::finished(pool, observed, how);
     }
 }

@@ -35,10 +35,12 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
         unwatched,
         empty,
         drained,
-        timer,
+        is_timed,
     }) = next
     {
-        timer::change(pool, timer);
+        if is_timed {
+            timer::change(pool);
+        }
         rest(pool, unwatched, empty);
         if drained {
             tell_drained(pool);
@@ -212,10 +214,10 @@ struct Begins {
     target: Target,
     callback: Option<Callback>,
     name: Option<Py<PyString>>,
-    observed: Option<Observed>,
+    observed: Option<Box<Observed>>,
 }
 
-fn split(extras: Option<Box<Extras>>) -> (Option<Py<PyString>>, Option<Observed>) {
+fn split(extras: Option<Box<Extras>>) -> (Option<Py<PyString>>, Option<Box<Observed>>) {
     extras.map_or((None, None), |extras| (extras.name, extras.observed))
 }
 
@@ -364,7 +366,7 @@ fn not_started(
     if let Some(observed) = &mut observed {
         observe::started_in_vain(pool, observed);
     }
-    settle::not_started(pool, begins.target, error, name, observed.as_ref());
+    settle::not_started(pool, begins.target, error, name, observed.as_deref());
 }
 
 /// The job takes its slot. From here on the job owns its future; before, the pool owned it.

@@ -20,9 +20,10 @@ pub(crate) fn now(pool: &Bound<'_, Pool>) -> Time {
     pool.get().note_time(py, time)
 }
 
-pub(crate) fn change(pool: &Bound<'_, Pool>, change: Timer) {
+/// Sets the timer to the time at which a job may start, or cancels it.
+pub(crate) fn change(pool: &Bound<'_, Pool>) {
     let py = pool.py();
-    match change {
+    match pool.get().next_timer(py) {
         Timer::Keep => {}
         Timer::Cancel(handle) => cancel(pool, handle.bind(py)),
         Timer::Set(at, replaced) => {

@@ -30,7 +30,8 @@ pub(crate) enum Next {
         empty: bool,
         /// Whether nobody is active, and somebody waits for that.
         drained: bool,
-        timer: Timer,
+        /// Whether the timer may need a change.
+        is_timed: bool,
     },
 }
 

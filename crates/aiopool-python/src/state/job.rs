@@ -94,9 +94,8 @@ impl Job {
     }
 
     /// The observer is to be told of the job.
-    pub(crate) fn watch(&self, py: Python<'_>, observed: Observed) {
-        let observed = Some(Box::new(observed));
-        self.state.with(py, |state| state.observed = observed);
+    pub(crate) fn watch(&self, py: Python<'_>, observed: Box<Observed>) {
+        self.state.with(py, |state| state.observed = Some(observed));
     }
 
     /// The observer is told that the job starts: gives what is told of it.

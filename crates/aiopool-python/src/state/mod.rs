@@ -480,6 +480,10 @@ impl Pool {
         self.has_levels.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn next_timer(&self, py: Python<'_>) -> Timer {
+        self.state.with(py, PoolState::next_timer)
+    }
+
     /// The timer has been set. Gives the one that it replaces.
     pub(crate) fn timer_set(
         &self,
@@ -497,7 +501,9 @@ impl Pool {
     pub(crate) fn timer_has_fired(&self, py: Python<'_>, now: Time) {
         let (handle, gone) = self.state.with(py, |state| {
             let handle = state.timer.take();
-            let gone: Vec<_> = (0..PORTIONS).flat_map(|_| state.forget_keys(now)).collect();
+            let gone: Vec<_> = (0..PORTIONS)
+                .filter_map(|_| state.forget_keys(now))
+                .collect();
             (handle, gone)
         });
         drop((handle, gone));
@@ -571,8 +577,7 @@ impl Pool {
 
     /// Takes back the slot of a `map` that no item has taken.
     pub(crate) fn take_back(&self, py: Python<'_>, slot: Slot) {
-        self.state
-            .with(py, |state| state.admission.take_back(slot));
+        self.state.with(py, |state| state.admission.take_back(slot));
     }
 
     /// Takes back the slot of a job that could not begin.
@@ -739,7 +744,7 @@ impl PoolState {
                 && (admission.waiting() > 0 || self.looks_after && !admission.is_empty()),
             empty: admission.is_empty(),
             drained: admission.active() == 0,
-            timer: self.next_timer(),
+            is_timed: self.timer.is_some() || admission.is_timed(),
         }
     }
 
@@ -757,14 +762,14 @@ impl PoolState {
     }
 
     /// Does some of what is due with keys. Gives those that have gone, to be dropped.
-    fn forget_keys(&mut self, now: Time) -> Vec<Py<PyAny>> {
+    fn forget_keys(&mut self, now: Time) -> Option<Vec<Py<PyAny>>> {
         if self.keys.is_empty() {
-            return Vec::new();
+            return None;
         }
         // What is left is done when the timer fires, in the next turn of the loop.
         self.admission.poll_due(now);
         let gone = std::iter::from_fn(|| self.admission.poll_key_gone());
-        gone.filter_map(|id| self.keys.remove(id)).collect()
+        Some(gone.filter_map(|id| self.keys.remove(id)).collect())
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) struct Extras {
     pub(crate) name: Option<Py<PyString>>,
     /// Of an item that a `map` has pulled and put in the queue.
     pub(crate) pulled: Option<Pulled>,
-    pub(crate) observed: Option<Observed>,
+    pub(crate) observed: Option<Box<Observed>>,
 }
 
 /// The places of an item that waits although its `map` has pulled it.
@@ -129,7 +129,7 @@ impl Extras {
         weight: NonZeroU32,
         level: Option<Level>,
         name: Option<Py<PyString>>,
-        observed: Option<Observed>,
+        observed: Option<Box<Observed>>,
     ) -> Option<Box<Self>> {
         let is_plain =
             weight == NonZeroU32::MIN && level.is_none() && name.is_none() && observed.is_none();
