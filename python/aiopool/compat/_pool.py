@@ -170,6 +170,14 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
     :param size: the number of slots, at least 1.
     :param loop: the loop of the pool; by default, the loop that runs at its first use.
     :param reuse_tasks: whether a task runs many jobs, one after another.
-    :raises TypeError: if `size` is not an int, `loop` is not a loop or `reuse_tasks` not a bool.
-    :raises ValueError: if `size` is below 1.
+    :param rate: how many jobs may start in a time: a `Rate`, several that must all agree, or None.
+    :param per_key: how many jobs of one key may be active at once: an int of at least 1, None for no
+        limit, or a function of the key that gives one of these. See `options` for keys.
+    :param per_key_rate: how many jobs of one key may start in a time: as `rate`, or a function of
+        the key that gives that.
+    :param observer: a function that is called with an `Event` for what happens to each job, and to
+        the pool. An error that it raises goes to the exception handler of the loop.
+    :raises TypeError: if `size` is not an int, `loop` is not a loop, `reuse_tasks` not a bool, a
+        limit not of its type, or `observer` not callable.
+    :raises ValueError: if `size` or `per_key` is below 1.
     """
