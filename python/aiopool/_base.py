@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal, Self, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -18,12 +18,10 @@ from aiopool._checks import (
 from aiopool._ended import cancellations, ended
 from aiopool._hand_in import HandIn
 from aiopool._observe import Observer, Stats
-from aiopool._rate import Rate
+from aiopool._rate import Rates
 from aiopool._results import AnyFuture
 from aiopool._within import is_within
 
-#: A rate, several that must all agree, or none.
-Rates: TypeAlias = Rate | Iterable[Rate] | None
 #: How many jobs of a key may be active, the same for all keys or for each.
 PerKey: TypeAlias = int | Callable[[Any], int | None] | None
 #: How many jobs of a key may start in a time, the same for all keys or for each.
@@ -49,7 +47,7 @@ class BasePool(HandIn):
             checked_loop(loop),
             checked_reuse_tasks(reuse_tasks),
             per_key,
-            per_key_rate,
+            per_key_rate if callable(per_key_rate) else checked_rates("per_key_rate", per_key_rate),
             observer,
         )
         self._rate: Rates = None
@@ -111,11 +109,9 @@ class BasePool(HandIn):
 
     @rate.setter
     def rate(self, rate: Rates) -> None:
-        if rate is not None and not isinstance(rate, Rate):
-            # Not an iterator, which could be read only once.
-            rate = checked_rates(rate)
-        self._core.set_rates(rate)
-        self._rate = rate
+        rates = checked_rates("rate", rate)
+        self._core.set_rates(rates)
+        self._rate = rates
 
     def pause(self, seconds: float | None = None, *, key: Hashable = None) -> None:
         """Starts nothing for a time, or until `resume`.

@@ -5,11 +5,11 @@ import inspect
 import math
 import operator
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from numbers import Real
 from typing import Any, cast
 
-from aiopool._rate import Rate
+from aiopool._rate import Rate, Rates
 
 
 def checked_size(size: int) -> int:
@@ -36,15 +36,17 @@ def checked_reuse_tasks(reuse_tasks: bool) -> bool:
     return reuse_tasks
 
 
-def checked_rates(rates: Iterable[Rate]) -> tuple[Rate, ...]:
+def checked_rates(name: str, rates: Rates) -> Rates:
+    """The same rates, which can be read more than once."""
+    if rates is None or isinstance(rates, Rate):
+        return rates
     try:
-        several = tuple(rates)
+        return tuple(rates)
     except TypeError:
         raise TypeError(
-            "rate must be a Rate, such as Rate(10, per=1.0), several of them in a list, or None, "
-            f"not {rates!r}"
+            f"{name} must be a Rate, such as Rate(10, per=1.0), several of them in a list, or "
+            f"None, not {rates!r}"
         ) from None
-    return several
 
 
 def checked_seconds(seconds: float | None) -> float | None:

@@ -2,8 +2,10 @@
 
 import math
 import operator
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from numbers import Real
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Rate:
     def nanoseconds(self) -> int:
         """The time `per` as the pool counts it."""
         return max(1, round(self.per * 1_000_000_000))
+
+
+#: A rate, several that must all agree, or none.
+Rates: TypeAlias = Rate | Iterable[Rate] | None
 
 
 def _check_count(name: str, count: object) -> None:

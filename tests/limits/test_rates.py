@@ -175,6 +175,67 @@ def test_a_map_pulls_one_item_ahead_of_the_rate() -> None:
     assert virtually(main) == [(0, 0), (0, 1), (1, 2), (2, 3)]
 
 
+def test_an_item_starts_when_it_is_there_however_long_the_source_takes() -> None:
+    async def main() -> list[float]:
+        starts, loop = Starts(), asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+
+        def items() -> Iterable[int]:
+            for n in range(4):
+                loop.now += 0.75  # a read from a file, say, in which the loop stands still
+                yield n
+
+        await AioPool(9, rate=Rate(1, per=1.0), observer=starts).map(ready, items())
+        return starts.times
+
+    times = virtually(main)
+    assert most_in_a_window(times, 1.0) == 1
+
+
+def test_a_source_that_pauses_its_pool_or_sets_a_rate_is_heeded_for_the_item_that_it_gives() -> (
+    None
+):
+    async def main() -> list[float]:
+        starts = Starts()
+
+        def items() -> Iterable[int]:
+            pool.pause(2.0)
+            yield 0
+            pool.pause(3.0, key="k")
+            yield 1
+
+        pool = AioPool(9, observer=starts, rate=Rate(1, per=0.5))
+        await pool.options(key="k").map(ready, items())
+        return starts.times
+
+    assert virtually(main) == [2, 5]
+
+
+def test_an_item_whose_options_raise_has_not_started_and_the_rate_does_not_count_it() -> None:
+    async def main() -> tuple[list[float], int]:
+        starts = Starts()
+        pool = AioPool(9, rate=Rate(1, per=1.0), observer=starts)
+        view = pool.options(weight=lambda n: 1 if n % 2 else 0)
+        results = await view.map(ready, range(6))
+        assert [type(result).__name__ for result in results] == ["ValueError", "int"] * 3
+        assert pool.stats().failed == 3
+        return starts.times, pool.stats().started
+
+    assert virtually(main) == ([0, 1, 2], 3)
+
+
+def test_rates_may_be_given_by_an_iterator() -> None:
+    async def main() -> list[float]:
+        starts = Starts()
+        pool = AioPool(9, per_key_rate=iter([Rate(1, per=1.0)]), observer=starts)
+        await pool.options(key=lambda n: n % 2).map(ready, range(4))
+        pool.rate = iter([Rate(1, per=2.0)])
+        await pool.map(ready, range(2))
+        return starts.times
+
+    assert virtually(main) == [0, 0, 1, 1, 1, 3]
+
+
 def test_an_item_that_waits_for_the_rate_keeps_its_turn() -> None:
     async def main() -> list[str]:
         order: list[str] = []

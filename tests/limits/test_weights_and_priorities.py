@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from aiopool import AioPool
+from aiopool import AioPool, Rate
 from helpers import Gate, ready, turns, until
+from virtual_time import virtually
 
 
 async def test_a_job_takes_as_many_slots_as_its_weight() -> None:
@@ -148,6 +151,36 @@ async def test_the_lowest_priority_starts_in_time_and_the_highest_keeps_16_of_17
     place = order.index("lowest")
     assert place < 17 * (levels - 1)
     assert order[:place].count(0) >= place * 16 // 17
+
+
+@pytest.mark.parametrize("rate", [None, Rate(1, per=1.0)])
+@pytest.mark.parametrize("verb", ["map", "map_n"])
+def test_a_map_of_the_highest_priority_keeps_16_of_17_whether_it_waits_for_a_rate_or_not(
+    verb: str, rate: Rate | None
+) -> None:
+    async def main() -> list[str]:
+        order: list[str] = []
+
+        async def job(name: str) -> None:
+            order.append(name)
+
+        pool = AioPool(1, rate=rate)
+        pool.pause()
+        view, items = pool.options(priority=5), ["high"] * 100
+        high = (
+            asyncio.create_task(view.map(job, items)) if verb == "map" else view.map_n(job, items)
+        )
+        await asyncio.sleep(0)
+        for _ in range(20):
+            pool.spawn_n(job("low"))
+        pool.resume()
+        await pool.join()
+        if isinstance(high, asyncio.Task):
+            await high
+        return order
+
+    order = virtually(main)
+    assert [place for place, name in enumerate(order) if name == "low"][:5] == [16, 33, 50, 67, 84]
 
 
 async def test_what_a_job_hands_in_has_its_priority_unless_it_asks_for_another() -> None:
@@ -333,3 +366,41 @@ async def test_the_name_of_a_job_is_that_of_its_task_and_of_its_report() -> None
     await asyncio.wait([future])
     assert "name='breaks'" in repr(future)
     future.exception()
+
+
+class Item:
+    """Can be referred to weakly."""
+
+
+@pytest.mark.parametrize("option", ["key", "weight", "priority", "name"])
+@pytest.mark.parametrize("verb", ["map", "map_n", "itermap"])
+async def test_the_error_of_an_option_keeps_nothing_in_a_cycle(verb: str, option: str) -> None:
+    def fails(_: Item) -> Any:
+        raise LookupError
+
+    async def job(_: Item) -> None:
+        pass
+
+    async def call() -> weakref.ref[Item]:
+        item, pool = Item(), AioPool(2)
+        view = pool.options(**{option: fails})
+        match verb:
+            case "map":
+                (error,) = await view.map(job, [item])
+            case "map_n":
+                (future,) = view.map_n(job, [item])
+                await asyncio.wait([future])
+                error = future.exception()
+            case _:
+                (error,) = [error async for error in view.itermap(job, [item])]
+        assert isinstance(error, LookupError)
+        return weakref.ref(item)
+
+    gc.collect()
+    gc.disable()
+    try:
+        item = await call()
+        await turns(3)
+        assert item() is None
+    finally:
+        gc.enable()

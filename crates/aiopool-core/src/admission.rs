@@ -252,21 +252,25 @@ impl<W: Waiter, J> Admission<W, J> {
         self.check();
     }
 
-    /// The holder of `slot`, which has [not paid](Waiter::pays), starts something after all. If the
-    /// rates allow that now they count it; tells whether they do.
-    pub fn pay(&mut self, slot: &Slot, now: Time) -> bool {
-        let Some(limits) = &mut self.limits else {
-            return true;
-        };
-        let key = slot.key.map(index_of);
-        let ready_at = key.and_then(|key| limits.keys.at(key)).map(Key::ready_at);
-        if limits.rates.ready_at().max(ready_at.unwrap_or(Time::ZERO)) > now {
-            return false;
+    /// The holder of `slot`, which has [not paid](Waiter::pays), starts something of this level after
+    /// all. Tells whether the rates and the pauses allow that now; then it is counted.
+    pub fn pay(&mut self, slot: &Slot, level: Level, now: Time) -> bool {
+        if let Some(limits) = &mut self.limits {
+            let key = slot.key.map(index_of);
+            let held = limits.paused > now || limits.rates.ready_at() > now;
+            if held
+                || key
+                    .and_then(|key| limits.keys.at(key))
+                    .is_some_and(|key| key.is_held(now))
+            {
+                return false;
+            }
+            limits.rates.count(now);
+            if let Some(key) = key.and_then(|key| limits.keys.at_mut(key)) {
+                key.pay(now);
+            }
         }
-        limits.rates.count(now);
-        if let Some(key) = key.and_then(|key| limits.keys.at_mut(key)) {
-            key.pay(now);
-        }
+        self.lanes.count_start(level);
         true
     }
 
@@ -518,7 +522,7 @@ impl<W: Waiter, J> Admission<W, J> {
                 return None;
             }
         };
-        let (ticket, waiter) = self.lanes.take(lane)?;
+        let (ticket, waiter) = self.lanes.take(lane, pays)?;
         let key = self.lanes.key(lane);
         let mut slot = self.occupy(weight);
         let limits = self.limits();

@@ -98,7 +98,7 @@ impl Key {
         if self.limit.is_some_and(|limit| self.active >= limit.get()) {
             return Some(Time::NEVER);
         }
-        let ready_at = self.ready_at();
+        let ready_at = self.rates.ready_at();
         (pays && ready_at > now).then_some(ready_at)
     }
 
@@ -109,9 +109,9 @@ impl Key {
         }
     }
 
-    /// When the rates of the key allow a start.
-    pub(crate) fn ready_at(&self) -> Time {
-        self.rates.ready_at()
+    /// Whether a pause or the rates hold back a job that is active already.
+    pub(crate) fn is_held(&self, now: Time) -> bool {
+        self.paused > now || self.rates.ready_at() > now
     }
 
     pub(crate) fn pay(&mut self, now: Time) {

@@ -203,8 +203,9 @@ impl<W: Waiter> Lanes<W> {
         Some((waiter.weight(), waiter.pays()))
     }
 
-    /// Takes the first out of a lane, which has had its turn: it goes to the back of its ring.
-    pub(crate) fn take(&mut self, id: LaneId) -> Option<(Ticket, W)> {
+    /// Takes the first out of a lane, which has had its turn: it goes to the back of its ring. Says
+    /// whether that counts among the starts of its level.
+    pub(crate) fn take(&mut self, id: LaneId, counts: bool) -> Option<(Ticket, W)> {
         let lane = &mut self.table[id];
         let level = lane.level;
         let (ticket, waiter) = self.queue.pop(&mut lane.list)?;
@@ -217,9 +218,18 @@ impl<W: Waiter> Lanes<W> {
             } else {
                 self.enter_ring(id);
             }
-            self.levels().started(level);
+            if counts {
+                self.levels().started(level);
+            }
         }
         Some((ticket, waiter))
+    }
+
+    /// Somebody of this level starts who has left the queue uncounted.
+    pub(crate) fn count_start(&mut self, level: Level) {
+        if let Some(levels) = &mut self.levels {
+            levels.started(level);
+        }
     }
 
     /// Takes a waiter out, wherever it stands, and tells in which lane that was.

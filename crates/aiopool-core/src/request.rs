@@ -11,9 +11,9 @@ pub trait Waiter {
         NonZeroU32::MIN
     }
 
-    /// Whether its start counts for the rates, and waits for them. That of a job that comes back
-    /// from a wait for its own pool does not, nor that of a `map`, whose items [pay](crate::Admission::pay).
-    /// It must not change while the waiter is in the queue.
+    /// Whether its start counts: for the rates, which it waits for, and for the turns of the levels.
+    /// That of a job that comes back from a wait for its own pool does not, nor that of a `map`, whose
+    /// items [pay](crate::Admission::pay). It must not change while the waiter is in the queue.
     #[inline]
     fn pays(&self) -> bool {
         true

@@ -6,8 +6,9 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from aiopool import _core
-from aiopool._base import BasePool, PerKey, PerKeyRate, Rates
+from aiopool._base import BasePool, PerKey, PerKeyRate
 from aiopool._observe import Observer
+from aiopool._rate import Rates
 from aiopool._results import AnyFuture
 from aiopool.compat._itermap import MxAsyncGenPool
 from aiopool.compat._maps import Maps
@@ -171,8 +172,8 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
     :param loop: the loop of the pool; by default, the loop that runs at its first use.
     :param reuse_tasks: whether a task runs many jobs, one after another.
     :param rate: how many jobs may start in a time: a `Rate`, several that must all agree, or None.
-    :param per_key: how many jobs of one key may be active at once: an int of at least 1, None for no
-        limit, or a function of the key that gives one of these. See `options` for keys.
+    :param per_key: how many jobs of one key may be active at once: an int of at least 1, None for
+        no limit, or a function of the key that gives one of these. See `options` for keys.
     :param per_key_rate: how many jobs of one key may start in a time: as `rate`, or a function of
         the key that gives that.
     :param observer: a function that is called with an `Event` for what happens to each job, and to

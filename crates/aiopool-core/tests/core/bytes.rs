@@ -36,7 +36,7 @@ fn step_of(kind: u8, which: usize) -> Step {
         4 => Step::Finish(which),
         5 | 6 => Step::Admit,
         7 if which % 2 == 0 => Step::TakeBack(which / 2),
-        7 => Step::Pay(which / 2),
+        7 => Step::Pay,
         8 => Step::GoOutside(which),
         9 => Step::ComeBack(which / 2, which % 2 == 0),
         10 => Step::Force(which),

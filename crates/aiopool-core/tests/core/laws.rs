@@ -122,22 +122,25 @@ fn what_does_not_pay_waits_for_no_rate_and_pays_later_if_all_rates_allow_it() {
         admit(pool, at(0)).expect("it waits for no rate").1
     };
     let keyed = submit_source(&mut pool, of(key));
-    assert!(pool.pay(&keyed, at(0)));
+    assert!(pool.pay(&keyed, Level::default(), at(0)));
     assert!(
-        !pool.pay(&keyed, at(0)),
+        !pool.pay(&keyed, Level::default(), at(0)),
         "the rate of its key does not allow it"
     );
     let plain = submit_source(&mut pool, Request::default());
-    assert!(pool.pay(&plain, at(0)));
-    assert!(!pool.pay(&plain, at(0)), "that of the pool does not");
-    assert!(!pool.pay(&plain, at(999)));
-    assert!(pool.pay(&plain, at(1_000)));
+    assert!(pool.pay(&plain, Level::default(), at(0)));
+    assert!(
+        !pool.pay(&plain, Level::default(), at(0)),
+        "that of the pool does not"
+    );
+    assert!(!pool.pay(&plain, Level::default(), at(999)));
+    assert!(pool.pay(&plain, Level::default(), at(1_000)));
     // What has not paid is not taken from what has.
     let unpaid = submit_source(&mut pool, Request::default());
     pool.take_back(unpaid);
     assert_eq!(pool.stats().started, 2);
-    assert!(pool.pay(&plain, at(1_000)));
-    assert!(!pool.pay(&plain, at(1_000)));
+    assert!(pool.pay(&plain, Level::default(), at(1_000)));
+    assert!(!pool.pay(&plain, Level::default(), at(1_000)));
 }
 
 #[test]

@@ -183,11 +183,7 @@ impl Model {
         if self.paused > self.now {
             return Verdict::Nobody(Some(HeldBy::Pause));
         }
-        let startable: Vec<_> = self
-            .places()
-            .into_iter()
-            .filter(|place| self.lets(*place))
-            .collect();
+        let startable: Vec<_> = self.startable().collect();
         let Some(highest) = startable.iter().map(|place| place.level).max() else {
             return Verdict::Nobody(Some(HeldBy::Keys));
         };
@@ -197,21 +193,14 @@ impl Model {
     }
 
     pub(crate) fn start(&mut self, number: u32, candidates: &[Candidate]) {
-        let level = self.place(number).map(|place| place.level);
         let highest = candidates
             .iter()
             .map(|candidate| candidate.place.level)
             .max();
         let waiting = self.withdraw(number);
-        let waits_below = self
-            .waiting
-            .iter()
-            .any(|other| other.place.level < waiting.place.level);
-        self.in_a_row = if level == highest && waits_below {
-            self.in_a_row + 1
-        } else {
-            0
-        };
+        if waiting.job.pays {
+            self.count_start(waiting.place.level, highest);
+        }
         self.take_turn(&waiting);
         let mut active = self.occupy(waiting);
         if waiting.job.pays {
@@ -228,6 +217,22 @@ impl Model {
         }
         self.active.push(active);
         self.started += 1;
+    }
+
+    /// A start of a level, where this is the highest of those that might have been in front.
+    fn count_start(&mut self, level: i8, highest: Option<i8>) {
+        let waits_below = self.waiting.iter().any(|other| other.place.level < level);
+        self.in_a_row = if highest.is_none_or(|highest| highest <= level) && waits_below {
+            self.in_a_row + 1
+        } else {
+            0
+        };
+    }
+
+    pub(crate) fn level_of_active(&self, number: u32) -> i8 {
+        let mut active = self.active.iter().map(|active| active.waiting);
+        let waiting = active.find(|waiting| waiting.job.number == number);
+        waiting.expect("it is active").place.level
     }
 
     pub(crate) fn finish(&mut self, number: u32) -> Active {
@@ -247,19 +252,25 @@ impl Model {
 
     /// Whether all rates allow a start now, which they count then.
     pub(crate) fn pay(&mut self, number: u32) -> bool {
+        let paused_keys = [0, 1].map(|key: usize| self.keys[key].paused);
+        let highest = self.startable().map(|place| place.level).max();
         let mut active = self.active.iter_mut();
         let active = active.find(|active| active.waiting.job.number == number);
         let active = active.expect("it is active");
+        let level = active.waiting.place.level;
         let key = active.waiting.place.key;
         let of_key = key.map(|key| &mut self.keys[key].meters);
         let meters = self.meters.iter_mut().chain(of_key.into_iter().flatten());
         let mut meters: Vec<_> = meters.collect();
-        let pays = meters.iter().all(|meter| meter.lets(self.now));
+        let is_paused =
+            self.paused > self.now || key.is_some_and(|key| paused_keys[key] > self.now);
+        let pays = !is_paused && meters.iter().all(|meter| meter.lets(self.now));
         if pays {
             for meter in &mut meters {
                 meter.count(self.now);
             }
             active.has_paid = true;
+            self.count_start(level, highest);
         }
         pays
     }
@@ -342,11 +353,7 @@ impl Model {
 
     /// After each step: who may not start now does not wait for a turn.
     pub(crate) fn look(&mut self) {
-        let startable: Vec<_> = self
-            .places()
-            .into_iter()
-            .filter(|place| self.lets(*place))
-            .collect();
+        let startable: Vec<_> = self.startable().collect();
         self.passed_by
             .retain(|(place, _)| startable.contains(place));
         for place in startable {
@@ -365,6 +372,12 @@ impl Model {
         for (other, passed_by) in self.passed_by.iter_mut().filter(|(other, _)| level(other)) {
             assert!(passed_by.insert(place), "{place:?} passes {other:?} twice");
         }
+    }
+
+    /// The places whose keys let the first one start now.
+    fn startable(&self) -> impl Iterator<Item = Place> + use<'_> {
+        let places = self.places().into_iter();
+        places.filter(|place| self.lets(*place))
     }
 
     fn occupy(&self, waiting: Waiting) -> Active {

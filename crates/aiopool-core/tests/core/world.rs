@@ -21,7 +21,8 @@ pub(crate) enum Step {
     Finish(usize),
     /// One that has paid has ended instead.
     TakeBack(usize),
-    Pay(usize),
+    /// The job that has just been admitted, if it has not paid.
+    Pay,
     Admit,
     GoOutside(usize),
     /// At the front, without paying; or at the back, and it pays.
@@ -69,6 +70,8 @@ pub(crate) struct World {
     joined: Vec<(Ticket, u32)>,
     joined_active: Vec<(Ticket, u32)>,
     walk: Option<(Walk, u32)>,
+    /// Whether the last step has admitted a job that has not paid.
+    may_pay: bool,
     next: u32,
 }
 
@@ -88,6 +91,7 @@ impl World {
             joined: Vec::new(),
             joined_active: Vec::new(),
             walk: None,
+            may_pay: false,
             next: 0,
         };
         if !settings.rates.is_empty() {
@@ -117,14 +121,19 @@ impl World {
                     }
                 }
             }
-            Step::Pay(which) => {
+            Step::Pay => {
                 let now = self.now();
-                let count = self.slots.len().max(1);
-                if let Some((slot, number)) = self.slots.get(which % count) {
-                    assert_eq!(self.core.pay(slot, now), self.model.pay(*number));
+                let last = self.slots.last();
+                if let Some((slot, number)) = last.filter(|_| self.may_pay) {
+                    let level = self.model.level_of_active(*number);
+                    let level = Level::new(level).expect("it is one");
+                    assert_eq!(self.core.pay(slot, level, now), self.model.pay(*number));
                 }
             }
-            Step::Admit => self.admit(),
+            Step::Admit => {
+                self.may_pay = false;
+                self.admit();
+            }
             Step::GoOutside(which) => {
                 if let Some((slot, number)) = remove(&mut self.slots, which) {
                     self.outside.push((self.core.go_outside(slot), number));
@@ -165,6 +174,7 @@ impl World {
             Step::WalkOn => self.walk_on(),
             limit => self.change(limit),
         }
+        self.may_pay &= step == Step::Admit;
         self.hear_of_keys();
         self.compare();
     }
@@ -263,7 +273,7 @@ impl World {
             let kind = self.model.kind(*number);
             if !seen.contains(&kind) {
                 seen.push(kind);
-                steps.extend([Step::Finish(index), Step::TakeBack(index), Step::Pay(index)]);
+                steps.extend([Step::Finish(index), Step::TakeBack(index)]);
                 steps.extend(self.settings.has_outside.then_some(Step::GoOutside(index)));
             }
         }
@@ -275,6 +285,7 @@ impl World {
                 Step::EndOutside(index),
             ]);
         }
+        steps.extend(self.may_pay.then_some(Step::Pay));
         steps.extend((!self.leaving.is_empty()).then_some(Step::EndLeaving));
         steps.extend((0..self.tickets.len()).map(Step::Withdraw));
         steps.extend((!self.stale.is_empty()).then_some(Step::WithdrawStale(0)));
@@ -395,6 +406,7 @@ impl World {
         assert_eq!(chosen.held_by, None, "{number} starts and may not");
         self.model.start(number, &candidates);
         self.slots.push((admitted.slot, number));
+        self.may_pay = !admitted.waiter.pays;
         self.forget_ticket(admitted.ticket);
     }
 

@@ -162,7 +162,7 @@ fn map_n<'py>(
             return Ok(hand_in(pool, &call, None, false)?.0);
         };
         let handed_in = options
-            .of_item(&value)
+            .of_item_apart(event_loop, &value)
             .inspect_err(|_| refuse(awaitable))
             .and_then(|asked| hand_in(pool, &call, Some(asked), false));
         match handed_in {

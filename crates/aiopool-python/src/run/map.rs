@@ -69,85 +69,80 @@ pub(crate) fn pull(items: &Bound<'_, Items>) -> Option<Py<PyAny>> {
 pub(crate) enum Next {
     /// It starts in the slot of the `map`.
     Starts(Py<PyAny>, Option<Box<Extras>>),
-    /// It has asked for something else than the `map` has, and stands in the queue.
-    Waits,
-}
-
-/// Asks what `options` asks for an item that the `map` has pulled, and whether that may start. The
-/// `map` goes to the back of the queue. Gives an error that the item ends with.
-pub(crate) fn ask(
-    items: &Bound<'_, Items>,
-    item: Py<PyAny>,
-    may_start: impl Fn() -> bool,
-) -> Result<Next, (PyErr, Option<Box<Observed>>)> {
-    let py = items.py();
-    let mapped = items.get().mapped();
-    if mapped.options.is_none() && items.get().pool(py).get().observer().is_none() && may_start() {
-        stand_in_queue(items, 1);
-        return Ok(Next::Starts(item, None));
-    }
-    let (place, weight, extras) =
-        asked(items, item.bind(py)).inspect_err(|_| stand_in_queue(items, 1))?;
-    let has_own_place =
-        place.level != mapped.place.level || place.key.is_some() && mapped.place.key.is_none();
-    let is_alike = !has_own_place && weight == mapped.weight;
-    if is_alike && may_start() {
-        // At once, not when the item has started: jobs that `fn` hands in come after the map.
-        stand_in_queue(items, 1);
-        return Ok(Next::Starts(item, extras));
-    }
-    let mut extras = extras.unwrap_or_else(|| Box::new(Extras::plain()));
-    extras.pulled = Some(Pulled {
-        index: next_index(items),
-        place: items.get().will_wait(py),
-        is_next: is_alike,
-    });
-    if is_alike {
-        items.get().waits_for_start(py);
-    } else {
-        let size = items.get().pool(py).get().ask(py, Admission::size);
-        if !items.get().stays_aside(py, size) {
-            stand_in_queue(items, 1);
-        }
-    }
-    let place = Place {
-        // It keeps the turn of its map, unless it has another place.
-        front: !has_own_place,
-        ..place
-    };
-    submit(items, item, &place, Some(extras));
-    Ok(Next::Waits)
-}
-
-/// Puts an item of an `itermap` in the queue.
-pub(crate) fn queue(items: &Bound<'_, Items>, item: Py<PyAny>) {
-    let py = items.py();
-    match asked(items, item.bind(py)) {
-        Ok((place, _, extras)) => submit(items, item, &place, extras),
-        Err((error, observed)) => {
-            let extras = Extras {
-                observed,
-                ..Extras::plain()
-            };
-            settle::settle_waiting(items, Some(&extras), Outcome::of_raised(py, &error));
-        }
-    }
+    /// It has asked for something else than the `map` has and stands in the queue, or it has asked for
+    /// what cannot be and is settled.
+    Settles,
 }
 
 /// The place in the queue that an item asks for, and its weight, which is among its extras too.
 type Wanted = (Place, NonZeroU32, Option<Box<Extras>>);
+/// The error that an item ends with instead.
+type Unwanted = (PyErr, Option<Box<Observed>>);
 
-fn asked(
-    items: &Bound<'_, Items>,
-    item: &Bound<'_, PyAny>,
-) -> Result<Wanted, (PyErr, Option<Box<Observed>>)> {
+/// Asks what `options` asks for an item that the `map` has pulled, and whether that may start. The
+/// `map` goes to the back of the queue.
+pub(crate) fn ask(items: &Bound<'_, Items>, item: Py<PyAny>, may_start: impl Fn() -> bool) -> Next {
+    let py = items.py();
+    let pool = items.get().pool(py).get();
+    let mapped = items.get().mapped();
+    if mapped.options.is_none() && pool.observer().is_none() && may_start() {
+        // At once, not when the item has started: jobs that `fn` hands in come after the map.
+        stand_in_queue(items, 1);
+        return Next::Starts(item, None);
+    }
+    let asked = asked(items, item.bind(py));
+    let (has_own_place, is_alike) = asked.as_ref().map_or((false, false), |(place, weight, _)| {
+        let has_own_place =
+            place.level != mapped.place.level || place.key.is_some() && mapped.place.key.is_none();
+        (has_own_place, !has_own_place && *weight == mapped.weight)
+    });
+    if is_alike && may_start() {
+        stand_in_queue(items, 1);
+        let extras = asked.ok().and_then(|(_, _, extras)| extras);
+        return Next::Starts(item, extras);
+    }
+    let pulled = Pulled {
+        index: next_index(items),
+        place: items.get().will_wait(py),
+        is_next: is_alike,
+    };
+    if is_alike {
+        items.get().waits_for_start(py);
+    } else if !items.get().stays_aside(py, pool.ask(py, Admission::size)) {
+        stand_in_queue(items, 1);
+    }
+    let asked = asked.map(|(place, weight, extras)| {
+        let mut extras = extras.unwrap_or_else(|| Box::new(Extras::plain()));
+        extras.pulled = Some(pulled);
+        let place = Place {
+            // It keeps the turn of its map, unless it has another place.
+            front: !has_own_place,
+            ..place
+        };
+        (place, weight, Some(extras))
+    });
+    submit(items, item, asked, Some(pulled));
+    Next::Settles
+}
+
+/// Puts an item of an `itermap` in the queue.
+pub(crate) fn queue(items: &Bound<'_, Items>, item: Py<PyAny>) {
+    let asked = asked(items, item.bind(items.py()));
+    submit(items, item, asked, None);
+}
+
+fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Unwanted> {
     let py = items.py();
     let pool = items.get().pool(py);
     let mapped = items.get().mapped();
     let asked = errors::contained(py, || {
-        let options = mapped.options.as_ref();
-        let mut asked =
-            options.map_or_else(|| Ok(Asked::default()), |options| options.of_item(item))?;
+        let mut asked = match &mapped.options {
+            None => Asked::default(),
+            Some(options) if items.get().starts() => {
+                options.of_item_apart(pool.get().enter(py)?, item)?
+            }
+            Some(options) => options.of_item(item)?,
+        };
         let level = asked.level.unwrap_or(mapped.place.level);
         asked.level = Some(options::level(pool, Some(level))?);
         Ok(asked)
@@ -175,26 +170,46 @@ fn asked(
     Ok((place, asked.weight, extras))
 }
 
-fn submit(items: &Bound<'_, Items>, item: Py<PyAny>, place: &Place, extras: Option<Box<Extras>>) {
+/// Puts an item in the queue, or settles it with its error.
+fn submit(
+    items: &Bound<'_, Items>,
+    item: Py<PyAny>,
+    asked: Result<Wanted, Unwanted>,
+    pulled: Option<Pulled>,
+) {
     let py = items.py();
-    let pulled = extras.as_ref().and_then(|extras| extras.pulled);
+    let (place, extras) = match asked {
+        Ok((place, _, extras)) => (place, extras),
+        Err((error, observed)) => {
+            let extras = Extras {
+                pulled,
+                observed,
+                ..Extras::plain()
+            };
+            settle::fail_waiting(items, Some(&extras), &error);
+            return;
+        }
+    };
     let waiter = Waiter::Other(Other::Item {
         items: items.clone().unbind(),
         item: Some(item),
         extras,
     });
-    match keys::submit(items.get().pool(py), waiter, place) {
+    match keys::submit(items.get().pool(py), waiter, &place) {
         Ok(ticket) => {
             if let Some(pulled) = pulled {
                 items.get().waits(py, pulled.place, ticket);
             }
         }
         Err(Rejected { error, waiter }) => {
-            let outcome = error.map_or(Outcome::Cancelled(None), |error| {
-                Outcome::of_raised(py, &error)
-            });
-            if let Waiter::Other(Other::Item { extras, .. }) = waiter {
-                settle::settle_waiting(items, extras.as_deref(), outcome);
+            let Waiter::Other(Other::Item { extras, .. }) = waiter else {
+                return;
+            };
+            match error {
+                Some(error) => settle::fail_waiting(items, extras.as_deref(), &error),
+                None => {
+                    settle::settle_waiting(items, extras.as_deref(), Outcome::Cancelled(None));
+                }
             }
         }
     }

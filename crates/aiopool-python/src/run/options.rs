@@ -7,7 +7,8 @@ use aiopool_core::Level;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::py::{imports, limits};
+use crate::py::event_loop::EventLoop;
+use crate::py::{apart, imports, limits};
 use crate::state::{Asked, OptionValues, Pool};
 
 impl OptionValues {
@@ -38,6 +39,22 @@ impl OptionValues {
         self.asked(item.py(), |option| {
             if option.is_callable() {
                 option.call1((item,)).map(Some)
+            } else {
+                Ok(Some(option.clone()))
+            }
+        })
+    }
+
+    /// The same while the call that makes the items is on the stack: an error must not lead to its
+    /// frames.
+    pub(crate) fn of_item_apart(
+        &self,
+        event_loop: &EventLoop,
+        item: &Bound<'_, PyAny>,
+    ) -> PyResult<Asked> {
+        self.asked(item.py(), |option| {
+            if option.is_callable() {
+                apart::call(event_loop, option, (item,)).map(Some)
             } else {
                 Ok(Some(option.clone()))
             }

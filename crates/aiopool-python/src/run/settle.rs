@@ -92,6 +92,16 @@ pub(crate) fn not_started(
     }
 }
 
+/// Settles an item that has asked for what cannot be.
+pub(crate) fn fail_waiting(items: &Bound<'_, Items>, extras: Option<&Extras>, error: &PyErr) {
+    let py = items.py();
+    if errors::is_exit(error.value(py)) {
+        // As above.
+        errors::report(py, Err(error.clone_ref(py)), items.get().pool(py));
+    }
+    settle_waiting(items, extras, Outcome::of_raised(py, error));
+}
+
 /// Settles an item that leaves the queue without a slot.
 pub(crate) fn settle_waiting(items: &Bound<'_, Items>, extras: Option<&Extras>, outcome: Outcome) {
     let py = items.py();

@@ -236,24 +236,17 @@ fn pull_and_start(
         settle::tell_waiter(items);
         return false;
     };
-    match map::ask(items, item, || {
-        now.is_none_or(|now| pool.get().pay(py, &slot, now))
-    }) {
-        Ok(map::Next::Starts(item, extras)) => start_item(pool, slot, items, item, extras),
-        Ok(map::Next::Waits) => {
+    let level = items.get().mapped().place.level;
+    // Read again: to pull an item may have taken long.
+    let may_start = || match now {
+        Some(_) => pool.get().pay(py, &slot, level, timer::now(pool)),
+        None => !pool.get().has_levels() || pool.get().pay(py, &slot, level, Time::ZERO),
+    };
+    match map::ask(items, item, may_start) {
+        map::Next::Starts(item, extras) => start_item(pool, slot, items, item, extras),
+        map::Next::Settles => {
             pool.get().take_back(py, slot);
             false
-        }
-        Err((error, observed)) => {
-            let begins = Begins {
-                target: map::target(items),
-                callback: None,
-                name: None,
-                observed,
-            };
-            let function = items.get().mapped().function.bind(py);
-            not_started(pool, slot, begins, &error, function);
-            true
         }
     }
 }

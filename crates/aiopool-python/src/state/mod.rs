@@ -23,7 +23,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aiopool_core::{Admission, KeyId, Phase, Rate, Refused, Request, Slot, Stats, Ticket, Time};
+use aiopool_core::{
+    Admission, KeyId, Level, Phase, Rate, Refused, Request, Slot, Stats, Ticket, Time,
+};
 use pyo3::prelude::*;
 use slab::Slab;
 
@@ -570,9 +572,11 @@ impl Pool {
         job.get().hold(py, slot, index, target);
     }
 
-    /// Whether the rates allow an item that a `map` has pulled to start now. Then they count it.
-    pub(crate) fn pay(&self, py: Python<'_>, slot: &Slot, now: Time) -> bool {
-        self.state.with(py, |state| state.admission.pay(slot, now))
+    /// Whether the rates and pauses allow an item that a `map` of this level has pulled to start now.
+    /// Then it is counted.
+    pub(crate) fn pay(&self, py: Python<'_>, slot: &Slot, level: Level, now: Time) -> bool {
+        self.state
+            .with(py, |state| state.admission.pay(slot, level, now))
     }
 
     /// Takes back the slot of a `map` that no item has taken.
