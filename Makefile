@@ -209,6 +209,7 @@ lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint ## formatters, linters, type check
 	$(BIN)/ruff check .
 	$(BIN)/mypy python tests/typing
 	$(BIN)/mypy examples/crawl
+	$(BIN)/mypy examples/limits
 	$(BIN)/mypy benchmarks/run.py benchmarks/report.py
 	$(BIN)/mypy benchmarks/python
 	$(BIN)/pyright --pythonpath $(BIN)/python
