@@ -103,7 +103,9 @@ def fit_in_bucket(starts: list[float], *, limit: float, burst: int) -> bool:
 def test_an_example_runs_as_a_program(example: Path) -> None:
     command = [sys.executable, "-X", "dev", "-W", "error", example]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.returncode == 0, ended.stderr
+    # On a busy machine the loop, which is in debug mode, also tells of steps that took long.
+    assert not re.search("Traceback|Warning|Error|never|destroyed", ended.stderr), ended.stderr
     assert ended.stdout.count("\n") > 1
 
 
