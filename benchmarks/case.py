@@ -9,6 +9,11 @@ LIMIT = 120
 #: A case whose run took longer than this has one run only (seconds).
 LONG = 30
 
+#: The groups, each of which is measured by itself: what a job costs, and what limits do and cost.
+JOBS, LIMITS = GROUPS = ("jobs", "limits")
+#: The workloads of the second.
+OF_LIMITS = {"strictness", "rate", "keys", "waiting_keyed", "waiting_keyless", "levels"}
+
 
 @dataclass(frozen=True)
 class Case:
@@ -21,6 +26,11 @@ class Case:
     workload: str
     jobs: int
     slots: int
+
+    @property
+    def group(self) -> str:
+        """The one that its workload belongs to."""
+        return LIMITS if self.workload in OF_LIMITS else JOBS
 
     @property
     def command(self) -> str:

@@ -1,4 +1,4 @@
-"""The raw results: a line of JSON about each face, followed by one for each of its cases."""
+"""The raw results: a line of JSON about each part, followed by one for each of its cases."""
 
 from __future__ import annotations
 
@@ -31,11 +31,9 @@ def write(results: Results, path: Path) -> None:
 
 
 def _lines(results: Results) -> Iterator[dict[str, Any]]:
-    for face, about in sorted(results.about.items()):
-        yield {"about": face, **about}
-        for case in results.cases:
-            if case.face in about["programs"]:
-                yield _line(case)
+    for name, about in sorted(results.about.items()):
+        yield {"about": name, **about}
+        yield from map(_line, results.of(name))
 
 
 def _line(case: Result) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import charts
 import raw
-from case import LIMIT, LONG
-from results import ASYNCIO, TOKIO, Results
+from case import LIMIT, LIMITS, LONG
+from results import ASYNCIO, TOKIO, Results, part
 from tables import target_table, workload_tables
-from targets import python_targets, rust_targets
+from targets import OURS, limit_targets, python_targets, rust_targets
 
 
 def write(path: Path) -> None:
@@ -41,6 +41,13 @@ def _report(results: Results, drawn: list[str], name: str) -> Iterator[str]:
         yield "\n## Targets of the Tokio face\n"
         yield "Wall time.\n"
         yield from target_table(rust_targets(results))
+    if part(ASYNCIO, LIMITS) in results.about:
+        yield f"\n## Targets of the limits on asyncio\n\nOn {results.newest}. CPU time.\n"
+        yield from target_table(limit_targets(results, OURS, results.newest, ["asyncio"]))
+    if part(TOKIO, LIMITS) in results.about:
+        yield "\n## Targets of the limits on Tokio\n\nCPU time.\n"
+        flavors = ["multi_thread", "current_thread"]
+        yield from target_table(limit_targets(results, "aiopool", "Rust", flavors))
     if drawn:
         yield "\n## Charts\n"
         yield from (f"![{Path(name).stem.replace('_', ' ')}](charts/{name})\n" for name in drawn)
@@ -54,7 +61,7 @@ def _report(results: Results, drawn: list[str], name: str) -> Iterator[str]:
 
 def _setting(face: str, about: dict[str, Any]) -> Iterator[str]:
     load = "" if about["load"] is None else f"; load average {about['load']} when it began"
-    yield f"| {face} face | |\n| --- | --- |"
+    yield f"| {face} | |\n| --- | --- |"
     yield f"| date | {about['date']}, {about['rounds']} rounds in {about['minutes']} minutes |"
     yield f"| commit | {about['commit']} |"
     yield f"| machine | {about['machine']}{load} |"

@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from case import Case
+from case import JOBS, LIMITS, Case
 
 #: The faces, each of which is measured by itself.
 ASYNCIO, TOKIO = "asyncio", "Tokio"
+
+
+def part(face: str, group: str) -> str:
+    """The name under which a group of a face is told of."""
+    return face if group == JOBS else f"{face}, {group}"
+
 
 #: Takes a figure from one run.
 Measure = Callable[[dict[str, float]], float]
@@ -51,20 +57,35 @@ class Result(Case):
             measure(run) / theirs[run["round"]] for run in self.runs if theirs.get(run["round"])
         )
 
+    def beyond(self, other: Result, measure: Measure) -> Spread | None:
+        """How much more than the figure of the other this one is, pair by pair within a round."""
+        theirs = {run["round"]: measure(run) for run in other.runs}
+        return Spread.of(
+            measure(run) - theirs[run["round"]] for run in self.runs if run["round"] in theirs
+        )
+
 
 @dataclass(frozen=True)
 class Results:
     """All of a benchmark: what was measured of each face, perhaps at different times."""
 
-    #: By face: when, on what, with which programs and versions it was measured.
+    #: By part: when, on what, with which programs and versions it was measured.
     about: dict[str, dict[str, Any]]
     cases: list[Result] = field(default_factory=list)
 
-    def replaced(self, face: str, about: dict[str, Any], cases: list[Result]) -> Results:
-        """With these results of a face in the place of those that are there."""
-        old = self.about.get(face, {"programs": {}})["programs"]
-        kept = [case for case in self.cases if case.face not in old]
-        return Results(self.about | {face: about}, kept + cases)
+    def of(self, name: str) -> list[Result]:
+        """The cases of a part."""
+        about = self.about.get(name, {"programs": {}})
+        group = about.get("group", JOBS)
+        return [
+            case for case in self.cases if case.face in about["programs"] and case.group == group
+        ]
+
+    def replaced(self, name: str, about: dict[str, Any], cases: list[Result]) -> Results:
+        """With these results of a part in the place of those that are there."""
+        old = self.of(name)
+        kept = [case for case in self.cases if case not in old]
+        return Results(self.about | {name: about}, kept + cases)
 
     def pick(self, **wanted: str | int) -> list[Result]:
         """The cases that have these attributes."""
@@ -81,7 +102,10 @@ class Results:
     @property
     def pythons(self) -> list[str]:
         """The versions of Python that were measured, the newest last."""
-        return list(self.about.get(ASYNCIO, {"versions": {}})["versions"])
+        names = [part(ASYNCIO, group) for group in (JOBS, LIMITS)]
+        return next(
+            (list(self.about[name]["versions"]) for name in names if name in self.about), []
+        )
 
     @property
     def newest(self) -> str:
@@ -127,3 +151,38 @@ def delay_most(run: dict[str, float]) -> float:
 def jobs_most(run: dict[str, float]) -> float:
     """The most jobs that ran during one sleep."""
     return run["jobs_most"]
+
+
+def added(run: dict[str, float]) -> float:
+    """Seconds of CPU time per job that a limit adds."""
+    return run["added"] / run["jobs"]
+
+
+def times(run: dict[str, float]) -> float:
+    """How many times as much CPU time a job takes with the limit."""
+    return run["times"]
+
+
+def most_starts(run: dict[str, float]) -> float:
+    """The most starts in any window as long as that of the rate."""
+    return run["most_starts"]
+
+
+def drain(run: dict[str, float]) -> float:
+    """Seconds of CPU time per job from the time when all wait."""
+    return run["drain"]
+
+
+def slowest_start(run: dict[str, float]) -> float:
+    """Seconds of CPU time between one start and the next, at most."""
+    return run["slowest_start"]
+
+
+def starts(run: dict[str, float]) -> float:
+    """The number of the start that goes to the lowest level."""
+    return run["starts"]
+
+
+def highest(run: dict[str, float]) -> float:
+    """The part of the starts that goes to the highest level."""
+    return run["highest"]

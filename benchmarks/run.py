@@ -18,10 +18,10 @@ from typing import Any
 
 import raw
 import report
-from case import LIMIT, LONG, Case
+from case import GROUPS, LIMIT, LONG, Case
 from machine import crates, describe, packages
 from plan import plan
-from results import ASYNCIO, TOKIO, Result
+from results import ASYNCIO, TOKIO, Result, part
 
 ROOT = Path(__file__).parent.parent
 FULL = Path("benchmarks/results.jsonl")
@@ -38,6 +38,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each case (default: 5)")
     parser.add_argument(
         "--only", metavar="REGEX", default="", help="cases whose label matches, and no others"
+    )
+    parser.add_argument(
+        "--group", choices=GROUPS, help="only this one; the results of the other are kept"
     )
     faces = parser.add_mutually_exclusive_group()
     other = "the results of the other face are kept"
@@ -112,12 +115,20 @@ def run_once(case: Case) -> dict[str, Any]:
 
 
 def measure(face: str, cases: list[Case], about: dict[str, Any], path: Path) -> None:
-    """Runs the cases of a face, whose results take the place of those that are there."""
+    """Runs the cases of a face, group by group."""
+    for group in GROUPS:
+        found = [case for case in cases if case.group == group]
+        if found:
+            measure_part(part(face, group), found, about | {"group": group}, path)
+
+
+def measure_part(name: str, cases: list[Case], about: dict[str, Any], path: Path) -> None:
+    """The results take the place of those that are there."""
     began = time.time()
     about["programs"] = {case.face: case.program for case in cases}
     for results in run(cases, about["rounds"]):
         about["minutes"] = round((time.time() - began) / 60, 1)
-        raw.write(raw.read(path).replaced(face, about, results), path)
+        raw.write(raw.read(path).replaced(name, about, results), path)
 
 
 def main() -> None:
@@ -129,6 +140,7 @@ def main() -> None:
     rust = not args.python_only and build_rust()
     cases = plan(pythons, rust=rust, quick=args.quick, everything=args.everything)
     cases = [case for case in cases if re.search(args.only, case.label)]
+    cases = [case for case in cases if args.group in (None, case.group)]
     if args.list:
         for case in cases:
             print(case.label)

@@ -9,13 +9,20 @@ from results import (
     Result,
     Results,
     Spread,
+    added,
     cpu,
     delay_median,
     delay_most,
+    drain,
     first_result,
+    highest,
     jobs_most,
     memory,
+    most_starts,
     over_ideal,
+    slowest_start,
+    starts,
+    times,
     wall,
 )
 from targets import Target
@@ -25,6 +32,12 @@ REFERENCES = {
     "waiting": ("aiopool-rs.spawn_n", "aiopool.spawn_n"),
     "cancel": ("aiopool-rs.spawn_n", "aiopool.spawn_n"),
     "first_result": ("aiopool-rs.itermap",),
+    **dict.fromkeys(("strictness", "rate"), ("aiopool-rs.limits.window", "aiopool.limits.window")),
+    **dict.fromkeys(
+        ("keys", "waiting_keyed", "waiting_keyless"),
+        ("aiopool-rs.limits.spawn_n", "aiopool.limits.spawn_n"),
+    ),
+    "levels": ("aiopool-rs.limits.priorities", "aiopool.limits.priorities"),
 }
 REFERENCE = ("aiopool-rs.map", "aiopool.map")
 
@@ -34,7 +47,21 @@ LATE: list[tuple[str, Measure, float]] = [
     ("worst delay, ms", delay_most, 1e3),
     ("most jobs during a sleep", jobs_most, 1),
 ]
+ADDED: list[tuple[str, Measure, float]] = [
+    ("added to a job, ns of CPU", added, 1e9),
+    ("CPU, to that without", times, 1),
+]
+WAITED: list[tuple[str, Measure, float]] = [
+    ("then, ns of CPU a job", drain, 1e9),
+    ("slowest start, us of CPU", slowest_start, 1e6),
+]
 EXTRAS: dict[str, list[tuple[str, Measure, float]]] = {
+    "strictness": [("most starts in a window", most_starts, 1)],
+    "rate": ADDED,
+    "keys": ADDED,
+    "waiting_keyed": WAITED,
+    "waiting_keyless": WAITED,
+    "levels": [("its start is number", starts, 1), ("part of the highest level", highest, 1)],
     "latency": LATE,
     "latency_yield_once": LATE,
     "load_test": [("over the ideal, %", over_ideal, 1)],
@@ -55,6 +82,12 @@ WORKLOADS = {
     "first_result": "The first result of a stream",
     "cancel": "Cancelling jobs that wait, and those in the slots",
     "http": "Requests with aiohttp to a local server",
+    "strictness": "Starts in any window of a rate of 40, jobs of random length that come in bursts",
+    "rate": "Jobs that yield once, with a rate that is never reached, and without",
+    "keys": "Jobs that yield once, with 10,000 keys of one place each, and without",
+    "waiting_keyed": "Jobs of 10,000 keys in the queue, and then all of them",
+    "waiting_keyless": "The same without keys",
+    "levels": "A job on the lowest of so many levels, beside a flood on each of the others",
 }
 
 
@@ -79,7 +112,8 @@ def workload_tables(results: Results, face: str, flavor: str) -> Iterator[str]:
         cases = results.pick(face=face, flavor=flavor, workload=workload)
         for jobs, slots in sorted({(case.jobs, case.slots) for case in cases}):
             group = [case for case in cases if (case.jobs, case.slots) == (jobs, slots)]
-            yield f"\n#### {title}: {jobs:,} jobs, {slots:,} slots\n"
+            what = "levels" if workload == "levels" else "jobs"
+            yield f"\n#### {title}: {jobs:,} {what}, {slots:,} slots\n"
             yield from _table(group, workload)
 
 

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-from results import Measure, Result, Results, Spread, cpu, jobs_most, memory, over_ideal, wall
+from results import (
+    Measure,
+    Result,
+    Results,
+    Spread,
+    added,
+    cpu,
+    highest,
+    jobs_most,
+    memory,
+    most_starts,
+    over_ideal,
+    slowest_start,
+    starts,
+    times,
+    wall,
+)
 
 OURS = "aiopool-rs"
 REUSING = "aiopool-rs.reuse_tasks"
@@ -143,6 +159,101 @@ def rust_targets(results: Results) -> Iterator[Target]:
         ]
         text = f"jobs that run during a sleep of 1 ms, to those of `{peer}`"
         yield Target(text, "x", figures, most=1)
+
+
+def limit_targets(
+    results: Results, package: str, face: str, flavors: Iterable[str]
+) -> Iterator[Target]:
+    """Those of the group "limits", of one of the faces."""
+
+    def ours(workload: str) -> list[Result]:
+        return [
+            case
+            for flavor in flavors
+            for case in results.pick(face=face, flavor=flavor, workload=workload)
+            if case.subject.startswith(f"{package}.limits.")
+        ]
+
+    def figures(workload: str, value: Callable[[Result], Spread | None]) -> list[Figure]:
+        return [Figure(_place(case), value(case)) for case in ours(workload)]
+
+    def without_keys(case: Result) -> Result | None:
+        return results.one(
+            face=face, flavor=case.flavor, subject=case.subject, workload="waiting_keyless"
+        )
+
+    yield Target(
+        "starts in any window of a rate of 40",
+        "",
+        # Never: not the median, but the most of all rounds.
+        figures("strictness", lambda case: _most(case.spread(most_starts))),
+        most=40,
+    )
+    limiter, most = LIMITERS[package]
+    yield Target(
+        f"what a rate adds to a start, to what `{limiter}` adds",
+        "x",
+        figures(
+            "rate",
+            lambda case: _ratio(
+                case,
+                results.one(face=face, flavor=case.flavor, subject=limiter, workload="rate"),
+                added,
+            ),
+        ),
+        most=most,
+    )
+    yield Target(
+        "a job with one of 10,000 keys and a limit for each, to one without",
+        "x",
+        figures("keys", lambda case: case.spread(times)),
+        most=1.5,
+    )
+    yield Target(
+        "the same when a million wait: memory beyond that of one without",
+        "B",
+        figures(
+            "waiting_keyed",
+            lambda case: case.beyond(other, memory) if (other := without_keys(case)) else None,
+        ),
+        most=24,
+    )
+    yield Target(
+        "the same: the slowest start, to that without keys",
+        "x",
+        figures("waiting_keyed", lambda case: _ratio(case, without_keys(case), slowest_start)),
+        most=2,
+    )
+    yield Target(
+        "a job below a flood: its start, to the 17th for each higher level",
+        "x",
+        figures("levels", lambda case: _scaled(case.spread(starts), 1 / (17 * (case.jobs - 1)))),
+        most=1,
+    )
+    yield Target(
+        "the same: starts of the highest level, in 17",
+        "",
+        figures("levels", lambda case: _scaled(case.spread(highest), 17)),
+        # What a division may lose.
+        least=16 - 1e-9,
+    )
+
+
+#: What the cost of a rate is compared with, and how many times that it may be.
+LIMITERS = {OURS: ("aiolimiter.alone", 0.2), "aiopool": ("governor.alone", 1)}
+
+
+def _place(case: Result) -> str:
+    number = f"{case.jobs} levels" if case.workload == "levels" else f"{case.slots:,} slots"
+    return f"{case.subject}, {case.flavor}, {number}"
+
+
+def _most(spread: Spread | None) -> Spread | None:
+    return spread and Spread(spread.most, spread.least, spread.most)
+
+
+def _scaled(spread: Spread | None, factor: float) -> Spread | None:
+    return spread and Spread(*(factor * value for value in astuple(spread)))
 
 
 def _pythons(results: Results) -> list[str]:
