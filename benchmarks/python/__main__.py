@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
+import limits
 from catalogue import cases
 from subjects import find
 from subjects.subject import UnavailableError
 from workloads import WORKLOADS
 
+ALL: dict[str, Callable[..., Any]] = {**WORKLOADS, **limits.WORKLOADS}
 FLAVORS = ("asyncio", "uvloop")
 
 
@@ -20,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     commands.add_parser("list", help="print the cases, each as a line of JSON")
     run = commands.add_parser("run", help="run a case once, and print its cost as a line of JSON")
     run.add_argument("subject", help="a subject of the list")
-    run.add_argument("workload", choices=WORKLOADS)
+    run.add_argument("workload", choices=ALL)
     run.add_argument("flavor", choices=FLAVORS, help="the event loop")
     run.add_argument("--jobs", type=int, required=True, help="how many jobs")
     run.add_argument("--slots", type=int, required=True, help="how many of them may be active")
@@ -49,7 +52,7 @@ def main() -> None:
     try:
         subject = find(args.subject)
         with asyncio.Runner(loop_factory=loop_factory(args.flavor)) as runner:
-            workload = WORKLOADS[args.workload]
+            workload = ALL[args.workload]
             print(json.dumps(runner.run(workload(subject, range(args.jobs), args.slots))))
     except UnavailableError as reason:
         print(json.dumps({"unavailable": str(reason)}))

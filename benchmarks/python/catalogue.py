@@ -20,6 +20,7 @@ LIMITED_PEERS = (
     "gather.semaphore",
     "TaskGroup.semaphore_before",
 )
+LIMITS = "aiopool-rs.limits"
 FLOOR = "workers.shared_iterator"
 
 SLOTS = 1_000
@@ -64,6 +65,32 @@ def cases() -> Iterator[Case]:
         yield Case(subject, "load_test", 10**5)
     for subject in (*of_pools("map"), "aiometer.run_on_each", "gather.semaphore", FLOOR):
         yield Case(subject, "http", 20_000, slots=100)
+    yield from of_limits()
+
+
+def of_limits() -> Iterator[Case]:
+    """Those of the group "limits"."""
+    peers = [
+        f"{peer}{where}"
+        for peer in ("aiolimiter.", "pyrate-limiter.", "throttled-py.", "throttled-py.window_")
+        for where in ("pool", "TaskGroup")
+    ]
+    windows = [f"{LIMITS}.{verb}" for verb in ("window", "reused_window")]
+    for subject in (*windows, *peers):
+        yield Case(subject, "strictness", 400)
+    for subject in (*windows, f"{LIMITS}.bucket", "aiolimiter.alone", *peers):
+        yield Case(subject, "rate", 10_000)
+    by_key = [f"{LIMITS}.{verb}" for verb in ("spawn_n", "map_n", "map")]
+    by_hand = ["Semaphores.pool", "Semaphores.TaskGroup"]
+    for slots in (SLOTS, 12_000):  # In the second, jobs wait for their keys only.
+        for subject in (*by_key, *by_hand):
+            yield Case(subject, "keys", 30_000, slots)
+    for workload in ("waiting_keyed", "waiting_keyless"):
+        for subject in (f"{LIMITS}.spawn_n", f"{LIMITS}.map_n", "Semaphores.pool"):
+            yield Case(subject, workload, 10**6, slots=10)
+    for number in (2, 3, 32, 201):
+        for subject in (f"{LIMITS}.priorities", "PriorityQueue.worker"):
+            yield Case(subject, "levels", number, slots=1)
 
 
 def of_pools(*verbs: str) -> list[str]:

@@ -6,6 +6,7 @@ is imported only in a process that runs one of them: two families have the same 
 
 from importlib import import_module
 
+from subjects.limited import Limited
 from subjects.subject import Subject, UnavailableError
 
 MODULES = {
@@ -20,10 +21,16 @@ MODULES = {
     "gather": "by_gather",
     "TaskGroup": "by_task_group",
     "workers": "by_workers",
+    "aiopool-rs.limits": "limited_ours",
+    "aiolimiter": "by_aiolimiter",
+    "pyrate-limiter": "by_pyrate_limiter",
+    "throttled-py": "by_throttled",
+    "Semaphores": "by_semaphores",
+    "PriorityQueue": "by_priority_queue",
 }
 
 
-def find(name: str) -> Subject:
+def find(name: str) -> Subject | Limited:
     """The subject of that name.
 
     :raises UnavailableError: if it cannot be imported here; the message says why.
@@ -33,5 +40,5 @@ def find(name: str) -> Subject:
         module = import_module(f"subjects.{MODULES[family]}")
     except ImportError as error:
         raise UnavailableError(f"cannot be imported: {error}") from error
-    subject: Subject = module.SUBJECTS[verb]
+    subject: Subject | Limited = module.SUBJECTS[verb]
     return subject
