@@ -124,6 +124,16 @@ impl Settings {
                 &[
                     submit(0, None, 1),
                     submit(0, Some(0), 1),
+                    // A map, whose items pay.
+                    Step::Submit(
+                        Place {
+                            level: 0,
+                            key: Some(0),
+                        },
+                        1,
+                        false,
+                        false,
+                    ),
                     Step::Admit,
                     Step::Wait(2),
                     Step::SetRates(0),
