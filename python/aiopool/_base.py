@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from aiopool import _core
 from aiopool._checks import (
     checked_loop,
+    checked_observer,
     checked_rates,
     checked_reuse_tasks,
     checked_seconds,
@@ -48,7 +49,7 @@ class BasePool(HandIn):
             checked_reuse_tasks(reuse_tasks),
             per_key,
             per_key_rate if callable(per_key_rate) else checked_rates("per_key_rate", per_key_rate),
-            observer,
+            checked_observer(observer),
         )
         self._rate: Rates = None
         if rate is not None:

@@ -5,10 +5,11 @@ import inspect
 import math
 import operator
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from numbers import Real
 from typing import Any, cast
 
+from aiopool._observe import Observer
 from aiopool._rate import Rate, Rates
 
 
@@ -41,12 +42,20 @@ def checked_rates(name: str, rates: Rates) -> Rates:
     if rates is None or isinstance(rates, Rate):
         return rates
     try:
+        if isinstance(rates, str | bytes | Mapping):
+            raise TypeError
         return tuple(rates)
     except TypeError:
         raise TypeError(
             f"{name} must be a Rate, such as Rate(10, per=1.0), several of them in a list, or "
             f"None, not {rates!r}"
         ) from None
+
+
+def checked_observer(observer: Observer | None) -> Observer | None:
+    if observer is None or (callable(observer) and not inspect.iscoroutinefunction(observer)):
+        return observer
+    raise TypeError(f"observer must be a plain function of one event, not {observer!r}")
 
 
 def checked_seconds(seconds: float | None) -> float | None:

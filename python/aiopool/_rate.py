@@ -41,8 +41,11 @@ class Rate:
     @property
     def nanoseconds(self) -> int:
         """The time `per` as the pool counts it."""
-        return max(1, round(self.per * 1_000_000_000))
+        return max(1, round(min(self.per, _LONGEST) * 1_000_000_000))
 
+
+# In seconds. No program runs so long, and the pool counts nanoseconds in 64 bits.
+_LONGEST = 10**10
 
 #: A rate, several that must all agree, or none.
 Rates: TypeAlias = Rate | Iterable[Rate] | None

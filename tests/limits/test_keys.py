@@ -479,6 +479,37 @@ async def test_a_function_for_limits_that_raises_is_the_error_of_its_call_or_ite
     assert pool.is_empty
 
 
+async def test_a_key_that_raises_when_its_map_goes_on_ends_the_map_and_its_items() -> None:
+    pool, key, gate = AioPool(3), Hostile(raises), Gate()
+
+    def items() -> Iterator[int]:
+        yield 0
+        yield 1
+        key.works = False
+        yield 2
+
+    mapping = asyncio.create_task(pool.options(key=key).map(gate.job, items()))
+    with pytest.raises(ZeroDivisionError):
+        await mapping
+    assert (len(pool), gate.ended) == (0, gate.started)
+    assert 2 not in gate.started
+
+
+async def test_a_map_that_is_as_far_ahead_as_it_may_goes_on_when_the_pool_grows() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.pause(key="paused")
+    view = pool.options(key=lambda n: "paused" if n < 6 else "other")
+    mapping = asyncio.create_task(view.map(gate.job, range(9)))
+    await turns(20)
+    assert (gate.started, pool.n_waiting) == ([], 4)
+    pool.size = 2
+    await turns(20)
+    assert gate.started == [6, 7]
+    gate.open()
+    pool.resume(key="paused")
+    assert await mapping == list(range(9))
+
+
 async def test_a_million_jobs_may_wait_for_few_keys() -> None:
     pool, order = AioPool(100, per_key=1), list[int]()
 

@@ -227,6 +227,63 @@ async def test_the_end_of_a_loop_ends_what_waits_in_a_pause() -> None:
     assert (await asyncio.to_thread(main)).cancelled()
 
 
+async def test_a_pause_that_an_observer_begins_when_a_job_is_queued_blocks_its_spawn() -> None:
+    def observe(event: Event) -> None:
+        if event.kind == "queued":
+            pool.pause()
+
+    pool = AioPool(2, observer=observe)
+    spawning = asyncio.create_task(pool.spawn(ready(1)))
+    await turns()
+    assert not spawning.done()
+    pool.resume()
+    assert await (await spawning) == 1
+
+
+def test_a_pool_of_another_loop_cannot_be_paused_or_resumed() -> None:
+    pool = AioPool(1)
+
+    async def use() -> None:
+        await pool.exec(ready(1))
+        pool.pause()
+
+    async def use_elsewhere() -> None:
+        for use in (pool.pause, pool.resume, lambda: setattr(pool, "rate", None)):
+            with pytest.raises(RuntimeError, match="another loop"):
+                use()
+
+    asyncio.run(use())
+    asyncio.run(use_elsewhere())
+
+
+async def test_what_holds_the_next_job_back_is_told_also_while_no_slot_is_free() -> None:
+    pool, gate = AioPool(1), Gate()
+    pool.map_n(gate.job, range(2))
+    await turns()
+    assert pool.stats().held_by == "slots"
+    pool.pause()
+    assert pool.stats().held_by == "pause"
+    pool.resume()
+    assert pool.stats().held_by == "slots"
+    gate.open()
+    await pool.join()
+
+
+def test_after_a_pause_that_has_ended_no_clock_is_read() -> None:
+    async def main() -> int:
+        pool, loop, read = AioPool(2), asyncio.get_running_loop(), list[float]()
+        pool.pause(1.0)
+        await pool.exec(ready(1))
+        time = loop.time
+        loop.time = lambda: read.append(time()) or read[-1]  # type: ignore[method-assign]
+        pool.map_n(ready, range(50))
+        count = len(read)
+        await pool.join()
+        return count
+
+    assert virtually(main) == 0
+
+
 async def test_an_observer_may_pause_its_pool_at_the_start_of_a_job() -> None:
     def observe(event: Event) -> None:
         if event.kind == "started":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+import sys
 import time
 import weakref
 from collections.abc import Iterable
@@ -387,6 +388,60 @@ def test_a_pool_has_one_timer_and_none_while_nothing_is_timed() -> None:
     virtually(main)
 
 
+def test_the_timer_is_set_anew_when_it_is_needed_earlier_and_cancelled_when_it_is_not() -> None:
+    async def main() -> list[float]:
+        loop, starts = asyncio.get_running_loop(), Starts()
+        assert isinstance(loop, VirtualLoop)
+        pool = AioPool(9, rate=Rate(1, per=1.0), observer=starts)
+        pool.pause(10.0)
+        futures = [pool.spawn_n(starts.job()) for _ in range(3)]
+        await turns()
+        pool.resume()
+        await asyncio.sleep(1.5)
+        futures[2].cancel()
+        await turns()
+        # That which is left watches for the end of the loop.
+        assert [timer.when() for timer in loop.timers] == [3600]
+        return starts.times
+
+    assert virtually(main) == [0, 1]
+
+
+def test_a_clock_that_goes_back_grants_nothing() -> None:
+    async def main() -> list[float]:
+        loop, times = asyncio.get_running_loop(), list[float]()
+        assert isinstance(loop, VirtualLoop)
+        pool = AioPool(9, rate=Rate(1, per=1.0))
+        for _ in range(3):
+            await pool.exec(ready(None))
+            times.append(loop.now)
+            loop.now -= 0.6
+        return times
+
+    assert virtually(main) == pytest.approx([0, 1, 2])
+
+
+def test_a_timer_that_no_memory_was_there_for_is_set_in_the_next_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> float:
+        def call_later(*arguments: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            return set_timer(*arguments)
+
+        loop, failures = asyncio.get_running_loop(), [MemoryError(), MemoryError()]
+        pool = AioPool(9, rate=Rate(1, per=1.0))
+        await pool.exec(ready(None))
+        set_timer = loop.call_later
+        monkeypatch.setattr(loop, "call_later", call_later)
+        monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+        await pool.exec(ready(None))
+        return now()
+
+    assert virtually(main) == 1
+
+
 async def test_a_pool_that_nobody_uses_any_more_does_not_wait_for_its_timer() -> None:
     key = frozenset(["a key"])
     pool = AioPool(2, per_key_rate=Rate(1, per=3600.0))
@@ -455,7 +510,7 @@ def test_a_rate_may_be_of_any_number_and_is_a_plain_value() -> None:
     assert len({Rate(5, per=1), Rate(5, per=1.0)}) == 1
 
 
-@pytest.mark.parametrize("rate", [5, "fast", [Rate(1, 1), 5], object()])
+@pytest.mark.parametrize("rate", [5, "fast", "", {}, [Rate(1, 1), 5], object()])
 async def test_what_is_no_rate_is_refused_and_the_pool_keeps_its_own(rate: Any) -> None:
     own = Rate(3, per=1.0)
     pool = AioPool(1, rate=own)
@@ -467,6 +522,7 @@ async def test_what_is_no_rate_is_refused_and_the_pool_keeps_its_own(rate: Any) 
 
 
 async def test_huge_numbers_are_possible() -> None:
+    assert Rate(1, per=1e300).nanoseconds < 2**64
     pool = AioPool(2, rate=[Rate(10**30, per=10**15), Rate(10**30, per=1, burst=10**30)])
     assert await pool.map(ready, range(5)) == list(range(5))
 

@@ -99,6 +99,39 @@ def test_a_job_is_queued_then_started_then_finished() -> None:
     ]
 
 
+def test_the_wait_of_a_job_that_never_starts_is_told() -> None:
+    async def main() -> Event:
+        events, gate = Events(), Gate()
+        pool = AioPool(1, observer=events)
+        pool.spawn_n(gate.job())
+        waiting = pool.spawn_n(gate.job())
+        await asyncio.sleep(3)
+        waiting.cancel()
+        await pool.cancel()
+        return events.of("finished")[0]
+
+    event = virtually(main)
+    assert (event.outcome, event.wait, event.run) == ("cancelled", 3, 0)
+
+
+@pytest.mark.parametrize("verb", ["map", "itermap"])
+async def test_an_item_is_queued_when_that_is_told(verb: str) -> None:
+    lengths: list[int] = []
+
+    def observe(event: Event) -> None:
+        if event.kind == "queued":
+            lengths.append(len(pool))
+
+    pool = AioPool(1, observer=observe, per_key=1)
+    view = pool.options(key=lambda _: 0)
+    if verb == "map":
+        await view.map(ready, range(3))
+    else:
+        [_ async for _ in view.itermap(ready, range(3))]
+    assert lengths[0] >= 1
+    assert lengths == sorted(lengths)
+
+
 async def test_each_way_to_end_is_told_once() -> None:
     events, gate = Events(), Gate()
     pool = AioPool(2, observer=events)
@@ -263,9 +296,13 @@ async def test_without_an_observer_no_clock_is_read(monkeypatch: pytest.MonkeyPa
     await pool.join()
 
 
-@pytest.mark.parametrize("observer", [5, "print", []])
+async def observes(_: Event) -> None:
+    """Would have to be awaited."""
+
+
+@pytest.mark.parametrize("observer", [5, "print", [], observes])
 def test_what_cannot_be_called_is_no_observer(observer: Any) -> None:
-    with pytest.raises(TypeError, match="observer must be a function"):
+    with pytest.raises(TypeError, match="observer must be a plain function"):
         AioPool(1, observer=observer)
 
 

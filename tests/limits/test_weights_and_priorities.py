@@ -213,6 +213,53 @@ async def test_what_a_job_hands_in_has_its_priority_unless_it_asks_for_another()
     assert (order[:4], order[-1]) == (high, "zero")
 
 
+async def test_a_priority_that_is_asked_for_holds_for_all_that_follows_from_it() -> None:
+    order: list[str] = []
+
+    async def job(name: str) -> None:
+        order.append(name)
+
+    async def hands_in(name: str) -> None:
+        pool.spawn_n(job(name))
+
+    async def parent() -> None:
+        # Zero is a priority like others: what this one hands in does not have that of the parent.
+        pool.options(priority=0).spawn_n(hands_in("of zero"))
+        await pool.options(priority=7).map(hands_in, ["of the map"])
+
+    pool = AioPool(2)
+    pool.options(priority=9).spawn_n(parent())
+    for n in range(3):
+        pool.options(priority=5).spawn_n(job(f"five {n}"))
+    await pool.join()
+    assert order.index("of the map") < order.index("five 2")
+    assert order[-1] == "of zero"
+
+
+async def test_a_spawn_blocks_while_too_few_slots_are_free_for_its_weight() -> None:
+    pool, gate = AioPool(2), Gate()
+    pool.spawn_n(gate.job())
+    spawning = asyncio.create_task(pool.options(weight=2).spawn(ready(1)))
+    await turns()
+    assert not spawning.done()
+    assert pool.is_full
+    gate.open()
+    assert await (await spawning) == 1
+
+
+async def test_a_pool_is_full_if_those_who_wait_would_fill_it() -> None:
+    pool, gate = AioPool(4, per_key=1), Gate()
+    pool.options(key="k").spawn_n(gate.job())
+    heavy = pool.options(key="k", weight=2).spawn_n(gate.job())
+    assert not pool.is_full
+    heavier = pool.options(key="k", weight=10**6).spawn_n(gate.job())
+    assert pool.is_full
+    heavier.cancel()
+    assert not pool.is_full
+    gate.open()
+    await heavy
+
+
 async def test_what_the_job_of_a_low_priority_hands_in_is_as_low() -> None:
     order: list[str] = []
 

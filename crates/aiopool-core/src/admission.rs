@@ -116,11 +116,11 @@ impl<W: Waiter, J> Admission<W, J> {
         self.is_empty() && self.leaving == 0
     }
 
-    /// Whether the slots that are held, and one for each waiter, are at least
+    /// Whether the slots that are held, and those that the waiters ask for, are at least
     /// [`size`](Self::size).
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.held + self.waiting() >= self.size.get()
+        self.held.saturating_add(self.lanes.wanted()) >= self.size.get()
     }
 
     /// Whether a slot is free and somebody waits. [`poll_admit`](Self::poll_admit) says whether it
@@ -152,7 +152,7 @@ impl<W: Waiter, J> Admission<W, J> {
         let asked = self.limits.as_ref().and_then(|limits| limits.held_by);
         let held_by = match asked {
             _ if self.waiting() == 0 => None,
-            // Nobody asks while no slot is free.
+            // A face need not ask while no slot is free.
             None => Some(HeldBy::Slots),
             held_by => held_by,
         };
@@ -253,8 +253,11 @@ impl<W: Waiter, J> Admission<W, J> {
     }
 
     /// The holder of `slot`, which has [not paid](Waiter::pays), starts something of this level after
-    /// all. Tells whether the rates and the pauses allow that now; then it is counted.
+    /// all. Tells whether that is allowed now, also by the size; then it is counted.
     pub fn pay(&mut self, slot: &Slot, level: Level, now: Time) -> bool {
+        if self.held > self.size.get() {
+            return false;
+        }
         if let Some(limits) = &mut self.limits {
             let key = slot.key.map(index_of);
             let held = limits.paused > now || limits.rates.ready_at() > now;
@@ -413,7 +416,9 @@ impl<W: Waiter, J> Admission<W, J> {
     /// Changes the rates of the pool, which all have to agree; none: as many starts as there are
     /// slots. They keep the starts that those before remember.
     pub fn set_rates(&mut self, rates: &[Rate], now: Time) {
-        self.limits().rates.change(rates, now);
+        let limits = self.limits();
+        limits.held_by = None;
+        limits.rates.change(rates, now);
     }
 
     /// Nothing starts until then. A pool that is paused until later stays so.
@@ -427,6 +432,7 @@ impl<W: Waiter, J> Admission<W, J> {
         let Some(limits) = &mut self.limits else {
             return false;
         };
+        limits.held_by = None;
         mem::take(&mut limits.paused) > now
     }
 
@@ -553,6 +559,8 @@ impl<W: Waiter, J> Admission<W, J> {
         if limits.paused > now {
             return Err(Some(HeldBy::Pause));
         }
+        // It has ended: nobody need look at the clock for it any more.
+        limits.paused = Time::ZERO;
         while let Some(lane) = self.lanes.candidate() {
             step();
             let (weight, pays) = self.lanes.first(lane).ok_or(None)?;

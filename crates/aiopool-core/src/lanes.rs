@@ -27,6 +27,8 @@ pub(crate) struct Lanes<W> {
     levels: Option<Box<Levels>>,
     /// How many wait in other lanes than the first.
     elsewhere: usize,
+    /// How many slots the waiters ask for beside one each.
+    surplus: usize,
     parked: usize,
     /// The lane in which the walk is.
     walked: LaneId,
@@ -72,10 +74,16 @@ impl<W: Waiter> Lanes<W> {
                 others: Slab::new(),
             },
             levels: None,
+            surplus: 0,
             elsewhere: 0,
             parked: 0,
             walked: FIRST,
         }
+    }
+
+    /// How many slots the waiters ask for.
+    pub(crate) fn wanted(&self) -> usize {
+        self.waiting().saturating_add(self.surplus)
     }
 
     #[inline]
@@ -99,6 +107,7 @@ impl<W: Waiter> Lanes<W> {
     /// Puts a waiter at the back of the lane of those who ask for nothing.
     #[inline]
     pub(crate) fn push_plain(&mut self, waiter: W) -> Ticket {
+        self.surplus = self.surplus.wrapping_add(surplus(&waiter));
         let ticket = self.queue.push(&mut self.table.first.list, FIRST, waiter);
         if self.levels.is_some() {
             self.came_into(FIRST, false);
@@ -142,6 +151,7 @@ impl<W: Waiter> Lanes<W> {
 
     pub(crate) fn push(&mut self, id: LaneId, waiter: W, front: bool) -> Ticket {
         self.elsewhere += usize::from(id != FIRST);
+        self.surplus = self.surplus.wrapping_add(surplus(&waiter));
         let list = &mut self.table[id].list;
         let ticket = if front {
             self.queue.push_front(list, id, waiter)
@@ -209,6 +219,7 @@ impl<W: Waiter> Lanes<W> {
         let lane = &mut self.table[id];
         let level = lane.level;
         let (ticket, waiter) = self.queue.pop(&mut lane.list)?;
+        self.surplus = self.surplus.wrapping_sub(surplus(&waiter));
         let is_empty = lane.list.is_empty();
         self.elsewhere -= usize::from(id != FIRST);
         if self.levels.is_some() {
@@ -237,6 +248,7 @@ impl<W: Waiter> Lanes<W> {
         let id = self.queue.list_of(ticket)?;
         let lane = &mut self.table[id];
         let waiter = self.queue.remove(&mut lane.list, ticket)?;
+        self.surplus = self.surplus.wrapping_sub(surplus(&waiter));
         let is_empty = lane.list.is_empty();
         self.elsewhere -= usize::from(id != FIRST);
         match lane.place {
@@ -512,6 +524,12 @@ impl Lane {
             *behind = id;
         }
     }
+}
+
+/// How many slots a waiter asks for beside one.
+#[inline]
+fn surplus<W: Waiter>(waiter: &W) -> usize {
+    waiter.weight().get() as usize - 1
 }
 
 /// The id of the lane of those who ask for nothing.

@@ -108,6 +108,13 @@ impl Model {
         self.active.iter().map(|active| active.units).sum()
     }
 
+    pub(crate) fn wanted(&self) -> u64 {
+        let waiting = self.waiting.iter();
+        waiting
+            .map(|waiting| u64::from(waiting.job.weight.get()))
+            .sum()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.len() + self.active.len() + self.outside.len()
     }
@@ -253,7 +260,7 @@ impl Model {
     /// Whether all rates allow a start now, which they count then.
     pub(crate) fn pay(&mut self, number: u32) -> bool {
         let paused_keys = [0, 1].map(|key: usize| self.keys[key].paused);
-        let highest = self.startable().map(|place| place.level).max();
+        let (highest, held) = (self.startable().map(|place| place.level).max(), self.held());
         let mut active = self.active.iter_mut();
         let active = active.find(|active| active.waiting.job.number == number);
         let active = active.expect("it is active");
@@ -264,7 +271,8 @@ impl Model {
         let mut meters: Vec<_> = meters.collect();
         let is_paused =
             self.paused > self.now || key.is_some_and(|key| paused_keys[key] > self.now);
-        let pays = !is_paused && meters.iter().all(|meter| meter.lets(self.now));
+        let fits = held <= self.size;
+        let pays = fits && !is_paused && meters.iter().all(|meter| meter.lets(self.now));
         if pays {
             for meter in &mut meters {
                 meter.count(self.now);

@@ -486,7 +486,7 @@ impl World {
         assert_eq!(core.is_idle(), self.is_idle());
         assert_eq!(
             core.is_full(),
-            model.held() + model.waiting.len() >= model.size
+            model.held() as u64 + model.wanted() >= model.size as u64
         );
         assert_eq!(
             core.may_admit(),

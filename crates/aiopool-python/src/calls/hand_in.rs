@@ -231,7 +231,9 @@ fn hand_in<'py>(
         let level = options::level(pool, asked.level)?;
         let future = event_loop.new_job_future(py)?;
         owner::attach(&future, pool)?;
-        let is_blocked = tell && !(is_default && pool.get().has_free_slot(py));
+        // An observer may pause the pool before the job starts.
+        let starts = is_default && pool.get().observer().is_none() && pool.get().has_free_slot(py);
+        let is_blocked = tell && !starts;
         let admitted = is_blocked.then(|| event_loop.new_future(py)).transpose()?;
         Ok((future, admitted, Pool::snapshot(pool)?, level))
     });

@@ -118,6 +118,7 @@ impl Items {
         items.close(py);
         let place = items.end_source(py);
         let pool = items.pool(py);
+        pool.get().forget_aside(slf);
         drop(place.map(|place| pool.get().withdraw(py, place)));
         let tasks = withdraw::cancel_active(slf);
         start::advance(pool);

@@ -3,11 +3,10 @@
 use std::num::NonZeroUsize;
 
 use aiopool_core::Admission;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
 use crate::py::limits;
-use crate::run::{observe, start};
+use crate::run::{map, observe, start};
 use crate::state::{JoinTicket, Pool};
 
 #[pymethods]
@@ -26,12 +25,6 @@ impl Pool {
         }
         if let Some(rates) = per_key_rate.as_ref().filter(|rates| !rates.is_callable()) {
             limits::rates(Some(rates), "per_key_rate")?;
-        }
-        if let Some(observer) = observer.as_ref().filter(|observer| !observer.is_callable()) {
-            return Err(PyTypeError::new_err(format!(
-                "observer must be a function of one event, not an object of {}",
-                observer.get_type()
-            )));
         }
         let given = [per_key, per_key_rate, observer];
         Self::of_size(
@@ -53,6 +46,7 @@ impl Pool {
         let py = slf.py();
         slf.get().enter_if_bound(py)?;
         slf.get().resize(py, size);
+        map::let_pull_if_grown(slf);
         observe::changed(slf, "resized", None);
         start::advance(slf);
         Ok(())

@@ -135,6 +135,18 @@ impl EventLoop {
     ) -> PyResult<Bound<'py, PyAny>> {
         // Some loops have no timers beyond 24 days. One that fires early is set again.
         let delay = Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST);
+        let delay = if self.has_slow_clock {
+            // Such a loop rounds to milliseconds, and would fire too early again and again.
+            Duration::from_millis(
+                delay
+                    .as_micros()
+                    .div_ceil(1_000)
+                    .try_into()
+                    .unwrap_or(u64::MAX),
+            )
+        } else {
+            delay
+        };
         let call_later = self.object.bind(py).getattr(intern!(py, "call_later"))?;
         // Not in the context of a job, which the timer would keep alive.
         let context = imports::context(py)?.call0()?;

@@ -73,7 +73,8 @@ pub(crate) fn priority(given: &Bound<'_, PyAny>) -> PyResult<Level> {
     let level = i8::try_from(priority).ok().and_then(Level::new);
     level.ok_or_else(|| {
         PyValueError::new_err(format!(
-            "priority must be from -100 to 100, where higher ones go first, not {priority}"
+            "priority must be from -100 to 100, where higher ones go first, not {}",
+            shown(given)
         ))
     })
 }
@@ -89,7 +90,8 @@ fn count(given: &Bound<'_, PyAny>, what: &str) -> PyResult<NonZeroU32> {
     let number = integer(given, what)?;
     if number < 1 {
         return Err(PyValueError::new_err(format!(
-            "{what} must be at least 1, not {number}"
+            "{what} must be at least 1, not {}",
+            shown(given)
         )));
     }
     let number = u32::try_from(number).unwrap_or(u32::MAX);

@@ -11,11 +11,12 @@ use crate::py::outcome::Outcome;
 use crate::py::{apart, context, errors, name};
 use crate::run::keys::{self, Rejected};
 use crate::run::{observe, options, settle, withdraw};
-use crate::state::{Asked, Extras, Items, Observed, Other, Place, Pulled, Target, Waiter};
+use crate::state::{Asked, Extras, Items, Observed, Other, Place, Pool, Pulled, Target, Waiter};
 
 /// A `map` takes the last place in the queue, where it waits for the slot of its next item.
 /// `pulled` is the number of items that it pulled in the turn before.
-pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
+/// Tells whether it could: what its key raises ends the `map`.
+pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) -> bool {
     let py = items.py();
     let pool = items.get().pool(py);
     let mapped = items.get().mapped();
@@ -30,10 +31,24 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
     // The place is noted before foreign code runs again, which may stop the map and so withdraw it.
     let place = submitted.as_ref().ok().copied();
     items.get().stood_in_queue(py, place, pulled);
-    let Err(rejected) = submitted else { return };
+    let Err(rejected) = submitted else {
+        return true;
+    };
     match rejected.error {
         None => withdraw::withdraw(pool, rejected.waiter),
         Some(error) => fail(items, error),
+    }
+    false
+}
+
+/// Those of the `map`s that are aside stand in the queue again that may in a pool of this size.
+pub(crate) fn let_pull_if_grown(pool: &Bound<'_, Pool>) {
+    let py = pool.py();
+    let size = pool.get().ask(py, Admission::size);
+    for items in pool.get().aside(py) {
+        if items.get().may_pull_again(py, size) {
+            pool.get().let_pull(items.bind(py));
+        }
     }
 }
 
@@ -42,6 +57,7 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) {
 fn fail(items: &Bound<'_, Items>, error: PyErr) {
     let error = error.into_value(items.py()).into_bound(items.py());
     items.get().fail(error.into_any());
+    items.get().pool(items.py()).get().forget_aside(items);
     withdraw::cancel_active(items);
     settle::tell_waiter(items);
 }
@@ -96,21 +112,19 @@ pub(crate) fn ask(items: &Bound<'_, Items>, item: Py<PyAny>, may_start: impl Fn(
             place.level != mapped.place.level || place.key.is_some() && mapped.place.key.is_none();
         (has_own_place, !has_own_place && *weight == mapped.weight)
     });
-    if is_alike && may_start() {
-        stand_in_queue(items, 1);
+    let starts = is_alike && may_start();
+    // What its key raises ends the map, and the item with it.
+    let is_over = starts && !stand_in_queue(items, 1);
+    if starts && !is_over {
         let extras = asked.ok().and_then(|(_, _, extras)| extras);
+        tell_queued(items, extras.as_deref());
         return Next::Starts(item, extras);
     }
     let pulled = Pulled {
         index: next_index(items),
         place: items.get().will_wait(py),
-        is_next: is_alike,
+        is_next: is_alike && !is_over,
     };
-    if is_alike {
-        items.get().waits_for_start(py);
-    } else if !items.get().stays_aside(py, pool.ask(py, Admission::size)) {
-        stand_in_queue(items, 1);
-    }
     let asked = asked.map(|(place, weight, extras)| {
         let mut extras = extras.unwrap_or_else(|| Box::new(Extras::plain()));
         extras.pulled = Some(pulled);
@@ -121,6 +135,19 @@ pub(crate) fn ask(items: &Bound<'_, Items>, item: Py<PyAny>, may_start: impl Fn(
         };
         (place, weight, Some(extras))
     });
+    if is_over {
+        let extras = asked.ok().and_then(|(_, _, extras)| extras);
+        tell_queued(items, extras.as_deref());
+        settle::settle_waiting(items, extras.as_deref(), Outcome::Cancelled(None));
+        return Next::Settles;
+    }
+    if is_alike {
+        items.get().waits_for_start(py);
+    } else if items.get().stays_aside(py, pool.ask(py, Admission::size)) {
+        pool.lay_aside(items);
+    } else {
+        stand_in_queue(items, 1);
+    }
     submit(items, item, asked, Some(pulled));
     Next::Settles
 }
@@ -156,7 +183,6 @@ fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Un
     let function = mapped.function.bind(py);
     let name = || name.map_or_else(|| name::of(function), Ok);
     let observed = observe::watch(pool, asked.key.as_ref(), name);
-    observe::queued(pool, observed.as_deref());
     if let Some(error) = error {
         return Err((error, observed));
     }
@@ -178,6 +204,7 @@ fn submit(
     pulled: Option<Pulled>,
 ) {
     let py = items.py();
+    let pool = items.get().pool(py);
     let (place, extras) = match asked {
         Ok((place, _, extras)) => (place, extras),
         Err((error, observed)) => {
@@ -186,33 +213,38 @@ fn submit(
                 observed,
                 ..Extras::plain()
             };
+            tell_queued(items, Some(&extras));
             settle::fail_waiting(items, Some(&extras), &error);
             return;
         }
     };
+    let observed = extras.as_ref().and_then(|extras| extras.observed.as_ref());
+    let told = observed.map(|observed| observed.clone_ref(py));
     let waiter = Waiter::Other(Other::Item {
         items: items.clone().unbind(),
         item: Some(item),
         extras,
     });
-    match keys::submit(items.get().pool(py), waiter, &place) {
-        Ok(ticket) => {
-            if let Some(pulled) = pulled {
-                items.get().waits(py, pulled.place, ticket);
-            }
-        }
-        Err(Rejected { error, waiter }) => {
-            let Waiter::Other(Other::Item { extras, .. }) = waiter else {
-                return;
-            };
-            match error {
-                Some(error) => settle::fail_waiting(items, extras.as_deref(), &error),
-                None => {
-                    settle::settle_waiting(items, extras.as_deref(), Outcome::Cancelled(None));
-                }
-            }
-        }
+    let submitted = keys::submit(pool, waiter, &place);
+    if let (Ok(ticket), Some(pulled)) = (&submitted, pulled) {
+        items.get().waits(py, pulled.place, *ticket);
     }
+    observe::queued(pool, told.as_ref());
+    let Err(Rejected { error, waiter }) = submitted else {
+        return;
+    };
+    let Waiter::Other(Other::Item { extras, .. }) = waiter else {
+        return;
+    };
+    match error {
+        Some(error) => settle::fail_waiting(items, extras.as_deref(), &error),
+        None => settle::settle_waiting(items, extras.as_deref(), Outcome::Cancelled(None)),
+    }
+}
+
+fn tell_queued(items: &Bound<'_, Items>, extras: Option<&Extras>) {
+    let observed = extras.and_then(|extras| extras.observed.as_deref());
+    observe::queued(items.get().pool(items.py()), observed);
 }
 
 /// Calls `fn` with an item in the context that its job will have.
@@ -243,8 +275,9 @@ pub(crate) fn target(items: &Bound<'_, Items>) -> Target {
     target_at(items, next_index(items))
 }
 
-/// The same, for an item that was pulled before.
-pub(crate) fn target_of_pulled(items: &Bound<'_, Items>, pulled: Pulled) -> Target {
+/// The same, for an item that was pulled before and starts now. If its `map` has waited for that, the
+/// `map` stands in the queue again.
+pub(crate) fn begin_pulled(items: &Bound<'_, Items>, pulled: Pulled) -> Target {
     items.get().waits_no_more(items.py(), pulled.place);
     if pulled.is_next && items.get().next_has_left(items.py()) {
         stand_in_queue(items, 0);

@@ -2,8 +2,7 @@
 //!
 //! Each end of a job comes back to [`advance`], the only place that admits waiters.
 
-use aiopool_core::{Slot, Time};
-use pyo3::intern;
+use aiopool_core::Slot;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
@@ -36,8 +35,10 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
         empty,
         drained,
         is_timed,
+        gone,
     }) = next
     {
+        drop(gone);
         if is_timed {
             timer::change(pool);
         }
@@ -79,12 +80,12 @@ fn step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
         withdraw::end(pool);
         return false;
     }
-    // A pool without limits in time reads no clock.
+    // A pool in which time makes no difference reads no clock.
     let now = is_timed.then(|| timer::now(pool));
     let Some((slot, waiter)) = pool.get().admit(py, now) else {
         return true;
     };
-    if !admit(pool, slot, waiter, now) && pool.get().count_unstarted(py) {
+    if !admit(pool, slot, waiter) && pool.get().count_unstarted(py) {
         // These admissions start no task. Without an end, this turn of the loop would make all of
         // them, however many there are.
         end_turn(pool);
@@ -95,18 +96,11 @@ fn step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
 /// Lets other tasks have their turn of the loop before the next admission.
 fn end_turn(pool: &Bound<'_, Pool>) {
     let py = pool.py();
-    match begin_turn_soon(pool) {
+    match timer::begin_turn_soon(pool) {
         Ok(()) => pool.get().end_turn(py),
         // There would be no next one, so this one goes on.
         Err(error) => errors::report(py, Err(error), pool),
     }
-}
-
-/// Has the pool go on in the next turn of the loop.
-fn begin_turn_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
-    let py = pool.py();
-    let begin_turn = pool.getattr(intern!(py, "begin_turn"))?;
-    pool.get().enter(py)?.call_soon(py, (begin_turn,))
 }
 
 /// No waiter can be admitted for now. Starts the watch for the end of the loop if a job needs it,
@@ -153,7 +147,7 @@ fn tell_drained(pool: &Bound<'_, Pool>) {
 }
 
 /// Starts the waiter that has come to the head of the queue. False if the slot is free again.
-fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter, now: Option<Time>) -> bool {
+fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
     match waiter {
         Waiter::Job(job) => admit_job(pool, slot, job, None),
         Waiter::Other(Other::Job(job, extras)) => admit_job(pool, slot, *job, Some(extras)),
@@ -165,7 +159,7 @@ fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter, now: Option<Time>) 
             let items = items.bind(pool.py());
             match item {
                 Some(item) => start_item(pool, slot, items, item, extras),
-                None => pull_and_start(pool, slot, items, now),
+                None => pull_and_start(pool, slot, items),
             }
         }
     }
@@ -223,12 +217,7 @@ fn split(extras: Option<Box<Extras>>) -> (Option<Py<PyString>>, Option<Box<Obser
 
 /// Pulls the next item of a `map` that is at the head of the queue. The item starts, if all allows
 /// that which allowed the `map` to pull it; otherwise it waits for itself.
-fn pull_and_start(
-    pool: &Bound<'_, Pool>,
-    slot: Slot,
-    items: &Bound<'_, Items>,
-    now: Option<Time>,
-) -> bool {
+fn pull_and_start(pool: &Bound<'_, Pool>, slot: Slot, items: &Bound<'_, Items>) -> bool {
     let py = pool.py();
     let Some(item) = map::pull(items) else {
         // The source has ended, so this slot is not needed. The `map` is over if all its jobs are.
@@ -237,10 +226,11 @@ fn pull_and_start(
         return false;
     };
     let level = items.get().mapped().place.level;
-    // Read again: to pull an item may have taken long.
-    let may_start = || match now {
-        Some(_) => pool.get().pay(py, &slot, level, timer::now(pool)),
-        None => !pool.get().has_levels() || pool.get().pay(py, &slot, level, Time::ZERO),
+    // Asked now: to pull an item may have taken long, and may have changed the limits.
+    let may_start = || {
+        let paid = pool.get().pay(py, &slot, level, None);
+        let paid = paid.or_else(|| pool.get().pay(py, &slot, level, Some(timer::now(pool))));
+        paid.unwrap_or(false)
     };
     match map::ask(items, item, may_start) {
         map::Next::Starts(item, extras) => start_item(pool, slot, items, item, extras),
@@ -263,7 +253,7 @@ fn start_item(
     // The item takes its place among the results before `fn` can fail.
     let pulled = extras.as_ref().and_then(|extras| extras.pulled);
     let target = match pulled {
-        Some(pulled) => map::target_of_pulled(items, pulled),
+        Some(pulled) => map::begin_pulled(items, pulled),
         None => map::target(items),
     };
     let level = extras.as_ref().and_then(|extras| extras.level);
@@ -347,7 +337,9 @@ fn not_started(
     let py = pool.py();
     // The next turn is arranged before the error is told. So the slot is back when a task that
     // waits for the error goes on.
-    if pool.get().has_spent_slots(py) || errors::contained(py, || begin_turn_soon(pool)).is_ok() {
+    if pool.get().has_spent_slots(py)
+        || errors::contained(py, || timer::begin_turn_soon(pool)).is_ok()
+    {
         pool.get().spend(py, slot);
     } else {
         // Nothing would give the slot back later.

@@ -2,6 +2,7 @@
 //! start then.
 
 use aiopool_core::Time;
+use pyo3::exceptions::{PyMemoryError, PyRecursionError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -33,7 +34,15 @@ pub(crate) fn change(pool: &Bound<'_, Pool>) {
             let set = errors::contained(py, || set(pool, at));
             // A closed loop has no timers, and starts no job.
             if !pool.get().own_loop().is_closed(py) {
+                let may_try_again = set.as_ref().is_err_and(|error| {
+                    error.is_instance_of::<PyMemoryError>(py)
+                        || error.is_instance_of::<PyRecursionError>(py)
+                });
                 errors::report(py, set, pool);
+                if may_try_again {
+                    // No fault of the loop: in its next turn there may be memory.
+                    errors::report(py, begin_turn_soon(pool), pool);
+                }
             }
         }
     }
@@ -48,6 +57,13 @@ pub(crate) fn nanos(seconds: f64) -> u64 {
     )]
     let nanos = (seconds * 1e9).round() as u64;
     nanos
+}
+
+/// Has the pool go on in the next turn of the loop.
+pub(crate) fn begin_turn_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
+    let py = pool.py();
+    let begin_turn = pool.getattr(intern!(py, "begin_turn"))?;
+    pool.get().enter(py)?.call_soon(py, (begin_turn,))
 }
 
 fn set(pool: &Bound<'_, Pool>, at: Time) -> PyResult<()> {

@@ -61,6 +61,8 @@ pub(super) struct PoolState {
     pub(super) executed: u64,
     /// The running `map`s that were aside and may stand in the queue again.
     pub(super) sources: Vec<Py<Items>>,
+    /// Those that have pulled as far ahead as they may.
+    pub(super) aside: Vec<Py<Items>>,
     pub(super) keys: Keys,
     /// The latest time that the clock has told.
     pub(super) now: Time,
@@ -321,7 +323,7 @@ impl Pool {
             if let Some(loop_end) = &state.loop_end {
                 loop_end.traverse(visit)?;
             }
-            for items in &state.sources {
+            for items in state.sources.iter().chain(&state.aside) {
                 visit.call(items)?;
             }
             for key in state.keys.objects() {
@@ -342,6 +344,7 @@ impl Pool {
                 state.snapshot.take(),
                 state.loop_end.take(),
                 mem::take(&mut state.sources),
+                mem::take(&mut state.aside),
                 mem::take(&mut state.keys),
                 state.timer.take(),
             )

@@ -32,6 +32,8 @@ pub(crate) enum Next {
         drained: bool,
         /// Whether the timer may need a change.
         is_timed: bool,
+        /// Keys that are not needed any more, to be dropped.
+        gone: Option<Vec<Py<PyAny>>>,
     },
 }
 

@@ -84,6 +84,7 @@ impl Pool {
                 looks_after: false,
                 executed: 0,
                 sources: Vec::new(),
+                aside: Vec::new(),
                 keys: Keys::default(),
                 now: Time::ZERO,
                 timer: None,
@@ -290,15 +291,14 @@ impl Pool {
     pub(crate) fn begin_advance(&self, py: Python<'_>) -> Option<Next> {
         self.state.with(py, |state| {
             let begins = state.admission.begin_advance();
-            begins.then(|| state.next(py, state.admission.may_admit()))
+            begins.then(|| state.next(py, state.asks()))
         })
     }
 
     /// `is_held` says that the core has admitted nobody.
     pub(crate) fn go_on(&self, py: Python<'_>, is_held: bool) -> Next {
-        self.state.with(py, |state| {
-            state.next(py, !is_held && state.admission.may_admit())
-        })
+        self.state
+            .with(py, |state| state.next(py, !is_held && state.asks()))
     }
 
     /// Without a time it is that which was told last: a limit that has come since was told it.
@@ -319,10 +319,34 @@ impl Pool {
         admitted
     }
 
+    /// A `map` has pulled as far ahead as it may.
+    pub(crate) fn lay_aside(&self, items: &Bound<'_, Items>) {
+        let own = items.clone().unbind();
+        self.state.with(items.py(), |state| state.aside.push(own));
+    }
+
+    /// The `map`s that are aside: a pool that grows may let them pull.
+    pub(crate) fn aside(&self, py: Python<'_>) -> Vec<Py<Items>> {
+        self.state.with(py, |state| {
+            let aside = state.aside.iter();
+            aside.map(|items| items.clone_ref(py)).collect()
+        })
+    }
+
     /// A `map` that is aside may pull again.
     pub(crate) fn let_pull(&self, items: &Bound<'_, Items>) {
         let own = items.clone().unbind();
-        self.state.with(items.py(), |state| state.sources.push(own));
+        let found = self.state.with(items.py(), |state| {
+            state.sources.push(own);
+            state.take_aside(items)
+        });
+        drop(found);
+    }
+
+    /// A `map` has ended. If it is aside, it is so no more.
+    pub(crate) fn forget_aside(&self, items: &Bound<'_, Items>) {
+        let found = self.state.with(items.py(), |state| state.take_aside(items));
+        drop(found);
     }
 
     /// See [`Pump::count_unstarted`].
@@ -572,11 +596,20 @@ impl Pool {
         job.get().hold(py, slot, index, target);
     }
 
-    /// Whether the rates and pauses allow an item that a `map` of this level has pulled to start now.
-    /// Then it is counted.
-    pub(crate) fn pay(&self, py: Python<'_>, slot: &Slot, level: Level, now: Time) -> bool {
-        self.state
-            .with(py, |state| state.admission.pay(slot, level, now))
+    /// Whether an item that a `map` of this level has pulled may start now. Then it is counted. None if
+    /// that depends on the time, and none is given.
+    pub(crate) fn pay(
+        &self,
+        py: Python<'_>,
+        slot: &Slot,
+        level: Level,
+        now: Option<Time>,
+    ) -> Option<bool> {
+        self.state.with(py, |state| {
+            let admission = &mut state.admission;
+            let now = now.or_else(|| (!admission.is_timed()).then_some(Time::ZERO))?;
+            Some(admission.pay(slot, level, now))
+        })
     }
 
     /// Takes back the slot of a `map` that no item has taken.
@@ -709,6 +742,13 @@ impl Pool {
 }
 
 impl PoolState {
+    /// Whether the core is asked for the next waiter. If time matters, it notes what holds that one
+    /// back.
+    fn asks(&self) -> bool {
+        let admission = &self.admission;
+        admission.may_admit() || admission.is_timed() && admission.waiting() > 0
+    }
+
     /// Whether a waiter that may be admitted is admitted at once.
     fn admits_at_once(&self) -> bool {
         !self.admission.is_advancing() && !self.pump.is_over()
@@ -742,6 +782,8 @@ impl PoolState {
         // A caller that gets `Nobody` stops admitting in the same step. A later change finds that
         // nobody admits and begins anew, so no change is missed.
         self.admission.end_advance();
+        // At once, without a timer: those of which nothing has to be remembered for a time.
+        let gone = self.forget_keys(Time::ZERO);
         let admission = &self.admission;
         Next::Nobody {
             unwatched: self.loop_end.is_none()
@@ -749,7 +791,13 @@ impl PoolState {
             empty: admission.is_empty(),
             drained: admission.active() == 0,
             is_timed: self.timer.is_some() || admission.is_timed(),
+            gone,
         }
+    }
+
+    fn take_aside(&mut self, items: &Bound<'_, Items>) -> Option<Py<Items>> {
+        let place = self.aside.iter().position(|own| own.is(items))?;
+        Some(self.aside.swap_remove(place))
     }
 
     fn next_timer(&mut self) -> Timer {
