@@ -183,6 +183,28 @@ def test_a_map_of_the_highest_priority_keeps_16_of_17_whether_it_waits_for_a_rat
     assert [place for place, name in enumerate(order) if name == "low"][:5] == [16, 33, 50, 67, 84]
 
 
+@pytest.mark.parametrize("levels", [2, 3, 5])
+def test_a_map_of_the_lowest_priority_starts_in_time_under_a_rate_too(levels: int) -> None:
+    async def main() -> int:
+        order: list[int] = []
+
+        async def job(level: int) -> None:
+            order.append(level)
+
+        pool = AioPool(1, rate=Rate(1, per=1.0))
+        pool.pause()
+        for level in range(1, levels):
+            pool.options(priority=level).map_n(job, [level] * 100)
+        mapping = asyncio.create_task(pool.map(job, [0]))
+        await asyncio.sleep(0)
+        pool.resume()
+        await mapping
+        await pool.cancel()
+        return order.index(0) + 1
+
+    assert virtually(main) == 17 * (levels - 1)
+
+
 async def test_what_a_job_hands_in_has_its_priority_unless_it_asks_for_another() -> None:
     order: list[str] = []
 

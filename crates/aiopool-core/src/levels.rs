@@ -30,6 +30,8 @@ pub(crate) struct Ring {
     lanes: u32,
     /// When a job of this level was last started, or the level began to wait, in starts.
     last: u64,
+    /// When nobody of this level waited any more.
+    emptied: u64,
 }
 
 impl Levels {
@@ -42,6 +44,7 @@ impl Levels {
                 plain: None,
                 lanes: 0,
                 last: 0,
+                emptied: u64::MAX,
             }; Level::COUNT],
             in_a_row: 0,
             starts: 0,
@@ -69,7 +72,11 @@ impl Levels {
         let ring = &mut self.rings[level.index()];
         ring.lanes += 1;
         if ring.lanes == 1 {
-            ring.last = self.starts;
+            // Nobody has been started since it waited: it goes on to wait. A map has put its item in
+            // its place.
+            if ring.emptied != self.starts {
+                ring.last = self.starts;
+            }
             self.waiting[level.index() / WORD] |= 1 << (level.index() % WORD);
         }
     }
@@ -79,6 +86,7 @@ impl Levels {
         let ring = &mut self.rings[level.index()];
         ring.lanes -= 1;
         if ring.lanes == 0 {
+            ring.emptied = self.starts;
             self.waiting[level.index() / WORD] &= !(1 << (level.index() % WORD));
         }
     }
