@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use crate::pool::{Pool, checked_size};
+use crate::rate::Rate;
 use crate::state::Shared;
 
 /// Builds a [`Pool`]. Later versions add their options here.
@@ -10,6 +11,7 @@ use crate::state::Shared;
 #[must_use = "a builder makes a pool when `build` is called"]
 pub struct Builder {
     size: NonZeroUsize,
+    rates: Vec<Rate>,
 }
 
 impl Pool {
@@ -45,16 +47,38 @@ impl Pool {
     #[track_caller]
     pub fn builder(size: usize) -> Builder {
         let size = checked_size(size);
-        Builder { size }
+        Builder {
+            size,
+            rates: Vec::new(),
+        }
     }
 }
 
 impl Builder {
+    /// Limits how many jobs start in a time: one [`Rate`], or several that all have to agree. Jobs
+    /// can be handed in to such a pool only on a runtime with timers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use aiopool::{Pool, Rate};
+    ///
+    /// let rate = Rate::new(10, Duration::from_secs(1));
+    /// let pool = Pool::builder(20).rate(rate).build();
+    /// ```
+    pub fn rate(mut self, rates: impl IntoIterator<Item = Rate>) -> Self {
+        self.rates = rates.into_iter().collect();
+        self
+    }
+
     /// Makes the pool.
     #[must_use]
     pub fn build(self) -> Pool {
-        Pool {
-            shared: Shared::new(self.size),
+        let shared = Shared::new(self.size);
+        if !self.rates.is_empty() {
+            shared.begin_with_rates(self.rates);
         }
+        Pool { shared }
     }
 }

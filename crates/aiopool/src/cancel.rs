@@ -6,10 +6,12 @@ use std::sync::Arc;
 use aiopool_core::Ticket;
 
 use crate::handle::JobHandle;
-use crate::source::SourceId;
+use crate::source::{End, SourceId};
 use crate::state::active::Waiter;
 use crate::state::signal::{Countdown, tell, wake_workers};
 use crate::state::{Shared, Withdrawal};
+use crate::stats::Tally;
+use crate::sys::runtime::RuntimeId;
 use crate::sys::unwind::wake;
 
 impl Shared {
@@ -65,7 +67,7 @@ impl Shared {
         let countdown = Countdown::new();
         let mut state = self.lock();
         let withdrawal = state.begin_withdrawal();
-        let walk = state.begin_walk();
+        let walk = state.begin_to_cancel_all();
         drop(state);
         let mut withdrawn = Vec::new();
         loop {
@@ -75,6 +77,7 @@ impl Shared {
                 break;
             }
         }
+        self.lock().end_to_cancel_all();
         // What is handed in meanwhile is not to be stopped, though it may have an entry by now.
         let end = self.lock().end_of_entries();
         for first in (0..end).step_by(PORTION) {
@@ -90,6 +93,24 @@ impl Shared {
         self.end_withdrawal(withdrawal, withdrawn);
         tell(std::slice::from_ref(&countdown), false);
         (waited, countdown)
+    }
+
+    /// Drops all who wait to run on this runtime, which has shut down.
+    pub(crate) fn withdraw_all_of(self: &Arc<Self>, runtime: RuntimeId) {
+        let mut withdrawn = Vec::new();
+        let withdrawal = self.lock().begin_withdrawal();
+        while self.lock().is_waited_for(runtime) {
+            // Another walk may have come to some of them, and have left them.
+            self.lock().begin_walk();
+            loop {
+                withdrawn.reserve(PORTION);
+                let mut state = self.lock();
+                if !state.withdraw_some_of(runtime, PORTION, &mut withdrawn) {
+                    break;
+                }
+            }
+        }
+        self.end_withdrawal(withdrawal, withdrawn);
     }
 
     /// Forgets the source with this id, takes it out of the queue, and stops its items.
@@ -133,12 +154,20 @@ impl Shared {
         withdrawal: Withdrawal,
         jobs: impl IntoIterator<Item = Waiter>,
     ) {
-        wake(jobs.into_iter().filter_map(|job| match job {
-            Waiter::Job(job) => job.give_up().waker,
-            Waiter::Source(_) => None,
-        }));
+        let mut ends = Tally::default();
+        for waiter in jobs {
+            let waker = match waiter {
+                Waiter::Job(job) => {
+                    let ended = job.give_up();
+                    ended.outcome.inspect(|outcome| ends.count(*outcome));
+                    ended.waker
+                }
+                Waiter::Source(source) => self.end_source(*source, End::CutShort),
+            };
+            wake(waker);
+        }
         let mut state = self.lock();
-        let effects = state.end_withdrawal(withdrawal);
+        let effects = state.end_withdrawal(withdrawal, &ends);
         // Only now the pool may be idle.
         self.advance(state);
         effects.carry_out();

@@ -2,11 +2,11 @@
 
 // The files stand in layers. Each layer knows only the layers below it:
 //
-//   verbs    pool, builder, hand_in, handle, join, stream, cancel: the calls of users, and their
-//            results
-//   run      the worker: the task that runs jobs, and the code that starts it
+//   verbs    pool, builder, limits, hand_in, handle, join, stream, cancel: the calls of users, and
+//            their results
+//   run      the worker: the task that runs jobs, and the code that starts it; the timer
 //   state    the tables under the one lock, and the steps that change them
-//   records  job, source, error: the contents of the tables
+//   records  job, source, error, rate, stats: the contents of the tables
 //   sys      locks, the runtime, calls of foreign code
 //
 // A job's way through them: `pool` takes the job. `job::cell` gives it its one allocation, which
@@ -27,12 +27,15 @@ mod hand_in;
 mod handle;
 mod job;
 mod join;
+mod limits;
 #[cfg(all(test, aiopool_models))]
 mod models;
 mod pool;
+mod rate;
 mod run;
 mod source;
 mod state;
+mod stats;
 mod stream;
 mod sys;
 
@@ -41,4 +44,6 @@ pub use error::{JobError, Panic};
 pub use handle::{AbortHandle, JobHandle, JobId};
 pub use job::{Job, WithCallback};
 pub use pool::Pool;
+pub use rate::Rate;
+pub use stats::{HeldBy, Outcome, Stats};
 pub use stream::Itermap;

@@ -13,7 +13,7 @@ use crate::handle::JobHandle;
 use crate::job::body::Caught;
 use crate::job::cell::Runnable;
 use crate::job::{Job, with_body};
-use crate::join::Join;
+use crate::join::{Join, Until};
 use crate::source::mapped::panicking;
 use crate::source::results::Order;
 use crate::state::Shared;
@@ -342,7 +342,8 @@ impl Pool {
 impl Pool {
     /// Waits until no job waits and none is active. Any number of tasks may wait for that.
     ///
-    /// A job that joins its own pool waits for itself, for ever. `join` does not wait for a stream
+    /// A job that joins its own pool waits for itself, for ever. `join` waits through a
+    /// [pause](Self::pause); [`drained`](Self::drained) does not. `join` does not wait for a stream
     /// that waits for its reader, or that has not been polled yet.
     ///
     /// # Returns
@@ -370,7 +371,7 @@ impl Pool {
     /// # }
     /// ```
     pub fn join(&self) -> impl Future<Output = ()> + Send + use<> {
-        Join::new(self.shared.clone())
+        Join::new(self.shared.clone(), Until::Idle)
     }
 
     /// Stops the jobs of these handles, `&mut handles` or `[&mut handle]`, and waits until they and

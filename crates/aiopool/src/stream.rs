@@ -71,7 +71,7 @@ pub(crate) struct Reader<T: Send + 'static> {
 impl Shared {
     /// Puts a new source into the queue. Its iterator runs on `runtime`.
     fn begin_source(self: &Arc<Self>, id: SourceId, items: Box<dyn Items>, runtime: Handle) {
-        let mut state = self.lock();
+        let mut state = self.lock_for(&runtime);
         let spare = state.begin_source(id, items, runtime);
         self.advance(state);
         discard(spare);
@@ -221,6 +221,8 @@ impl<T: Send + 'static> Reader<T> {
             return;
         }
         let runtime = current_for(caller);
+        // Before any change: without timers that are needed this panics.
+        drop(self.shared.lock_for(&runtime));
         let Some(items) = self.items().take() else {
             return;
         };

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker, ready};
 use pin_project_lite::pin_project;
 
 use crate::error::JobError;
+use crate::stats::Outcome;
 use crate::sys::unwind::{discard, guarded};
 
 /// Only this crate can name this type, so only this crate can implement [`Job`](crate::Job).
@@ -265,8 +266,8 @@ pub(crate) struct Progress {
     pub(crate) stopped: bool,
 }
 
-/// The outcome of a job.
-pub(crate) struct Outcome<T> {
+/// The result of a job, and how it came to it.
+pub(crate) struct Finished<T> {
     result: Result<T, JobError>,
     /// Whether a cancellation has reached it.
     stopped: bool,
@@ -281,6 +282,8 @@ pub(crate) struct Ended {
     pub(crate) stopped: bool,
     /// Whether a job or its callback was polled.
     pub(crate) begun: bool,
+    /// How the job has ended, if it was one.
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl Ended {
@@ -290,6 +293,7 @@ impl Ended {
             waker,
             stopped: false,
             begun: false,
+            outcome: None,
         }
     }
 }
@@ -301,7 +305,7 @@ impl Progress {
         mut body: Pin<&mut B>,
         cx: &mut Context<'_>,
         stop: bool,
-    ) -> Poll<Outcome<B::Output>> {
+    ) -> Poll<Finished<B::Output>> {
         // Even if the callback then runs: the job was stopped.
         self.stopped |= stop;
         let stopped_with = if stop { body.as_mut().stop() } else { None };
@@ -315,13 +319,13 @@ impl Progress {
     }
 
     /// Drops a body in its present state.
-    pub(crate) fn give_up<B: Body>(&mut self, body: Pin<&mut B>) -> Outcome<B::Output> {
+    pub(crate) fn give_up<B: Body>(&mut self, body: Pin<&mut B>) -> Finished<B::Output> {
         self.stopped = true;
         self.end(Err(body.give_up()))
     }
 
-    fn end<T>(&self, result: Result<T, JobError>) -> Outcome<T> {
-        Outcome {
+    fn end<T>(&self, result: Result<T, JobError>) -> Finished<T> {
+        Finished {
             result,
             stopped: self.stopped,
             begun: self.begun,
@@ -329,7 +333,7 @@ impl Progress {
     }
 }
 
-impl<T> Outcome<T> {
+impl<T> Finished<T> {
     /// Stores the result in `place`.
     pub(crate) fn keep(self, place: &mut Option<Result<T, JobError>>) -> Ended {
         self.settle(|result| {
@@ -340,10 +344,16 @@ impl<T> Outcome<T> {
 
     /// Calls `store` with the result; `store` gives the waker of the task that waits for it.
     pub(crate) fn settle(self, store: impl FnOnce(Result<T, JobError>) -> Option<Waker>) -> Ended {
+        let outcome = match &self.result {
+            Ok(_) => Outcome::Succeeded,
+            Err(JobError::Panicked(_)) => Outcome::Failed,
+            Err(JobError::Cancelled) => Outcome::Cancelled,
+        };
         Ended {
             waker: store(self.result),
             stopped: self.stopped,
             begun: self.begun,
+            outcome: Some(outcome),
         }
     }
 }

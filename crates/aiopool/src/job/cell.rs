@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::error::JobError;
-use crate::job::body::{Body, Ended, Outcome, Progress};
+use crate::job::body::{Body, Ended, Finished, Progress};
 use crate::job::join_state::{Detached, JoinState};
 use crate::sys::sync::{AtomicU16, Ordering, UnsafeCell};
 use crate::sys::unwind::{discard, wake};
@@ -414,8 +414,8 @@ impl<B: Body> Cell<B> {
     /// # Safety
     ///
     /// As [`RunnableCell::poll`].
-    unsafe fn store(&self, outcome: Outcome<B::Output>) -> Ended {
-        outcome.settle(|result| {
+    unsafe fn store(&self, finished: Finished<B::Output>) -> Ended {
+        finished.settle(|result| {
             self.stage.with_mut(|stage| {
                 // SAFETY: the stage belongs to the caller, so the reference is unique.
                 unsafe { *stage = Stage::Settled(result) };
@@ -452,16 +452,16 @@ impl<B: Body> RunnableCell for Cell<B> {
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         // SAFETY: passed on to the caller.
         let polled = unsafe { self.with_run(|progress, body| progress.poll(body, cx, stop)) };
-        let outcome = ready!(polled.expect("a job is not polled after its end"));
+        let finished = ready!(polled.expect("a job is not polled after its end"));
         // SAFETY: passed on to the caller.
-        Poll::Ready(unsafe { self.store(outcome) })
+        Poll::Ready(unsafe { self.store(finished) })
     }
 
     unsafe fn give_up(&self) -> Option<Ended> {
         // SAFETY: passed on to the caller.
-        let outcome = unsafe { self.with_run(Progress::give_up) }?;
+        let finished = unsafe { self.with_run(Progress::give_up) }?;
         // SAFETY: passed on to the caller.
-        Some(unsafe { self.store(outcome) })
+        Some(unsafe { self.store(finished) })
     }
 }
 

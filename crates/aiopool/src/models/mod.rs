@@ -15,11 +15,13 @@ mod crowd;
 mod handle;
 mod join;
 mod join_state;
+mod pause;
 mod resize;
 mod shutdown;
 mod start;
 mod stop;
 mod stream;
+mod timer;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -1,4 +1,5 @@
 //! Running: workers and the jobs that they are given.
 
 pub(crate) mod pull;
+pub(crate) mod timer;
 pub(crate) mod worker;

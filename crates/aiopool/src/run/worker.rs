@@ -55,8 +55,9 @@ enum Step {
 impl Shared {
     /// A job that is to run on `runtime` takes the last place in the queue, or a slot if one is
     /// free.
+    #[track_caller]
     pub(crate) fn submit(self: &Arc<Self>, job: Runnable, runtime: Handle) -> Ticket {
-        let mut state = self.lock();
+        let mut state = self.lock_for(&runtime);
         let (ticket, spare) = state.submit(job, runtime);
         // With all slots held nobody can be admitted: the worker whose job ends will see to it.
         if state.admission().may_admit() {
@@ -97,7 +98,16 @@ impl Shared {
             return;
         }
         let mut left = most;
-        while let Some(admitted) = state.admit() {
+        loop {
+            let Some(admitted) = state.admit() else {
+                if !state.is_behind() {
+                    break;
+                }
+                // What is due is done in portions: others get the lock in between.
+                drop(state);
+                state = self.lock();
+                continue;
+            };
             if let Some(wakeup) = state.start(admitted) {
                 drop(state);
                 self.wake_up(wakeup);
@@ -119,7 +129,7 @@ impl Shared {
             }
         }
         let effects = state.end_advance();
-        drop(state);
+        self.release(state);
         effects.carry_out();
     }
 
@@ -293,7 +303,10 @@ impl Worker {
         let turn = match state.put_back(source, rest) {
             Ok(Some(turn)) => turn,
             // Nobody can be admitted now: this worker begins the item.
-            Ok(None) => return false,
+            Ok(None) => {
+                self.shared.release(state);
+                return false;
+            }
             Err((source, end)) => {
                 drop(state);
                 // The reader has gone while the iterator was asked. The item is an active job by
@@ -321,7 +334,7 @@ impl Worker {
             }
             None => (None, state.start(turn)),
         };
-        drop(state);
+        self.shared.release(state);
         if let Some(taken) = taken {
             self.take_up(taken);
             self.has_offered = true;
@@ -380,7 +393,7 @@ impl Worker {
             state = self.shared.lock();
         }
         let (next, wakeup, effects) = state.finish(held, ended, &self.member, may_begin);
-        drop(state);
+        self.shared.release(state);
         match next {
             Ok(taken) => self.take_up(taken),
             Err(Idle::Yield) => self.step = Step::Yield,

@@ -145,8 +145,8 @@ impl<B: Body> Item for ItemJob<B> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended> {
         let this = self.project();
-        let outcome = ready!(this.progress.poll(this.body, cx, stop));
-        Poll::Ready(outcome.keep(this.result))
+        let finished = ready!(this.progress.poll(this.body, cx, stop));
+        Poll::Ready(finished.keep(this.result))
     }
 
     fn give_up(self: Pin<&mut Self>) -> Ended {

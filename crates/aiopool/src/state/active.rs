@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aiopool_core::{Admitted, Slot, Ticket, Walk};
+use aiopool_core::{Admitted, Slot, Ticket, Time, Walk};
 use slab::Slab;
 
 use crate::job::cell::Runnable;
@@ -55,6 +55,8 @@ struct Active {
     ticket: Ticket,
     /// `None` while it is being given back.
     slot: Option<Slot>,
+    /// When it was given out, if the pool is timed.
+    at: Time,
     /// The source whose item it is, and the place of the entry among those of its items.
     item: Option<(SourceId, usize)>,
     /// The work, while no worker has taken it.
@@ -69,10 +71,11 @@ struct Active {
 
 impl ActiveTable {
     /// Adds the entry of what was admitted.
-    pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
+    pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>, at: Time) -> Taken {
         let index = self.slots.insert(Active {
             ticket: admitted.ticket,
             slot: Some(admitted.slot),
+            at,
             item: None,
             open: None,
             worker: None,
@@ -82,17 +85,18 @@ impl ActiveTable {
         Taken::new(index, admitted.waiter)
     }
 
-    /// The slot of an entry whose job has ended.
-    pub(crate) fn take_slot(&mut self, index: usize) -> Option<Slot> {
-        self.slots[index].slot.take()
+    /// The slot of an entry whose job has ended, and when it was given out.
+    pub(crate) fn take_slot(&mut self, index: usize) -> Option<(Slot, Time)> {
+        let entry = &mut self.slots[index];
+        Some((entry.slot.take()?, entry.at))
     }
 
     /// The worker of an entry whose job has ended keeps it for what was admitted.
-    pub(crate) fn reuse(&mut self, index: usize, admitted: Admitted<Waiter>) -> Taken {
+    pub(crate) fn reuse(&mut self, index: usize, admitted: Admitted<Waiter>, at: Time) -> Taken {
         let entry = &mut self.slots[index];
         // The worker stays, and so does the index, which nobody has to look up anew.
         (entry.ticket, entry.item) = (admitted.ticket, None);
-        entry.slot = Some(admitted.slot);
+        (entry.slot, entry.at) = (Some(admitted.slot), at);
         Taken::new(index, admitted.waiter)
     }
 

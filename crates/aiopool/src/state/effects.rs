@@ -8,6 +8,7 @@ use aiopool_core::Drain;
 
 use crate::state::active::Spare;
 use crate::state::signal::{Countdown, Remote, tell, wake_workers};
+use crate::state::timer::TimerCall;
 use crate::sys::runtime::Handle;
 use crate::sys::unwind::{discard, wake};
 
@@ -30,6 +31,14 @@ struct Others {
     watchers: Vec<Arc<Countdown>>,
     was_stopped: bool,
     joiners: Option<Drain<Waker>>,
+    drainers: Option<Drain<Waker>>,
+}
+
+/// What a look at the limits leaves to be done, by whoever opens the lock: see
+/// [`Shared::do_chores`](crate::state::Shared::do_chores).
+#[derive(Default)]
+pub(crate) struct Chores {
+    pub(crate) timer: Option<TimerCall>,
 }
 
 /// What a worker leaves behind that is not there any more, to be dropped under no lock.
@@ -93,6 +102,13 @@ impl Effects {
         }
     }
 
+    /// Wakes those who wait until nothing is active.
+    pub(crate) fn wake_drainers(&mut self, drainers: Option<Drain<Waker>>) {
+        if drainers.is_some() {
+            self.others().drainers = drainers;
+        }
+    }
+
     /// Does it all, under no lock.
     #[inline]
     pub(crate) fn carry_out(self) {
@@ -118,6 +134,7 @@ impl Others {
         wake_workers(self.worker);
         wake(waker);
         tell(&self.watchers, self.was_stopped);
+        wake(self.drainers.into_iter().flatten());
         wake(self.joiners.into_iter().flatten());
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod active;
 pub(crate) mod effects;
 pub(crate) mod signal;
 pub(crate) mod sources;
+pub(crate) mod timer;
 pub(crate) mod workers;
 
 use std::num::NonZeroUsize;
@@ -14,18 +15,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 
-use aiopool_core::{Admission, Admitted, Drain, Leaving, Request, Ticket, Time, Walk};
+use aiopool_core::{Admission, Admitted, Drain, Leaving, Rate, Request, Ticket, Time, Walk};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
 use crate::source::results::Results;
 use crate::source::{AnyResults, DiscardedSource, End, Item, Items, Rest, Source, SourceId};
 use crate::state::active::{ActiveTable, Taken, Waiter, Work};
-use crate::state::effects::{Effects, Leftovers};
+use crate::state::effects::{Chores, Effects, Leftovers};
 use crate::state::signal::{Countdown, Remote};
 use crate::state::sources::SourceTable;
+use crate::state::timer::{TimerCall, TimerEntry};
 use crate::state::workers::{Idle, Member, Wakeup, WorkersTable};
-use crate::sys::runtime::Handle;
+use crate::stats::{Stats, Tally};
+use crate::sys::clock::{Clock, Instant, check_time};
+use crate::sys::runtime::{Handle, RuntimeId, current_if_any};
 use crate::sys::sync::{Backoff, Mutex, MutexGuard};
 
 /// The inside of a pool.
@@ -42,6 +46,27 @@ pub(crate) struct State {
     /// How many workers keep the slot of a job that has ended until a source has been asked.
     spinning: usize,
     executed: u64,
+    tally: Tally,
+    /// Whether anything but the slots has ever held a job back.
+    is_limited: bool,
+    /// Whether any of that depends on the time: then each runtime has to have timers.
+    needs_time: bool,
+    clock: Clock,
+    /// When the waiter was admitted that was admitted last, if that depends on the time.
+    admitted_at: Time,
+    /// Whether more is due than was done: it comes before the next admission.
+    is_behind: bool,
+    timer: TimerEntry,
+    /// How many callers cancel all jobs just now.
+    walks: usize,
+}
+
+/// For how long a timer sleeps.
+pub(crate) struct Nap {
+    /// Without end, if it only has to notice that its runtime ends.
+    pub(crate) until: Option<Instant>,
+    /// Whether it has to keep the pool alive.
+    pub(crate) holds: bool,
 }
 
 /// What a worker that searches comes to.
@@ -81,6 +106,14 @@ impl Shared {
             sources: SourceTable::default(),
             spinning: 0,
             executed: 0,
+            tally: Tally::default(),
+            is_limited: false,
+            needs_time: false,
+            clock: Clock::default(),
+            admitted_at: Time::ZERO,
+            is_behind: false,
+            timer: TimerEntry::new(),
+            walks: 0,
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -90,6 +123,57 @@ impl Shared {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// The lock for a step after which jobs are held back until a time: on the runtimes of this
+    /// pool, and on that of the caller, there have to be timers. Without them it panics, and nothing
+    /// has changed.
+    #[track_caller]
+    pub(crate) fn lock_with_time(&self) -> MutexGuard<'_, State> {
+        if let Some(runtime) = current_if_any() {
+            check_time(&runtime);
+        }
+        loop {
+            let mut state = self.lock();
+            let without = state.workers.without_time();
+            if without.is_empty() {
+                state.begin_timed();
+                return state;
+            }
+            drop(state);
+            for runtime in without {
+                check_time(&runtime);
+                self.lock().workers.found_time_on(&runtime);
+            }
+        }
+    }
+
+    /// The lock for a step after which somebody waits who is to run on `runtime`: if the pool is
+    /// timed, the runtime has to have timers. Without them it panics, and nothing has changed.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn lock_for(&self, runtime: &Handle) -> MutexGuard<'_, State> {
+        let state = self.lock();
+        if state.needs_time {
+            return self.with_time(state, runtime);
+        }
+        state
+    }
+
+    #[cold]
+    #[track_caller]
+    fn with_time<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        runtime: &Handle,
+    ) -> MutexGuard<'a, State> {
+        if !state.workers.has_time(runtime) {
+            drop(state);
+            check_time(runtime);
+            state = self.lock();
+        }
+        state.workers.found_time_on(runtime);
+        state
     }
 
     /// The lock for a worker whose job has ended. While nobody waits, but another thread asks a
@@ -115,6 +199,10 @@ impl State {
         &self.admission
     }
 
+    pub(crate) fn stats(&self) -> Stats {
+        Stats::new(self.admission.stats(), &self.tally)
+    }
+
     pub(crate) fn executed(&self) -> u64 {
         self.executed
     }
@@ -133,6 +221,11 @@ impl State {
     #[cfg(test)]
     pub(crate) fn runtimes(&self) -> usize {
         self.workers.runtimes()
+    }
+
+    #[cfg(all(test, aiopool_models))]
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     #[cfg(all(test, aiopool_models))]
@@ -235,15 +328,46 @@ impl State {
         self.admission.end_advance();
         let mut effects = Effects::default();
         effects.wake_joiners(self.ready_joiners());
+        effects.wake_drainers(self.admission.poll_drained());
         effects
     }
 
     /// Who is next in the queue, if a slot is free. It is to be started under the same lock.
     #[inline]
     pub(crate) fn admit(&mut self) -> Option<Admitted<Waiter>> {
-        let admitted = self.admission.poll_admit(Time::ZERO)?;
+        if self.is_limited && !self.catch_up() {
+            return None;
+        }
+        let admitted = self.admission.poll_admit(self.admitted_at)?;
         self.workers.expect_no_more(admitted.waiter.workers());
         Some(admitted)
+    }
+
+    /// Does what is due before an admission, and looks at the clock for it. Tells whether that is
+    /// all.
+    #[cold]
+    fn catch_up(&mut self) -> bool {
+        self.admitted_at = self.now();
+        self.is_behind = self.admission.poll_due(self.admitted_at);
+        !self.is_behind
+    }
+
+    /// Whether more is due than one step does. To be looked at after an admission that gave none.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Whether there may be [chores](Self::chores).
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
+    /// What is left to be done under no lock, after a step that has admitted others, or nobody.
+    pub(crate) fn chores(&mut self) -> Chores {
+        Chores {
+            timer: self.set_timer(),
+        }
     }
 
     /// A waiter that has been admitted becomes active: its work is left to the workers of its
@@ -255,7 +379,7 @@ impl State {
     }
 
     fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
-        let taken = self.active.insert(admitted);
+        let taken = self.active.insert(admitted, self.admitted_at);
         self.begin_item(&taken);
         taken
     }
@@ -285,6 +409,105 @@ impl State {
         let index = taken.index;
         self.active.open(taken);
         self.workers.offer(workers, index)
+    }
+}
+
+/// Limits in time.
+impl State {
+    /// From now on limits depend on the time: each runtime has to [have timers](Shared::lock_with_time).
+    pub(crate) fn begin_timed(&mut self) {
+        (self.is_limited, self.needs_time) = (true, true);
+    }
+
+    pub(crate) fn set_rates(&mut self, rates: &[Rate]) {
+        // A pool that has had no limits stays as cheap as it is.
+        self.is_limited |= !rates.is_empty();
+        if !self.is_limited {
+            return;
+        }
+        let now = self.now();
+        self.admission.set_rates(rates, now);
+    }
+
+    /// Nothing starts for so many nanoseconds, or until the pool is resumed.
+    pub(crate) fn pause(&mut self, nanos: Option<u64>) {
+        self.is_limited = true;
+        let until = self.until(nanos);
+        self.admission.pause(until);
+    }
+
+    /// Tells whether the pool was paused.
+    pub(crate) fn resume(&mut self) -> bool {
+        let now = self.now();
+        self.admission.resume(now)
+    }
+
+    fn until(&mut self, nanos: Option<u64>) -> Time {
+        nanos.map_or(Time::NEVER, |nanos| self.now().after(nanos))
+    }
+
+    /// The time, if anything depends on it.
+    fn now(&mut self) -> Time {
+        if self.needs_time {
+            Time::from_nanos(self.clock.now())
+        } else {
+            Time::ZERO
+        }
+    }
+
+    /// When the timer has to look next, or at the latest.
+    fn next_look(&self) -> Option<Time> {
+        if let Some(at) = self.admission.next_wake() {
+            return Some(at);
+        }
+        // Without anybody active, nobody else would notice that the runtime ends.
+        let is_watched = self.admission.waiting() > 0 && self.admission.active() == 0;
+        is_watched.then_some(Time::NEVER)
+    }
+
+    fn set_timer(&mut self) -> Option<TimerCall> {
+        let next = if self.is_behind {
+            Some(self.admitted_at)
+        } else {
+            self.next_look()
+        };
+        let Some(at) = next else {
+            return self.timer.rest();
+        };
+        let holds = self.admission.waiting() > 0 && at < Time::NEVER;
+        self.timer.want(at, holds, || self.workers.home())
+    }
+
+    /// The timer is polled. Tells whether it is still that of the pool.
+    pub(crate) fn look(&mut self, serial: u64) -> bool {
+        self.timer.look(serial)
+    }
+
+    /// The timer has looked. Tells it how long it sleeps, if it is needed any longer.
+    pub(crate) fn nap(&mut self, serial: u64, remote: &Arc<Remote>) -> Option<Nap> {
+        // Who is at it wakes the timer if need be.
+        let next = if self.admission.is_advancing() {
+            Some(Time::NEVER)
+        } else {
+            self.next_look()
+        };
+        let Some(at) = next else {
+            self.timer.end(serial);
+            return None;
+        };
+        let holds = self.admission.waiting() > 0 && at < Time::NEVER;
+        self.timer.sleep(at, holds, remote);
+        let until = (at < Time::NEVER).then(|| self.clock.instant(at.as_nanos()));
+        Some(Nap { until, holds })
+    }
+
+    /// The timer has gone with its runtime. Tells whether it was that of the pool.
+    pub(crate) fn lose_timer(&mut self, serial: u64, runtime: RuntimeId) -> bool {
+        let was_it = self.timer.end(serial);
+        if was_it {
+            self.workers.end(runtime);
+        }
+        was_it
     }
 }
 
@@ -359,7 +582,7 @@ impl State {
             // The usual case under load. The worker keeps the entry, and nobody has to search.
             Some(admitted) if may_begin && self.is_for(&admitted.waiter, worker) => {
                 effects.tell(self.active.watchers(index), ended.stopped);
-                let mut taken = self.active.reuse(index, admitted);
+                let mut taken = self.active.reuse(index, admitted, self.admitted_at);
                 self.begin_item(&taken);
                 self.ask(&mut taken.work);
                 // What the job before was told is not meant for this one.
@@ -384,6 +607,7 @@ impl State {
                     effects.drop_leftovers(self.leave(worker, true));
                 }
                 effects.wake_joiners(self.ready_joiners());
+                effects.wake_drainers(self.admission.poll_drained());
                 (next, wakeup, effects)
             }
         }
@@ -413,9 +637,12 @@ impl State {
     #[expect(clippy::inline_always, reason = "each job comes here")]
     #[inline(always)]
     fn give_back_slot(&mut self, index: usize, ended: &Ended) {
-        let Some(slot) = self.active.take_slot(index) else {
+        let Some((slot, at)) = self.active.take_slot(index) else {
             return;
         };
+        if let Some(outcome) = ended.outcome {
+            self.tally.count(outcome);
+        }
         if ended.begun {
             self.executed += 1;
             self.admission.finish(slot);
@@ -538,8 +765,9 @@ impl State {
     }
 
     /// The jobs of a withdrawal have been dropped.
-    pub(crate) fn end_withdrawal(&mut self, withdrawal: Withdrawal) -> Effects {
+    pub(crate) fn end_withdrawal(&mut self, withdrawal: Withdrawal, ends: &Tally) -> Effects {
         let mut effects = Effects::default();
+        self.tally.add(ends);
         self.admission.end_leaving(withdrawal.leaving);
         effects.tell(&mut self.active.end_withdrawal(withdrawal.index), false);
         effects.drop_runtimes(self.workers.forget_unused());
@@ -558,6 +786,17 @@ impl State {
         self.admission.begin_walk()
     }
 
+    /// As [`begin_walk`](Self::begin_walk), by a caller that cancels all of them.
+    pub(crate) fn begin_to_cancel_all(&mut self) -> Walk {
+        self.walks += 1;
+        self.begin_walk()
+    }
+
+    /// That caller has come to the end of the queue.
+    pub(crate) fn end_to_cancel_all(&mut self) {
+        self.walks -= 1;
+    }
+
     /// Somebody waits for the ends of all withdrawals, its own included.
     pub(crate) fn watch_withdrawals(&mut self, countdown: &Arc<Countdown>) {
         self.active.watch_withdrawals(countdown);
@@ -565,16 +804,45 @@ impl State {
 
     /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
     pub(crate) fn withdraw_some(&mut self, most: usize, jobs: &mut Vec<Waiter>) -> bool {
+        // The items that a source has not been asked for do not exist yet.
+        self.withdraw_those(most, jobs, |waiter| matches!(waiter, Waiter::Job(_)))
+    }
+
+    /// As [`withdraw_some`](Self::withdraw_some), of those who are to run on this runtime.
+    pub(crate) fn withdraw_some_of(
+        &mut self,
+        runtime: RuntimeId,
+        most: usize,
+        waiters: &mut Vec<Waiter>,
+    ) -> bool {
+        let workers = self.workers.get(runtime);
+        // All walks share one position: whom this one comes to, another does not.
+        let cancels_all = self.walks > 0;
+        self.withdraw_those(most, waiters, |waiter| {
+            workers == Some(waiter.workers()) || (cancels_all && matches!(waiter, Waiter::Job(_)))
+        })
+    }
+
+    fn withdraw_those(
+        &mut self,
+        most: usize,
+        waiters: &mut Vec<Waiter>,
+        is_one: impl Fn(&Waiter) -> bool,
+    ) -> bool {
         for _ in 0..most {
             let Some((ticket, waiter)) = self.admission.walk_on() else {
                 return false;
             };
-            // The items that a source has not been asked for do not exist yet.
-            if let Waiter::Job(_) = waiter {
-                jobs.extend(self.withdraw(ticket));
+            if is_one(waiter) {
+                waiters.extend(self.withdraw(ticket));
             }
         }
         true
+    }
+
+    /// Whether somebody waits who is to run on this runtime.
+    pub(crate) fn is_waited_for(&self, runtime: RuntimeId) -> bool {
+        self.workers.is_waited_for(runtime)
     }
 
     /// Those of the jobs of these entries that the walk includes are to be stopped, and somebody
@@ -645,6 +913,16 @@ impl State {
     /// been woken.
     pub(crate) fn leave_joiners(&mut self, ticket: Ticket) -> Option<Waker> {
         self.admission.leave(ticket)
+    }
+
+    /// Somebody waits until nothing is active.
+    pub(crate) fn join_active(&mut self, waker: Waker) -> Ticket {
+        self.admission.join_active(waker)
+    }
+
+    /// As [`leave_joiners`](Self::leave_joiners), of those who wait until nothing is active.
+    pub(crate) fn leave_drainers(&mut self, ticket: Ticket) -> Option<Waker> {
+        self.admission.leave_active(ticket)
     }
 
     fn ready_joiners(&mut self) -> Option<Drain<Waker>> {

@@ -7,7 +7,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use crate::state::signal::Remote;
-use crate::sys::runtime::{Handle, threads};
+use crate::sys::runtime::{Handle, RuntimeId, threads};
 
 /// The workers of a pool.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(crate) struct WorkersTable {
     runtimes: Slab<Workers>,
     /// With the index of the workers that each is one of.
     remotes: Slab<(usize, Arc<Remote>)>,
+    /// The runtime that was found last to have timers.
+    with_time: Option<RuntimeId>,
 }
 
 /// The workers of one runtime. The entry is there while somebody waits for them, or a source is
@@ -25,7 +27,7 @@ struct Workers {
     waiting: usize,
     count: usize,
     /// How many of them are never polled, and so do not search.
-    lost: usize,
+    lost: u32,
     /// How many of the workers are about to look for an open entry. There are never fewer of them
     /// than open entries, or than `enough`: so each entry is taken.
     searching: usize,
@@ -43,6 +45,10 @@ struct Workers {
     /// sources, nobody leaves. A worker that has been dropped meanwhile, or woken, may still be
     /// named.
     parked: Vec<usize>,
+    /// Whether the runtime is known to have timers, if they are needed.
+    has_time: bool,
+    /// Whether it has shut down, as far as is known.
+    has_ended: bool,
 }
 
 /// What a worker is known by.
@@ -124,8 +130,66 @@ impl WorkersTable {
             open: VecDeque::new(),
             sources: 0,
             parked: Vec::new(),
+            has_time: self.with_time == Some(id),
+            has_ended: false,
         });
         (index, None)
+    }
+
+    /// Those runtimes that are not known to have timers.
+    pub(crate) fn without_time(&self) -> Vec<Handle> {
+        let entries = self.runtimes.iter();
+        let without = entries.filter(|(_, workers)| !workers.has_time);
+        without
+            .map(|(_, workers)| workers.runtime.clone())
+            .collect()
+    }
+
+    /// Whether this runtime is known to have timers.
+    pub(crate) fn has_time(&self, runtime: &Handle) -> bool {
+        let workers = self.get(runtime.id());
+        workers.is_some_and(|index| self.runtimes[index].has_time)
+    }
+
+    /// This runtime has timers, on which there may be no workers yet.
+    pub(crate) fn found_time_on(&mut self, runtime: &Handle) {
+        self.with_time = Some(runtime.id());
+        if let Some(index) = self.get(runtime.id()) {
+            self.runtimes[index].has_time = true;
+        }
+    }
+
+    /// A runtime for the timer: one on which somebody waits, or else one that is used.
+    pub(crate) fn home(&self) -> Option<Handle> {
+        let find = |is_one: fn(&Workers) -> bool| {
+            let mut entries = self.runtimes.iter();
+            let entry = entries.find(|(_, workers)| is_one(workers));
+            entry.map(|(_, workers)| workers.runtime.clone())
+        };
+        find(|workers| workers.waiting > 0 && !workers.has_ended)
+            .or_else(|| find(|workers| !workers.has_ended))
+            // It drops the timer, and so those who wait there.
+            .or_else(|| find(|workers| workers.waiting > 0))
+    }
+
+    /// A runtime has shut down.
+    pub(crate) fn end(&mut self, runtime: RuntimeId) {
+        if let Some(index) = self.get(runtime) {
+            self.runtimes[index].has_ended = true;
+        }
+    }
+
+    /// Whether somebody waits who is to run on this runtime.
+    pub(crate) fn is_waited_for(&self, runtime: RuntimeId) -> bool {
+        let index = self.get(runtime);
+        index.is_some_and(|index| self.runtimes[index].waiting > 0)
+    }
+
+    /// The index of the workers on this runtime.
+    pub(crate) fn get(&self, runtime: RuntimeId) -> Option<usize> {
+        let mut entries = self.runtimes.iter();
+        let entry = entries.find(|(_, workers)| workers.runtime.id() == runtime);
+        entry.map(|(index, _)| index)
     }
 
     /// One more stands in the queue who is to run here.

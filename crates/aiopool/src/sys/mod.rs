@@ -1,5 +1,6 @@
 //! The ground of the pool: locks, Tokio, and calls of foreign code.
 
+pub(crate) mod clock;
 #[cfg(aiopool_models)]
 pub(crate) mod explorer;
 pub(crate) mod runtime;

@@ -6,9 +6,12 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 #[cfg(aiopool_models)]
-pub(crate) use explored::{Handle, poll_proceed, threads, yield_to_all};
+pub(crate) use explored::{Handle, RuntimeId, poll_proceed, threads, yield_to_all};
 #[cfg(not(aiopool_models))]
-pub(crate) use tokio::{runtime::Handle, task::coop::poll_proceed};
+pub(crate) use tokio::{
+    runtime::{Handle, Id as RuntimeId},
+    task::coop::poll_proceed,
+};
 
 /// The runtime of the caller.
 ///
@@ -26,6 +29,11 @@ pub(crate) fn current_for(caller: &Location<'_>) -> Handle {
         Ok(handle) => handle,
         Err(error) => panic!("{error} (awaited: a call of aiopool at {caller})"),
     }
+}
+
+/// The runtime of the caller, if there is one.
+pub(crate) fn current_if_any() -> Option<Handle> {
+    Handle::try_current().ok()
 }
 
 /// How many tasks run at the same time.
@@ -83,7 +91,7 @@ mod explored {
         wakers: Vec<Waker>,
     }
 
-    #[derive(PartialEq, Eq)]
+    #[derive(Clone, Copy, PartialEq, Eq)]
     pub(crate) struct RuntimeId(usize);
 
     pub(crate) struct Budget;

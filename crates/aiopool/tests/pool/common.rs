@@ -1,6 +1,7 @@
 //! What the tests share: both flavours of runtime, and the tools to hold jobs up and to watch them.
 //!
-//! The runtimes have no clock: a test that sleeps does not run.
+//! The runtimes have no clock: a test that sleeps does not run. Tests of what depends on the time have
+//! [a clock that stands still](in_frozen_time) while any task can go on.
 
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use aiopool::Pool;
 use tokio::runtime::{Builder, Runtime, RuntimeFlavor};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
+use tokio::time::Instant;
 
 /// Runs the body of a test on both flavours of runtime.
 pub(crate) fn on_both(body: impl AsyncFn() + Clone + Send + 'static) {
@@ -31,6 +33,26 @@ pub(crate) fn for_both(body: impl Fn(Runtime) + Clone + Send + 'static) {
 /// Runs the body of a test that is about the order in which one thread does things.
 pub(crate) fn on_current_thread(body: impl AsyncFn() + Send + 'static) {
     in_time("current_thread", move || run(&current_thread(), &body));
+}
+
+/// Runs the body of a test on a thread whose clock stands still while any task can go on, and then
+/// goes on to the next timer.
+pub(crate) fn in_frozen_time(body: impl AsyncFn() + Send + 'static) {
+    in_time("frozen", move || run(&frozen(), &body));
+}
+
+pub(crate) fn frozen() -> Runtime {
+    let builder = &mut Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap()
+}
+
+pub(crate) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// How long ago a moment is, in milliseconds.
+pub(crate) fn since(moment: Instant) -> u128 {
+    moment.elapsed().as_millis()
 }
 
 fn run(runtime: &Runtime, body: &impl AsyncFn()) {

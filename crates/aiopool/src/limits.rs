@@ -1,0 +1,176 @@
+//! The limits of a pool beside its size: rates and pauses; and the numbers that show them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::join::{Join, Until};
+use crate::pool::Pool;
+use crate::rate::Rate;
+use crate::state::{Shared, State};
+use crate::stats::Stats;
+use crate::sys::sync::MutexGuard;
+
+/// Limits in time. They need a runtime with timers: one that was built with `enable_time` or
+/// `enable_all`, as that of `#[tokio::main]` is.
+impl Pool {
+    /// Changes how many jobs may start in a time: one [`Rate`], or several that all have to agree, or
+    /// none, by `None` or `[]`.
+    ///
+    /// The change takes effect at once, and grants nothing twice: the new rates count the starts that
+    /// those before them remember. Rates where none were remember no earlier starts.
+    ///
+    /// # Panics
+    ///
+    /// If there is a rate, and the runtime of the caller, or one on which jobs of the pool wait or
+    /// are active, has no timers: call `enable_time` when you build it. Nothing has changed then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    /// use aiopool::{Pool, Rate};
+    ///
+    /// let pool = Pool::new(20);
+    /// pool.set_rate(Rate::new(10, Duration::from_secs(1)));
+    /// pool.set_rate(None);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn set_rate(&self, rates: impl IntoIterator<Item = Rate>) {
+        let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
+        let mut state = if rates.is_empty() {
+            self.shared.lock()
+        } else {
+            self.shared.lock_with_time()
+        };
+        state.set_rates(&rates);
+        self.shared.advance(state);
+    }
+
+    /// Starts no job for this time, or until the pool is [resumed](Self::resume). Active jobs run on,
+    /// and jobs can be handed in and cancelled meanwhile.
+    ///
+    /// A pool that is paused already stays so until the later of the two ends.
+    ///
+    /// # Panics
+    ///
+    /// If there is a time, and a runtime has no timers: as [`set_rate`](Self::set_rate).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    ///
+    /// let pool = aiopool::Pool::new(20);
+    /// // The server has said `Retry-After: 2`.
+    /// pool.pause(Some(Duration::from_secs(2)));
+    /// assert!(pool.resume());
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn pause(&self, time: Option<Duration>) {
+        let mut state = self.lock_to_pause(time);
+        state.pause(time.map(nanos));
+        self.shared.advance(state);
+    }
+
+    /// Ends a pause of the pool, and starts who may start now.
+    ///
+    /// # Returns
+    ///
+    /// Whether the pool was paused. A pause may end by itself in any moment before the call, so this
+    /// is no error that a caller could avoid.
+    // As for `JobHandle::cancel`: most callers only want the pool to go on.
+    #[allow(clippy::must_use_candidate)]
+    pub fn resume(&self) -> bool {
+        let mut state = self.shared.lock();
+        let was_paused = state.resume();
+        self.shared.advance(state);
+        was_paused
+    }
+
+    /// Waits until no job is active, though others may wait: in a pool that is
+    /// [paused](Self::pause), until all that had started have ended.
+    ///
+    /// # Returns
+    ///
+    /// As soon as no job is active, even briefly; at once if none is.
+    ///
+    /// # Panics
+    ///
+    /// Never. It needs no runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any moment, with no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(1);
+    /// let handles = pool.map_n(0..3, |n| async move { n });
+    /// pool.pause(None);
+    /// pool.drained().await;
+    /// assert_eq!((pool.active(), pool.waiting()), (0, 2));
+    /// pool.resume();
+    /// # pool.join().await;
+    /// # drop(handles);
+    /// # }
+    /// ```
+    pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
+        Join::new(self.shared.clone(), Until::Drained)
+    }
+
+    /// The numbers of this moment, which all belong together.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use aiopool::{HeldBy, Pool};
+    ///
+    /// let pool = Pool::new(1);
+    /// let handles = pool.map_n(0..3, |n| async move { n });
+    /// let stats = pool.stats();
+    /// assert_eq!((stats.active, stats.waiting), (1, 2));
+    /// assert_eq!(stats.held_by, Some(HeldBy::Slots));
+    /// pool.join().await;
+    /// assert_eq!(pool.stats().succeeded, 3);
+    /// # drop(handles);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().stats()
+    }
+
+    #[track_caller]
+    fn lock_to_pause(&self, time: Option<Duration>) -> MutexGuard<'_, State> {
+        match time {
+            Some(_) => self.shared.lock_with_time(),
+            None => self.shared.lock(),
+        }
+    }
+}
+
+impl Shared {
+    /// The rates of a new pool. It needs no runtime yet.
+    pub(crate) fn begin_with_rates(self: &Arc<Self>, rates: Vec<Rate>) {
+        let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
+        let mut state = self.lock();
+        state.begin_timed();
+        state.set_rates(&rates);
+    }
+}
+
+/// Longer ones have no end.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
