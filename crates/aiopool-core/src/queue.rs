@@ -9,8 +9,9 @@ use core::iter::FusedIterator;
 use crate::steps::step;
 
 /// A place in the queue. It stays valid until its holder leaves the queue; afterwards it names
-/// nobody, even if the storage of the place has been used again. It is printed as a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// nobody, even if the storage of the place has been used again. It is printed as a number. Tickets
+/// are ordered so that they can be kept in trees; that is not the order of the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
     /// Where the chunk of the place is.
     chunk: u32,
@@ -322,7 +323,11 @@ impl<T> Queue<T> {
     }
 
     /// Adds somebody to a chunk that has room.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "each waiter comes here, by one of two ways"
+    )]
+    #[inline(always)]
     fn put(&mut self, id: u32, waiter: T) -> Ticket {
         let serial = self.chunks[id as usize].put(waiter);
         Ticket { chunk: id, serial }

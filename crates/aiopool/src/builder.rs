@@ -1,7 +1,9 @@
 //! Making a pool.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
+use crate::key::{Key, KeyLimits, PerKey, checked_limit};
 use crate::pool::{Pool, checked_size};
 use crate::rate::Rate;
 use crate::state::Shared;
@@ -12,6 +14,7 @@ use crate::state::Shared;
 pub struct Builder {
     size: NonZeroUsize,
     rates: Vec<Rate>,
+    key_limits: KeyLimits,
 }
 
 impl Pool {
@@ -50,6 +53,7 @@ impl Pool {
         Builder {
             size,
             rates: Vec::new(),
+            key_limits: KeyLimits::default(),
         }
     }
 }
@@ -72,12 +76,84 @@ impl Builder {
         self
     }
 
+    /// Limits how many jobs of each [key](crate::Job::key) are active at once.
+    ///
+    /// # Panics
+    ///
+    /// If the limit is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = aiopool::Pool::builder(20).per_key(3).build();
+    /// ```
+    #[track_caller]
+    pub fn per_key(mut self, limit: usize) -> Self {
+        checked_limit(limit);
+        self.key_limits.active = Some(PerKey::Same(limit));
+        self
+    }
+
+    /// As [`per_key`](Self::per_key), with a function that is asked for the limit of a key when a job
+    /// of it comes and none of it is there. If it panics or gives 0, the job settles with the panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiopool::{Key, Pool};
+    ///
+    /// let ours = Key::from("example.com");
+    /// let pool = Pool::builder(20)
+    ///     .per_key_with(move |host| if *host == ours { 10 } else { 2 })
+    ///     .build();
+    /// ```
+    pub fn per_key_with(mut self, limit: impl Fn(&Key) -> usize + Send + Sync + 'static) -> Self {
+        self.key_limits.active = Some(PerKey::Found(Arc::new(limit)));
+        self
+    }
+
+    /// Limits how many jobs of each [key](crate::Job::key) start in a time: one [`Rate`], or several
+    /// that all have to agree, which each key has for itself. As with [`rate`](Self::rate), the
+    /// runtime has to have timers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use aiopool::{Pool, Rate};
+    ///
+    /// let rate = Rate::new(1, Duration::from_secs(1));
+    /// let pool = Pool::builder(20).per_key_rate(rate).build();
+    /// ```
+    pub fn per_key_rate(mut self, rates: impl IntoIterator<Item = Rate>) -> Self {
+        self.key_limits.rates = Some(PerKey::Same(rates.into_iter().collect()));
+        self
+    }
+
+    /// As [`per_key_rate`](Self::per_key_rate), with a function that is asked for the rates of a key
+    /// when a job of it comes and the pool does not remember it. If it panics, the job settles with
+    /// the panic.
+    pub fn per_key_rate_with<R>(mut self, rates: impl Fn(&Key) -> R + Send + Sync + 'static) -> Self
+    where
+        R: IntoIterator<Item = Rate>,
+    {
+        let rates = move |key: &Key| rates(key).into_iter().collect();
+        self.key_limits.rates = Some(PerKey::Found(Arc::new(rates)));
+        self
+    }
+
     /// Makes the pool.
     #[must_use]
     pub fn build(self) -> Pool {
-        let shared = Shared::new(self.size);
-        if !self.rates.is_empty() {
-            shared.begin_with_rates(self.rates);
+        let Self {
+            size,
+            rates,
+            key_limits,
+        } = self;
+        let is_timed = !rates.is_empty() || key_limits.rates.is_some();
+        let shared = Shared::new(size, key_limits);
+        if is_timed {
+            shared.begin_timed(rates);
         }
         Pool { shared }
     }

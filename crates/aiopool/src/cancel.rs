@@ -6,13 +6,14 @@ use std::sync::Arc;
 use aiopool_core::Ticket;
 
 use crate::handle::JobHandle;
-use crate::source::{End, SourceId};
+use crate::job::body::Ended;
+use crate::source::{Apart, End, SourceBox, SourceId};
 use crate::state::active::Waiter;
 use crate::state::signal::{Countdown, tell, wake_workers};
 use crate::state::{Shared, Withdrawal};
 use crate::stats::Tally;
 use crate::sys::runtime::RuntimeId;
-use crate::sys::unwind::wake;
+use crate::sys::unwind::{discard, wake};
 
 impl Shared {
     /// Cancels the job that had `ticket` in the queue, and has the entry at the index that `entry`
@@ -119,23 +120,47 @@ impl Shared {
         let Some((abandoned, effects)) = state.abandon(id) else {
             return;
         };
-        // It may have been the last that waited.
-        self.advance(state);
+        if abandoned.waiting.is_empty() {
+            // It may have been the last that waited.
+            self.advance(state);
+        } else {
+            // Its items leave the queue before any other is admitted.
+            drop(state);
+        }
         effects.carry_out();
+        let withdrawn = self.withdraw_each(&abandoned.waiting);
         self.stop_entries(&abandoned.items, id);
-        if let Some(Waiter::Source(source)) = abandoned.source {
-            self.discard_source(*source);
+        if let Some(Waiter::Apart(apart)) = abandoned.source {
+            if let Ok(source) = SourceBox::from_box(apart) {
+                self.discard_source(source);
+            }
         }
         if let Some(parked) = abandoned.results.discard() {
-            self.discard_source(*parked);
+            self.discard_source(parked);
         }
         if let Some(withdrawal) = abandoned.withdrawal {
-            self.end_withdrawal(withdrawal, None);
+            self.end_withdrawal(withdrawal, withdrawn);
         }
     }
 
+    /// Takes those with these tickets out of the queue who still wait.
+    fn withdraw_each(&self, tickets: &[Ticket]) -> Vec<Waiter> {
+        let mut withdrawn = Vec::with_capacity(tickets.len());
+        for portion in tickets.chunks(PORTION) {
+            let mut state = self.lock();
+            withdrawn.extend(portion.iter().filter_map(|ticket| state.withdraw(*ticket)));
+        }
+        withdrawn
+    }
+
     /// Stops the items of the source with this id, which gives no more of them.
-    pub(crate) fn stop_items(&self, id: SourceId) {
+    pub(crate) fn stop_items(self: &Arc<Self>, id: SourceId) {
+        let waiting = self.lock().waiting_items(id);
+        if !waiting.is_empty() {
+            let withdrawal = self.lock().begin_withdrawal();
+            let withdrawn = self.withdraw_each(&waiting);
+            self.end_withdrawal(withdrawal, withdrawn);
+        }
         // They stay with the source: who abandons it stops them again, and so their callbacks.
         let items = self.lock().items(id);
         self.stop_entries(&items, id);
@@ -148,6 +173,19 @@ impl Shared {
         }
     }
 
+    fn give_up_apart(&self, apart: Box<Apart>) -> Ended {
+        let apart = match SourceBox::from_box(apart) {
+            Ok(source) => return Ended::without_a_job(self.end_source(source, End::CutShort)),
+            Err(apart) => apart,
+        };
+        let mut item = (*apart).into_item();
+        let mut ended = item.as_mut().give_up();
+        self.lock().put(item.as_mut(), &mut ended);
+        // If nobody wants the result, it is in there.
+        discard(item);
+        ended
+    }
+
     /// Drops the jobs of a withdrawal, under no lock, and says so.
     fn end_withdrawal(
         self: &Arc<Self>,
@@ -156,15 +194,12 @@ impl Shared {
     ) {
         let mut ends = Tally::default();
         for waiter in jobs {
-            let waker = match waiter {
-                Waiter::Job(job) => {
-                    let ended = job.give_up();
-                    ended.outcome.inspect(|outcome| ends.count(*outcome));
-                    ended.waker
-                }
-                Waiter::Source(source) => self.end_source(*source, End::CutShort),
+            let ended = match waiter {
+                Waiter::Job(job) => job.give_up(),
+                Waiter::Apart(apart) => self.give_up_apart(apart),
             };
-            wake(waker);
+            ended.outcome.inspect(|outcome| ends.count(*outcome));
+            wake(ended.waker);
         }
         let mut state = self.lock();
         let effects = state.end_withdrawal(withdrawal, &ends);

@@ -9,9 +9,12 @@ use std::task::{Context, Poll, ready};
 
 use crate::error::JobError;
 use crate::handle::JobHandle;
+use crate::job::body::Caught;
 use crate::job::cell::{Receiver, Runnable};
+use crate::source::mapped::panicking;
 use crate::state::Shared;
 use crate::sys::runtime::{Handle, current_for, poll_in_budget};
+use crate::sys::unwind::discard;
 
 /// Waits for the start of a job. If it is dropped meanwhile, it takes the job out of the queue.
 pub(crate) struct Spawn<T>(Call<T>);
@@ -34,6 +37,7 @@ enum Call<T> {
 }
 
 /// Puts a job into the queue, to run on `runtime`.
+#[track_caller]
 pub(crate) fn queue<T>(
     (runnable, receiver): (Runnable, Receiver<T>),
     shared: Arc<Shared>,
@@ -41,6 +45,31 @@ pub(crate) fn queue<T>(
 ) -> JobHandle<T> {
     let ticket = shared.submit(runnable, runtime);
     JobHandle::new(receiver, shared, ticket)
+}
+
+/// As [`queue`], a job that may have options.
+#[track_caller]
+pub(crate) fn queue_as<T: Send + 'static>(
+    (mut runnable, receiver): (Runnable, Receiver<T>),
+    shared: Arc<Shared>,
+    runtime: Handle,
+) -> JobHandle<T> {
+    let level = runnable.with_options(|options| (options.are_plain(), options.level()));
+    let level = match level {
+        None | Some((true, _)) => return queue((runnable, receiver), shared, runtime),
+        Some((false, level)) => level,
+    };
+    match shared.submit_as(runnable, runtime.clone(), level) {
+        Ok(ticket) => JobHandle::new(receiver, shared, ticket),
+        Err((runnable, payload)) => {
+            // The job settles with the panic of its key: another that panics takes its turn.
+            let is_blocked = runnable.is_blocked();
+            discard(receiver);
+            discard(runnable);
+            let job = Runnable::new(Caught::new(panicking(payload)), is_blocked);
+            queue(job, shared, runtime)
+        }
+    }
 }
 
 impl<T> Spawn<T> {
@@ -64,7 +93,7 @@ impl<T> Exec<T> {
     }
 }
 
-impl<T> Future for Spawn<T> {
+impl<T: Send + 'static> Future for Spawn<T> {
     type Output = JobHandle<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<JobHandle<T>> {
@@ -81,7 +110,7 @@ impl<T> Future for Spawn<T> {
     }
 }
 
-impl<T> Future for Exec<T> {
+impl<T: Send + 'static> Future for Exec<T> {
     type Output = Result<T, JobError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -106,7 +135,10 @@ impl<T> Call<T> {
     }
 
     /// The handle of the job. Queues the job first, if it is not queued yet.
-    fn handle(&mut self) -> &mut JobHandle<T> {
+    fn handle(&mut self) -> &mut JobHandle<T>
+    where
+        T: Send + 'static,
+    {
         if let Self::Unqueued { caller, .. } = self {
             // Before any change: outside a runtime this panics.
             let runtime = current_for(caller);
@@ -117,7 +149,7 @@ impl<T> Call<T> {
                 ..
             } = mem::replace(self, Self::Done)
             {
-                *self = Self::Queued(queue((runnable, receiver), shared, runtime));
+                *self = Self::Queued(queue_as((runnable, receiver), shared, runtime));
             }
         }
         match self {

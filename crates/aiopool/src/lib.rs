@@ -6,7 +6,7 @@
 //            their results
 //   run      the worker: the task that runs jobs, and the code that starts it; the timer
 //   state    the tables under the one lock, and the steps that change them
-//   records  job, source, error, rate, stats: the contents of the tables
+//   records  job, source, error, key, rate, stats: the contents of the tables
 //   sys      locks, the runtime, calls of foreign code
 //
 // A job's way through them: `pool` takes the job. `job::cell` gives it its one allocation, which
@@ -27,6 +27,7 @@ mod hand_in;
 mod handle;
 mod job;
 mod join;
+mod key;
 mod limits;
 #[cfg(all(test, aiopool_models))]
 mod models;
@@ -42,7 +43,10 @@ mod sys;
 pub use builder::Builder;
 pub use error::{JobError, Panic};
 pub use handle::{AbortHandle, JobHandle, JobId};
-pub use job::{Job, WithCallback};
+pub use job::Job;
+pub use job::callback::WithCallback;
+pub use job::configured::WithOptions;
+pub use key::Key;
 pub use pool::Pool;
 pub use rate::Rate;
 pub use stats::{HeldBy, Outcome, Stats};

@@ -1,9 +1,11 @@
 //! The limits of a pool beside its size: rates and pauses; and the numbers that show them.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::join::{Join, Until};
+use crate::key::Key;
 use crate::pool::Pool;
 use crate::rate::Rate;
 use crate::state::{Shared, State};
@@ -93,6 +95,65 @@ impl Pool {
         was_paused
     }
 
+    /// As [`pause`](Self::pause), for the jobs of one [key](crate::Job::key), be there any or not. Those
+    /// of other keys pass them.
+    ///
+    /// # Panics
+    ///
+    /// As [`pause`](Self::pause); and if comparing the key panics, or a function that finds the limits
+    /// of keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    ///
+    /// let pool = aiopool::Pool::new(20);
+    /// pool.pause_key("example.com", Some(Duration::from_secs(2)));
+    /// assert!(pool.resume_key("example.com"));
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn pause_key(&self, key: impl Into<Key>, time: Option<Duration>) {
+        let mut key = key.into();
+        match self
+            .shared
+            .lock_with_key(&mut key, || self.lock_to_pause(time))
+        {
+            Ok((mut state, id)) => {
+                state.pause_key(id, time.map(nanos));
+                self.shared.advance(state);
+            }
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    /// As [`resume`](Self::resume), for the jobs of one key.
+    ///
+    /// # Returns
+    ///
+    /// Whether the key was paused for itself.
+    ///
+    /// # Panics
+    ///
+    /// If comparing the key panics.
+    // As for `resume`.
+    #[allow(clippy::must_use_candidate)]
+    pub fn resume_key(&self, key: impl Into<Key>) -> bool {
+        let mut key = key.into();
+        match self.shared.lock_with_known_key(&mut key) {
+            Ok(None) => false,
+            Ok(Some((mut state, id))) => {
+                let was_paused = state.resume_key(id);
+                self.shared.advance(state);
+                was_paused
+            }
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
     /// Waits until no job is active, though others may wait: in a pool that is
     /// [paused](Self::pause), until all that had started have ended.
     ///
@@ -148,6 +209,13 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let state = self.shared.lock();
+        if state.admission().waiting() > 0 {
+            // The core knows what holds the next one back when it has been asked for that one.
+            self.shared.advance(state);
+        } else {
+            drop(state);
+        }
         self.shared.lock().stats()
     }
 
@@ -161,8 +229,8 @@ impl Pool {
 }
 
 impl Shared {
-    /// The rates of a new pool. It needs no runtime yet.
-    pub(crate) fn begin_with_rates(self: &Arc<Self>, rates: Vec<Rate>) {
+    /// A new pool has rates, or its keys have. It needs no runtime yet.
+    pub(crate) fn begin_timed(self: &Arc<Self>, rates: Vec<Rate>) {
         let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
         let mut state = self.lock();
         state.begin_timed();

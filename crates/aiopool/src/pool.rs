@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::error::JobError;
-use crate::hand_in::{Exec, Spawn, queue};
+use crate::hand_in::{Exec, Spawn, queue, queue_as};
 use crate::handle::JobHandle;
 use crate::job::body::Caught;
 use crate::job::cell::Runnable;
@@ -121,6 +121,9 @@ impl Pool {
     pub fn spawn_n<J: Job>(&self, job: J) -> JobHandle<J::Output> {
         let runtime = current();
         let job = with_body!(J, job, |body| Runnable::new(body, false));
+        if J::HAS_OPTIONS {
+            return queue_as(job, self.shared.clone(), runtime);
+        }
         queue(job, self.shared.clone(), runtime)
     }
 
@@ -249,6 +252,7 @@ impl Pool {
                 .unwrap_or_else(|payload| Runnable::new(Caught::new(panicking(payload)), false))
         });
         let jobs: Vec<_> = jobs.collect();
+        let queue = if J::HAS_OPTIONS { queue_as } else { queue };
         let queue = |job| queue(job, self.shared.clone(), runtime.clone());
         jobs.into_iter().map(queue).collect()
     }

@@ -14,7 +14,7 @@ use crate::error::JobError;
 use crate::job::Job;
 use crate::source::mapped::mapped;
 use crate::source::results::{Order, Read, Results};
-use crate::source::{AnyResults, End, Items, Source, SourceId};
+use crate::source::{AnyResults, End, Items, SourceBox, SourceId};
 use crate::state::Shared;
 use crate::sys::runtime::{Handle, current_for, poll_in_budget};
 use crate::sys::sync::poll_locked;
@@ -78,7 +78,7 @@ impl Shared {
     }
 
     /// Puts a source that stood aside at the back of the queue.
-    fn go_on(self: &Arc<Self>, source: Box<Source>) {
+    fn go_on(self: &Arc<Self>, source: SourceBox) {
         let mut state = self.lock();
         state.enqueue_source(source);
         self.advance(state);

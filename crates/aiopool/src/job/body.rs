@@ -1,11 +1,13 @@
 //! Running a job: polling, stopping and dropping it, with each panic caught.
 
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
 use crate::error::JobError;
+use crate::job::options::Options;
 use crate::stats::Outcome;
 use crate::sys::unwind::{discard, guarded};
 
@@ -29,6 +31,16 @@ pub trait Body: Send + 'static {
 
     /// Drops the future and the callback. Neither runs any more.
     fn give_up(self: Pin<&mut Self>) -> JobError;
+
+    /// The options of the job, if it may have some.
+    fn options(self: Pin<&mut Self>) -> Option<&mut Options> {
+        None
+    }
+
+    /// How many slots it takes.
+    fn weight(&self) -> NonZeroU32 {
+        NonZeroU32::MIN
+    }
 }
 
 pin_project! {

@@ -13,6 +13,7 @@
 )]
 
 use std::mem::{self, ManuallyDrop};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
@@ -21,6 +22,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::error::JobError;
 use crate::job::body::{Body, Ended, Finished, Progress};
 use crate::job::join_state::{Detached, JoinState};
+use crate::job::options::Options;
 use crate::sys::sync::{AtomicU16, Ordering, UnsafeCell};
 use crate::sys::unwind::{discard, wake};
 
@@ -110,6 +112,20 @@ trait RunnableCell: AnyCell {
     ///
     /// As [`poll`](Self::poll).
     unsafe fn give_up(&self) -> Option<Ended>;
+
+    /// Calls `f` with the options of the job, if it may have some and has not come to its end.
+    ///
+    /// # Safety
+    ///
+    /// As [`poll`](Self::poll).
+    unsafe fn with_options(&self, f: &mut dyn FnMut(&mut Options));
+
+    /// How many slots the job takes.
+    ///
+    /// # Safety
+    ///
+    /// Only the runnable may call this, before it has been at the join state.
+    unsafe fn weight(&self) -> NonZeroU32;
 }
 
 /// The methods of a cell for its receiver, whatever the type of the future.
@@ -186,6 +202,27 @@ impl Runnable {
             return None;
         }
         cell.join_state().take_waker().map(|waker| *waker)
+    }
+
+    /// Whether a caller waits for the start of the job.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.cell().holders().load(Ordering::Relaxed) & BLOCKED != 0
+    }
+
+    /// Calls `f` with the options of the job, if it may have some.
+    pub(crate) fn with_options<R>(&mut self, f: impl FnOnce(&mut Options) -> R) -> Option<R> {
+        let (mut f, mut given) = (Some(f), None);
+        let mut once = |options: &mut Options| given = f.take().map(|f| f(options));
+        // SAFETY: `self` is the runnable, borrowed mutably, and whoever goes to the join state takes
+        // it.
+        unsafe { self.cell().with_options(&mut once) };
+        given
+    }
+
+    /// How many slots the job takes.
+    pub(crate) fn weight(&self) -> NonZeroU32 {
+        // SAFETY: `self` is the runnable, and nobody borrows it mutably.
+        unsafe { self.cell().weight() }
     }
 
     /// Continues the job, or stops it. At its end its result has been stored;
@@ -462,6 +499,22 @@ impl<B: Body> RunnableCell for Cell<B> {
         let finished = unsafe { self.with_run(Progress::give_up) }?;
         // SAFETY: passed on to the caller.
         Some(unsafe { self.store(finished) })
+    }
+
+    unsafe fn with_options(&self, f: &mut dyn FnMut(&mut Options)) {
+        // SAFETY: passed on to the caller.
+        let _had_ended = unsafe { self.with_run(|_, body| body.options().map(f)) };
+    }
+
+    unsafe fn weight(&self) -> NonZeroU32 {
+        self.stage.with(|stage| {
+            // SAFETY: the stage belongs to the runnable, which the caller borrows. So nobody changes
+            // it.
+            match unsafe { &*stage } {
+                Stage::Run(body) => body.weight(),
+                Stage::Settled(_) | Stage::Taken => NonZeroU32::MIN,
+            }
+        })
     }
 }
 

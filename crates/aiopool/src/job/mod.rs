@@ -1,15 +1,24 @@
 //! The types that can be handed to a pool: a future, or a future with a callback.
 
 pub(crate) mod body;
+pub(crate) mod callback;
 pub(crate) mod cell;
+pub(crate) mod configured;
 pub(crate) mod join_state;
+pub(crate) mod options;
 
+use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use pin_project_lite::pin_project;
+use aiopool_core::Level;
 
 use crate::error::JobError;
-use crate::job::body::{Body, Caught, CaughtWithCallback, Parts, Sealed};
+use crate::job::body::{Body, Caught, CaughtWithCallback, Sealed};
+use crate::job::callback::WithCallback;
+use crate::job::configured::{Configured, WithOptions, Within};
+use crate::job::options::Options;
+use crate::key::Key;
 
 /// The work that a pool runs: a future, or a future [with a callback](Self::with_callback).
 ///
@@ -40,6 +49,98 @@ pub trait Job: Send + 'static {
 
     #[doc(hidden)]
     fn into_boxed_body(self: Pin<Box<Self>>, sealed: Sealed) -> Self::BoxedBody;
+
+    /// The body of a large job that stays in the box with its options.
+    #[doc(hidden)]
+    type BodyWithin: Body<Output = Self::Output>;
+
+    #[doc(hidden)]
+    fn into_body_within(within: Within<Self>, sealed: Sealed) -> Self::BodyWithin
+    where
+        Self: Sized;
+
+    /// The job with options: a [`WithOptions`], which has one set of them, however many are given.
+    type WithOptions: Job<Output = Self::Output>;
+
+    #[doc(hidden)]
+    fn with_options(self, options: Options, sealed: Sealed) -> Self::WithOptions;
+
+    /// Whether it may have options.
+    #[doc(hidden)]
+    const HAS_OPTIONS: bool = false;
+
+    /// The job with a key, by which it shares limits with others: see
+    /// [`Builder::per_key`](crate::Builder::per_key), [`Builder::per_key_rate`](crate::Builder::per_key_rate) and
+    /// [`Pool::pause_key`](crate::Pool::pause_key). A job that waits for its key lets others pass. Keys
+    /// take turns: within a level, jobs of one key do not wait for all those of another that came
+    /// before.
+    ///
+    /// Keys are compared when the job is handed in. If that panics, the job settles with the panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use aiopool::{Job, Pool};
+    ///
+    /// let pool = Pool::builder(20).per_key(3).build();
+    /// let pages = [("example.com", "/a"), ("example.com", "/b"), ("example.org", "/a")];
+    /// let fetch = |(host, path)| async move { format!("{host}{path}") }.key(host);
+    /// assert_eq!(pool.map(pages, fetch).await.len(), 3);
+    /// # }
+    /// ```
+    fn key(self, key: impl Into<Key>) -> Self::WithOptions
+    where
+        Self: Sized,
+    {
+        self.with_options(Options::of_key(key.into()), Sealed)
+    }
+
+    /// The job with a priority, from -100 to 100. Jobs of higher ones go first; the default is 0.
+    ///
+    /// While lower ones wait, every 17th start goes to the one of them that has been passed longest.
+    ///
+    /// # Panics
+    ///
+    /// If the priority is below -100 or above 100.
+    #[track_caller]
+    fn priority(self, priority: i8) -> Self::WithOptions
+    where
+        Self: Sized,
+    {
+        let Some(level) = Level::new(priority) else {
+            panic!("there is no priority {priority}: choose one from -100 to 100");
+        };
+        self.with_options(Options::of_level(level), Sealed)
+    }
+
+    /// The job with a weight: it takes so many slots, all at once. The default is 1. If the pool has
+    /// fewer, the job takes them all, and runs alone.
+    ///
+    /// A job that waits for slots is passed by no job of its priority or below.
+    ///
+    /// # Panics
+    ///
+    /// If the weight is 0.
+    #[track_caller]
+    fn weight(self, weight: u32) -> Self::WithOptions
+    where
+        Self: Sized,
+    {
+        let Some(weight) = NonZeroU32::new(weight) else {
+            panic!("a job of weight 0 would take no slot: give it a weight of at least 1");
+        };
+        self.with_options(Options::of_weight(weight), Sealed)
+    }
+
+    /// The job with a name, for those who watch the pool.
+    fn name(self, name: impl Into<Arc<str>>) -> Self::WithOptions
+    where
+        Self: Sized,
+    {
+        self.with_options(Options::of_name(name.into()), Sealed)
+    }
 
     /// The job with a callback, which runs after it in the same slot.
     ///
@@ -72,21 +173,11 @@ pub trait Job: Send + 'static {
         G: Future + Send + 'static,
         G::Output: Send + 'static,
     {
+        // Here, and not in a function of its own, which would move both once more.
         WithCallback {
             future: self,
             callback: Some(callback),
         }
-    }
-}
-
-pin_project! {
-    /// A future and the callback that runs after it; see [`Job::with_callback`].
-    #[derive(Debug, Clone)]
-    #[must_use = "a job does nothing unless it is handed to a pool"]
-    pub struct WithCallback<F, C> {
-        #[pin]
-        future: F,
-        callback: Option<C>,
     }
 }
 
@@ -130,6 +221,17 @@ where
     fn into_boxed_body(self: Pin<Box<Self>>, _: Sealed) -> Self::BoxedBody {
         Caught::new(self)
     }
+
+    type BodyWithin = Caught<Within<F>>;
+    type WithOptions = WithOptions<F>;
+
+    fn into_body_within(within: Within<F>, _: Sealed) -> Self::BodyWithin {
+        Caught::new(within)
+    }
+
+    fn with_options(self, options: Options, _: Sealed) -> WithOptions<F> {
+        WithOptions { job: self, options }
+    }
 }
 
 // A caller who hands in another type did not mean a `WithCallback`.
@@ -153,19 +255,47 @@ where
     fn into_boxed_body(self: Pin<Box<Self>>, _: Sealed) -> Self::BoxedBody {
         CaughtWithCallback::new(self)
     }
+
+    type BodyWithin = CaughtWithCallback<Within<Self>, Pin<Box<G>>>;
+    type WithOptions = WithOptions<Self>;
+
+    fn into_body_within(within: Within<Self>, _: Sealed) -> Self::BodyWithin {
+        CaughtWithCallback::new(within)
+    }
+
+    fn with_options(self, options: Options, _: Sealed) -> WithOptions<Self> {
+        WithOptions { job: self, options }
+    }
 }
 
-impl<F, C> Parts for WithCallback<F, C> {
-    type Future = F;
-    type Callback = C;
+#[diagnostic::do_not_recommend]
+impl<J: Job> Job for WithOptions<J> {
+    type Output = J::Output;
+    type Body = Configured<J::Body>;
+    type BoxedBody = Configured<J::BodyWithin>;
 
-    fn future(self: Pin<&mut Self>) -> Pin<&mut F> {
-        self.project().future
+    fn into_body(self, sealed: Sealed) -> Self::Body {
+        Configured::new(self.job.into_body(sealed), self.options)
     }
 
-    fn take_callback(self: Pin<&mut Self>) -> Option<C> {
-        self.project().callback.take()
+    fn into_boxed_body(self: Pin<Box<Self>>, sealed: Sealed) -> Self::BoxedBody {
+        let (within, options) = Within::new(self);
+        Configured::new(J::into_body_within(within, sealed), options)
     }
+
+    type BodyWithin = Configured<J::BodyWithin>;
+    type WithOptions = Self;
+
+    fn into_body_within(_: Within<Self>, _: Sealed) -> Self::BodyWithin {
+        unreachable!("a job with options gets no second set of them")
+    }
+
+    fn with_options(mut self, options: Options, _: Sealed) -> Self {
+        self.options.merge(options);
+        self
+    }
+
+    const HAS_OPTIONS: bool = true;
 }
 
 /// In bytes. Tokio boxes larger futures, and puts smaller ones beside the header of a task.

@@ -2,14 +2,14 @@
 
 use std::task::Waker;
 
-use crate::source::{End, Source};
+use crate::source::{End, SourceBox};
 use crate::state::Shared;
 use crate::sys::unwind::discard;
 
 impl Shared {
     /// Drops the iterator and the function of a source, then lets its reader know that there are no
     /// more items. The waker it gives is to be woken last.
-    pub(crate) fn end_source(&self, source: Source, end: End) -> Option<Waker> {
+    pub(crate) fn end_source(&self, source: SourceBox, end: End) -> Option<Waker> {
         // Before the reader hears of the end: what the iterator held has gone when `map` returns.
         let source = source.discard();
         let mut state = self.lock();
@@ -24,7 +24,7 @@ impl Shared {
     }
 
     /// Drops the iterator and the function of a source whose results nobody reads any more.
-    pub(crate) fn discard_source(&self, source: Source) {
+    pub(crate) fn discard_source(&self, source: SourceBox) {
         // Nobody waits for them.
         let _reader = self.end_source(source, End::CutShort);
     }

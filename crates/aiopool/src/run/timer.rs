@@ -46,6 +46,7 @@ impl Shared {
     }
 
     fn do_chores(self: &Arc<Self>, chores: Chores) {
+        chores.keys.into_iter().for_each(discard);
         match chores.timer {
             None => {}
             Some(TimerCall::Wake(remote)) => remote.wake(),

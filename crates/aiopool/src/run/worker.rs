@@ -1,22 +1,23 @@
 //! The task that runs jobs, one after another, and who starts it.
 
 use std::mem;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use aiopool_core::Ticket;
+use aiopool_core::{Level, Request, Ticket};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
-use crate::source::{End, Item, Pulled, Rest, Source};
+use crate::job::options::Options;
+use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Work};
 use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State};
 use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
 use crate::sys::sync::MutexGuard;
-use crate::sys::unwind::{discard, guarded, wake};
+use crate::sys::unwind::{Payload, discard, guarded, wake};
 
 /// Runs what the first open entry is held for, then whoever is next in the queue, and ends when
 /// nobody waits.
@@ -67,6 +68,43 @@ impl Shared {
         }
         discard(spare);
         ticket
+    }
+
+    /// As [`submit`](Self::submit), of a job that asks for more than its turn. Its key, if it has one,
+    /// becomes a clone of that of the pool. If what is foreign in the key panics, the job comes back.
+    #[cold]
+    #[track_caller]
+    pub(crate) fn submit_as(
+        self: &Arc<Self>,
+        mut job: Runnable,
+        runtime: Handle,
+        level: Level,
+    ) -> Result<Ticket, (Runnable, Payload)> {
+        let lock = || self.lock_for(&runtime);
+        let (mut state, key) = match job.with_options(Options::take_key).flatten() {
+            None => (lock(), None),
+            Some(mut key) => match self.lock_with_key(&mut key, lock) {
+                Ok((state, id)) => {
+                    // The one that was there has been taken: nothing foreign is dropped.
+                    job.with_options(|options| options.put_key(key));
+                    (state, Some(id))
+                }
+                Err(payload) => return Err((job, payload)),
+            },
+        };
+        let request = Request {
+            level,
+            key,
+            front: false,
+        };
+        let (ticket, spare) = state.submit_as(job, runtime, request);
+        if state.admission().may_admit() {
+            self.advance(state);
+        } else {
+            self.release(state);
+        }
+        discard(spare);
+        Ok(ticket)
     }
 
     /// Changes the number of slots, and starts who fits now. That is this caller's work, so it leaves
@@ -257,7 +295,7 @@ impl Worker {
     }
 
     /// Asks a source for its next item.
-    fn pull(&mut self, mut source: Box<Source>) {
+    fn pull(&mut self, mut source: SourceBox) {
         self.outlive_stop();
         match source.pull(self.spare.take()) {
             Pulled::Item(item, rest) => {
@@ -270,13 +308,81 @@ impl Worker {
                     self.queue_up();
                 }
             }
+            Pulled::Apart(item, rest) => self.queue_item(source, item, rest),
             Pulled::Nothing(end) => {
                 self.has_offered = false;
                 // The slot was for an item that does not come: it goes back before the reader is
                 // woken, who may hand in what needs it.
-                let reader = self.shared.end_source(*source, end);
+                let reader = self.shared.end_source(source, end);
                 self.next(Ended::without_a_job(reader), None, true);
             }
+        }
+    }
+
+    /// An item has options of its own: it takes a place of its own in the queue, and the slot of the
+    /// turn goes back, as if it had not been given out.
+    #[cold]
+    fn queue_item(&mut self, source: SourceBox, mut item: Pin<Box<dyn Item>>, rest: Rest) {
+        self.has_offered = false;
+        let shared = self.shared.clone();
+        let key = item.as_mut().options().and_then(Options::take_key);
+        let found = key.map(|mut key| {
+            let found = shared.lock_with_key(&mut key, || shared.lock());
+            found.map(|(state, id)| (state, id, key))
+        });
+        let (mut state, key) = match found.transpose() {
+            Ok(Some((state, id, key))) => {
+                // The one that was there has been taken: nothing foreign is dropped.
+                if let Some(options) = item.as_mut().options() {
+                    options.put_key(key);
+                }
+                (state, Some(id))
+            }
+            Ok(None) => (shared.lock(), None),
+            Err(payload) => {
+                let ended = item.as_mut().fail(payload);
+                let mut state = shared.lock();
+                let again = state.queue_again(source, rest);
+                drop(state);
+                self.end_if(again);
+                self.next(ended, Some(item), true);
+                return;
+            }
+        };
+        let (level, weight) = match item.as_mut().options() {
+            Some(options) => (options.level(), options.weight()),
+            None => (Level::default(), NonZeroU32::MIN),
+        };
+        if state.has_source(source.id()) {
+            let waiting = WaitingItem {
+                item,
+                workers: self.member.workers,
+                weight,
+            };
+            let request = Request {
+                level,
+                key,
+                front: false,
+            };
+            state.enqueue_item(waiting, request);
+        } else {
+            // The reader has gone while the iterator was asked.
+            drop(state);
+            discard(item.as_mut().give_up());
+            discard(item);
+            state = shared.lock();
+        }
+        let again = state.queue_again(source, rest);
+        // There may be two more who wait, and room for both.
+        shared.advance(state);
+        self.end_if(again);
+        self.next(Ended::without_a_job(None), None, true);
+    }
+
+    /// Lets the reader of a source know if that has come to its end.
+    fn end_if(&self, again: Result<bool, (SourceBox, End)>) {
+        if let Err((source, end)) = again {
+            wake(self.shared.end_source(source, end));
         }
     }
 
@@ -298,7 +404,7 @@ impl Worker {
     /// reader is behind. If its turn comes again at once, because slots are free, the item is
     /// offered to all workers and this one asks for the next: so a source takes all free slots in
     /// one go, and not one slot each time the runtime comes round. Tells whether it is so.
-    fn put_back(&mut self, source: Box<Source>, rest: Rest) -> bool {
+    fn put_back(&mut self, source: SourceBox, rest: Rest) -> bool {
         let mut state = self.shared.lock();
         let turn = match state.put_back(source, rest) {
             Ok(Some(turn)) => turn,
@@ -312,7 +418,7 @@ impl Worker {
                 // The reader has gone while the iterator was asked. The item is an active job by
                 // now, and is stopped as the others were.
                 let is_unwanted = matches!(end, End::CutShort);
-                wake(self.shared.end_source(*source, end));
+                wake(self.shared.end_source(source, end));
                 if is_unwanted {
                     self.stop_item();
                 }
@@ -417,7 +523,7 @@ impl Worker {
     fn give_up(&mut self) -> (Ended, Option<Pin<Box<dyn Item>>>) {
         let ended = match mem::replace(&mut self.step, Step::Done) {
             Step::Run(Work::Pull(source)) => {
-                Ended::without_a_job(self.shared.end_source(*source, End::CutShort))
+                Ended::without_a_job(self.shared.end_source(source, End::CutShort))
             }
             Step::Run(Work::Job(job)) => job.give_up(),
             Step::Run(Work::Item(mut item)) => return (item.as_mut().give_up(), Some(item)),

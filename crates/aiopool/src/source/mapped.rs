@@ -10,9 +10,11 @@ use pin_project_lite::pin_project;
 
 use crate::error::JobError;
 use crate::job::body::{Body, Caught, Ended, Progress};
+use crate::job::options::Options;
 use crate::job::{Job, with_body};
 use crate::source::results::Results;
 use crate::source::{AnyResults, End, Item, Items, Place, Pulled, Reserved, Rest, SourceId};
+use crate::stats::Outcome;
 use crate::sys::unwind::{Payload, discard, guarded};
 
 /// An iterator and the function that makes jobs of its items.
@@ -49,6 +51,7 @@ impl<I: Iterator, F> Mapped<I, F> {
         source: SourceId,
         reserved: Reserved,
         spare: Option<Pin<Box<dyn Item>>>,
+        has_options: bool,
     ) -> Pulled {
         let place = reserved.place;
         let mut next = Some(body);
@@ -76,7 +79,11 @@ impl<I: Iterator, F> Mapped<I, F> {
             Rest::Wanted
         };
         match renewed.or(made) {
-            Some(item) => Pulled::Item(item, rest),
+            Some(item) if !has_options => Pulled::Item(item, rest),
+            Some(mut item) => match item.as_mut().options() {
+                Some(options) if !options.are_plain() => Pulled::Apart(item, rest),
+                _ => Pulled::Item(item, rest),
+            },
             None => unreachable!("the body is in the one or the other"),
         }
     }
@@ -103,12 +110,13 @@ where
         };
         let pulled = guarded(|| {
             with_body!(J, (self.function)(item), |body| {
-                self.item_job(body, id, at, spare)
+                self.item_job(body, id, at, spare, J::HAS_OPTIONS)
             })
         });
         // A panic of the function is the item's own.
         pulled.unwrap_or_else(|payload| {
-            self.item_job(Caught::new(panicking::<J::Output>(payload)), id, at, None)
+            let body = Caught::new(panicking::<J::Output>(payload));
+            self.item_job(body, id, at, None, false)
         })
     }
 
@@ -152,6 +160,21 @@ impl<B: Body> Item for ItemJob<B> {
     fn give_up(self: Pin<&mut Self>) -> Ended {
         let this = self.project();
         this.progress.give_up(this.body).keep(this.result)
+    }
+
+    fn fail(self: Pin<&mut Self>, payload: Payload) -> Ended {
+        let this = self.project();
+        // If that panics too, the first panic is the cause.
+        discard(this.progress.give_up(this.body).keep(this.result));
+        *this.result = Some(Err(JobError::panicked(payload)));
+        Ended {
+            outcome: Some(Outcome::Failed),
+            ..Ended::without_a_job(None)
+        }
+    }
+
+    fn options(self: Pin<&mut Self>) -> Option<&mut Options> {
+        self.project().body.options()
     }
 
     fn put(self: Pin<&mut Self>, results: &mut dyn AnyResults) -> Option<Waker> {

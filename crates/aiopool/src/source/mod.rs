@@ -6,10 +6,13 @@ mod places;
 pub(crate) mod results;
 
 use std::any::Any;
+use std::num::NonZeroU32;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::job::body::Ended;
+use crate::job::options::Options;
 use crate::sys::unwind::Payload;
 
 /// What stands in the queue for a map or a stream.
@@ -22,6 +25,23 @@ pub(crate) struct Source {
     pub(crate) reserved: Option<Reserved>,
     /// Whether a worker asks it now.
     pub(crate) is_asked: bool,
+}
+
+/// What stands in the queue in an allocation of its own.
+pub(crate) enum Apart {
+    Source(Source),
+    Item(WaitingItem),
+}
+
+/// A source in its place for the queue, which it keeps from turn to turn.
+pub(crate) struct SourceBox(Box<Apart>);
+
+/// An item that waits for itself, because its job has options of its own.
+pub(crate) struct WaitingItem {
+    pub(crate) item: Pin<Box<dyn Item>>,
+    /// The index of the workers that are to run it.
+    pub(crate) workers: usize,
+    pub(crate) weight: NonZeroU32,
 }
 
 /// A source whose iterator and function have been dropped.
@@ -55,6 +75,8 @@ pub(crate) trait Items: Send {
 /// What a source gives when it is asked for an item.
 pub(crate) enum Pulled {
     Item(Pin<Box<dyn Item>>, Rest),
+    /// An item that does not start in the turn of its source: it has options of its own.
+    Apart(Pin<Box<dyn Item>>, Rest),
     Nothing(End),
 }
 
@@ -80,6 +102,12 @@ pub(crate) trait Item: Send {
     /// At its end the item keeps its result, until that is [put](Self::put) where it belongs.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
     fn give_up(self: Pin<&mut Self>) -> Ended;
+
+    /// Drops the job, which has not begun, and settles it with the panic of its key.
+    fn fail(self: Pin<&mut Self>, payload: Payload) -> Ended;
+
+    /// The options of the job, if it may have some and has not ended.
+    fn options(self: Pin<&mut Self>) -> Option<&mut Options>;
 
     /// Puts the result, if the item has ended, among those of its source. Runs nothing foreign. The
     /// waker it gives is to be woken last.
@@ -113,20 +141,101 @@ impl Source {
         };
         let pulled = self.items.pull(self.id, reserved, spare);
         // Without an item the place is given back with the end.
-        if let Pulled::Item(..) = pulled {
+        if let Pulled::Item(..) | Pulled::Apart(..) = pulled {
             self.reserved = None;
         }
         pulled
     }
 
     /// Drops the iterator and the function, under no lock.
-    pub(crate) fn discard(self) -> DiscardedSource {
+    fn discard(self) -> DiscardedSource {
         self.items.discard();
         DiscardedSource {
             id: self.id,
             workers: self.workers,
             had_reserved: self.reserved.is_some(),
             was_asked: self.is_asked,
+        }
+    }
+}
+
+impl Apart {
+    pub(crate) fn weight(&self) -> NonZeroU32 {
+        match self {
+            Self::Source(_) => NonZeroU32::MIN,
+            Self::Item(waiting) => waiting.weight,
+        }
+    }
+
+    /// The index of the workers that are to run it.
+    pub(crate) fn workers(&self) -> usize {
+        match self {
+            Self::Source(source) => source.workers,
+            Self::Item(waiting) => waiting.workers,
+        }
+    }
+
+    /// The source of an item.
+    pub(crate) fn source_of_item(&self) -> Option<SourceId> {
+        match self {
+            Self::Source(_) => None,
+            Self::Item(waiting) => Some(waiting.item.source()),
+        }
+    }
+
+    /// The item in there, if it is not a source.
+    pub(crate) fn into_item(self) -> Pin<Box<dyn Item>> {
+        match self {
+            Self::Item(waiting) => waiting.item,
+            Self::Source(_) => unreachable!("a source is no item"),
+        }
+    }
+}
+
+impl SourceBox {
+    pub(crate) fn new(source: Source) -> Self {
+        Self(Box::new(Apart::Source(source)))
+    }
+
+    /// The source in there, if it is one.
+    pub(crate) fn from_box(apart: Box<Apart>) -> Result<Self, Box<Apart>> {
+        match &*apart {
+            Apart::Source(_) => Ok(Self(apart)),
+            Apart::Item(_) => Err(apart),
+        }
+    }
+
+    pub(crate) fn into_box(self) -> Box<Apart> {
+        self.0
+    }
+
+    /// Drops the iterator and the function, under no lock.
+    pub(crate) fn discard(self) -> DiscardedSource {
+        match *self.0 {
+            Apart::Source(source) => source.discard(),
+            Apart::Item(_) => unreachable!("{NOT_A_SOURCE}"),
+        }
+    }
+}
+
+impl Deref for SourceBox {
+    type Target = Source;
+
+    #[inline]
+    fn deref(&self) -> &Source {
+        match &*self.0 {
+            Apart::Source(source) => source,
+            Apart::Item(_) => unreachable!("{NOT_A_SOURCE}"),
+        }
+    }
+}
+
+impl DerefMut for SourceBox {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Source {
+        match &mut *self.0 {
+            Apart::Source(source) => source,
+            Apart::Item(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }
@@ -161,7 +270,13 @@ pub(crate) trait AnyResults: Send {
     fn unreserve(&mut self);
 
     /// Keeps the source until the reader has caught up, or gives it back if it may go on.
-    fn park(&mut self, source: Box<Source>) -> Option<Box<Source>>;
+    fn park(&mut self, source: SourceBox) -> Option<SourceBox>;
+
+    /// The source that stood aside, if it may go on because an item has ended.
+    fn release(&mut self) -> Option<SourceBox>;
+
+    /// So many items may be pulled and not have ended, unless that was said otherwise.
+    fn limit(&mut self, ahead: usize);
 
     /// There are no more items. The waker is to be woken last.
     fn end(&mut self, end: End) -> Option<Waker>;
@@ -173,5 +288,7 @@ pub(crate) trait AnyResults: Send {
     fn as_any(&mut self) -> &mut dyn Any;
 
     /// Nobody will read them any more. Under no lock; what stands aside is given back.
-    fn discard(self: Box<Self>) -> Option<Box<Source>>;
+    fn discard(self: Box<Self>) -> Option<SourceBox>;
 }
+
+const NOT_A_SOURCE: &str = "what is a source stays one";

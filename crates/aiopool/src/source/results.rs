@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use crate::error::JobError;
 use crate::source::places::Places;
-use crate::source::{AnyResults, End, Place, Reserved, Source};
+use crate::source::{AnyResults, End, Place, Reserved, SourceBox};
 use crate::sys::unwind::{Payload, discard};
 
 /// The results of a source, and how far its items have come. It stands under the lock of the pool.
@@ -17,7 +17,7 @@ pub(crate) struct Results<T> {
     places: Places<Result<T, JobError>>,
     /// The place of the first of `places`.
     first: usize,
-    /// How many items may be pulled and not read yet.
+    /// How many items may be pulled and not read yet; of a map, that have not ended yet.
     ahead: usize,
     /// How many are.
     unread: usize,
@@ -25,7 +25,7 @@ pub(crate) struct Results<T> {
     active: usize,
     end: Option<End>,
     /// The source, while it may not go ahead.
-    parked: Option<Box<Source>>,
+    parked: Option<SourceBox>,
     pub(crate) reader: Option<Waker>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Order {
 /// What the reader of a stream finds.
 pub(crate) enum Read<T> {
     /// A result, and the source if there is room for it to go on.
-    Result(Result<T, JobError>, Option<Box<Source>>),
+    Result(Result<T, JobError>, Option<SourceBox>),
     /// The iterator has panicked, and all results before that have been read.
     Panicked(Payload),
     End,
@@ -77,6 +77,15 @@ impl<T> Results<T> {
         self.wake_reader()
     }
 
+    /// Whether another item may be pulled.
+    fn has_room(&self) -> bool {
+        let pulled = match self.order {
+            Order::Completion | Order::Items => self.unread,
+            Order::Whole => self.active,
+        };
+        pulled < self.ahead
+    }
+
     /// The waker of the reader, if there is something to read.
     fn wake_reader(&mut self) -> Option<Waker> {
         self.reader.as_ref()?;
@@ -105,7 +114,7 @@ impl<T: Send + 'static> AnyResults for Results<T> {
         if self.order != Order::Completion {
             self.places.push_back(None);
         }
-        let is_last = self.unread >= self.ahead;
+        let is_last = !self.has_room();
         Reserved { place, is_last }
     }
 
@@ -117,14 +126,28 @@ impl<T: Send + 'static> AnyResults for Results<T> {
         }
     }
 
-    fn park(&mut self, source: Box<Source>) -> Option<Box<Source>> {
+    fn park(&mut self, source: SourceBox) -> Option<SourceBox> {
         // The reader may have caught up since the place was reserved, and would not come again: it
         // has nothing left to read.
-        if self.unread < self.ahead {
+        if self.has_room() {
             return Some(source);
         }
         self.parked = Some(source);
         None
+    }
+
+    fn release(&mut self) -> Option<SourceBox> {
+        if self.order != Order::Whole {
+            // Its reader does that.
+            return None;
+        }
+        self.take_source()
+    }
+
+    fn limit(&mut self, ahead: usize) {
+        if self.order == Order::Whole && self.ahead == usize::MAX {
+            self.ahead = ahead;
+        }
     }
 
     fn end(&mut self, end: End) -> Option<Waker> {
@@ -146,7 +169,7 @@ impl<T: Send + 'static> AnyResults for Results<T> {
         self
     }
 
-    fn discard(self: Box<Self>) -> Option<Box<Source>> {
+    fn discard(self: Box<Self>) -> Option<SourceBox> {
         let Self {
             places,
             end,
@@ -167,7 +190,7 @@ impl<T: Send + 'static> AnyResults for Results<T> {
 /// The side of the reader.
 impl<T> Results<T> {
     /// Allows `ahead` items to be pulled and not read yet. Gives the source if it may go on now.
-    pub(crate) fn set_ahead(&mut self, ahead: usize) -> Option<Box<Source>> {
+    pub(crate) fn set_ahead(&mut self, ahead: usize) -> Option<SourceBox> {
         self.ahead = ahead;
         self.take_source()
     }
@@ -216,8 +239,8 @@ impl<T> Results<T> {
     }
 
     /// The source that stands aside, if it may go on.
-    fn take_source(&mut self) -> Option<Box<Source>> {
-        if self.unread < self.ahead {
+    fn take_source(&mut self) -> Option<SourceBox> {
+        if self.has_room() {
             self.parked.take()
         } else {
             None

@@ -2,6 +2,7 @@
 //! withdrawal.
 
 use std::mem;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use aiopool_core::{Admitted, Slot, Ticket, Time, Walk};
 use slab::Slab;
 
 use crate::job::cell::Runnable;
-use crate::source::{Item, Source, SourceId};
+use crate::source::{Apart, Item, SourceBox, SourceId};
 use crate::state::signal::{Countdown, Remote};
 
 /// The entries of a pool. An index of one is an index of its slab.
@@ -25,8 +26,9 @@ pub(crate) struct ActiveTable {
 /// What stands in the queue.
 pub(crate) enum Waiter {
     Job(Runnable),
-    /// A running map or stream, for its next item.
-    Source(Box<Source>),
+    /// A running map or stream, for its next item; or an item. In a box, so that a job that waits
+    /// takes two words.
+    Apart(Box<Apart>),
 }
 
 /// What a slot is held for.
@@ -34,7 +36,7 @@ pub(crate) enum Work {
     Job(Runnable),
     Item(Pin<Box<dyn Item>>),
     /// A source is to be asked for its next item.
-    Pull(Box<Source>),
+    Pull(SourceBox),
 }
 
 /// What a worker has taken, or is to take.
@@ -242,20 +244,45 @@ impl Taken {
                 job.is_held_at(index);
                 Work::Job(job)
             }
-            Waiter::Source(source) => Work::Pull(source),
+            Waiter::Apart(apart) => match SourceBox::from_box(apart) {
+                Ok(source) => Work::Pull(source),
+                Err(apart) => Work::Item((*apart).into_item()),
+            },
         };
         Self { index, work }
     }
 }
 
-impl aiopool_core::Waiter for Waiter {}
+impl aiopool_core::Waiter for Waiter {
+    #[inline]
+    fn weight(&self) -> NonZeroU32 {
+        match self {
+            Self::Job(job) => job.weight(),
+            Self::Apart(apart) => apart.weight(),
+        }
+    }
+}
 
 impl Waiter {
+    /// Whether it is a job that exists: the items that a source has not been asked for do not.
+    pub(crate) fn is_job(&self) -> bool {
+        matches!(self, Self::Job(_)) || self.source_of_item().is_some()
+    }
+
+    /// The source of an item that waits for itself.
+    #[inline]
+    pub(crate) fn source_of_item(&self) -> Option<SourceId> {
+        match self {
+            Self::Job(_) => None,
+            Self::Apart(apart) => apart.source_of_item(),
+        }
+    }
+
     /// The index of the workers that are to run it.
     pub(crate) fn workers(&self) -> usize {
         match self {
             Self::Job(job) => job.workers(),
-            Self::Source(source) => source.workers(),
+            Self::Apart(apart) => apart.workers(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use aiopool_core::Drain;
 
+use crate::key::Key;
 use crate::state::active::Spare;
 use crate::state::signal::{Countdown, Remote, tell, wake_workers};
 use crate::state::timer::TimerCall;
@@ -39,6 +40,8 @@ struct Others {
 #[derive(Default)]
 pub(crate) struct Chores {
     pub(crate) timer: Option<TimerCall>,
+    /// Keys that have gone, to be dropped.
+    pub(crate) keys: Vec<Key>,
 }
 
 /// What a worker leaves behind that is not there any more, to be dropped under no lock.

@@ -4,27 +4,33 @@
 
 pub(crate) mod active;
 pub(crate) mod effects;
+pub(crate) mod keys;
 pub(crate) mod signal;
 pub(crate) mod sources;
 pub(crate) mod timer;
 pub(crate) mod workers;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
 
-use aiopool_core::{Admission, Admitted, Drain, Leaving, Rate, Request, Ticket, Time, Walk};
+use aiopool_core::{Admission, Admitted, Drain, KeyId, Leaving, Rate, Request, Ticket, Time, Walk};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
+use crate::key::{Key, KeyLimits};
 use crate::source::results::Results;
-use crate::source::{AnyResults, DiscardedSource, End, Item, Items, Rest, Source, SourceId};
+use crate::source::{
+    AnyResults, Apart, DiscardedSource, End, Item, Items, Rest, Source, SourceBox, SourceId,
+    WaitingItem,
+};
 use crate::state::active::{ActiveTable, Taken, Waiter, Work};
 use crate::state::effects::{Chores, Effects, Leftovers};
+use crate::state::keys::KeyTable;
 use crate::state::signal::{Countdown, Remote};
-use crate::state::sources::SourceTable;
+use crate::state::sources::{NotWanted, SourceTable};
 use crate::state::timer::{TimerCall, TimerEntry};
 use crate::state::workers::{Idle, Member, Wakeup, WorkersTable};
 use crate::stats::{Stats, Tally};
@@ -35,6 +41,7 @@ use crate::sys::sync::{Backoff, Mutex, MutexGuard};
 /// The inside of a pool.
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
+    pub(crate) key_limits: KeyLimits,
 }
 
 /// The state of a pool. Nothing foreign is called, cloned or dropped under its lock.
@@ -57,6 +64,9 @@ pub(crate) struct State {
     /// Whether more is due than was done: it comes before the next admission.
     is_behind: bool,
     timer: TimerEntry,
+    keys: KeyTable,
+    /// Keys that have gone, to be dropped under no lock.
+    gone: Vec<Key>,
     /// How many callers cancel all jobs just now.
     walks: usize,
 }
@@ -93,12 +103,14 @@ pub(crate) struct Abandoned {
     pub(crate) source: Option<Waiter>,
     /// The entries of its items, which are to be stopped.
     pub(crate) items: Vec<usize>,
+    /// The places in the queue of its items that wait for themselves, which are to be withdrawn.
+    pub(crate) waiting: Vec<Ticket>,
     /// Its withdrawal, if there is something foreign to drop.
     pub(crate) withdrawal: Option<Withdrawal>,
 }
 
 impl Shared {
-    pub(crate) fn new(size: NonZeroUsize) -> Arc<Self> {
+    pub(crate) fn new(size: NonZeroUsize, key_limits: KeyLimits) -> Arc<Self> {
         let state = State {
             admission: Admission::new(size),
             active: ActiveTable::default(),
@@ -113,10 +125,13 @@ impl Shared {
             admitted_at: Time::ZERO,
             is_behind: false,
             timer: TimerEntry::new(),
+            keys: KeyTable::default(),
+            gone: Vec::new(),
             walks: 0,
         };
         Arc::new(Self {
             state: Mutex::new(state),
+            key_limits,
         })
     }
 
@@ -251,7 +266,22 @@ impl State {
         let (workers, spare) = self.workers.on(runtime);
         // Before it can be admitted: the worker that ends a job asks for this.
         job.waits_for(workers);
-        (self.enqueue(Waiter::Job(job), workers), spare)
+        (
+            self.enqueue(Waiter::Job(job), workers, Request::default()),
+            spare,
+        )
+    }
+
+    /// As [`submit`](Self::submit), a job that asks for more than its turn.
+    pub(crate) fn submit_as(
+        &mut self,
+        job: Runnable,
+        runtime: Handle,
+        request: Request,
+    ) -> (Ticket, Option<Handle>) {
+        let (workers, spare) = self.workers.on(runtime);
+        job.waits_for(workers);
+        (self.enqueue(Waiter::Job(job), workers, request), spare)
     }
 
     /// An id for a source that is to come.
@@ -270,23 +300,39 @@ impl State {
         let (workers, spare) = self.workers.on(runtime);
         self.workers.add_source(workers);
         // A source keeps the entry of its workers, also while it stands aside.
-        self.enqueue_source(Box::new(Source::new(id, workers, items)));
+        self.enqueue_source(SourceBox::new(Source::new(id, workers, items)));
         spare
     }
 
     /// A source that has not been abandoned takes the last place in the queue.
-    pub(crate) fn enqueue_source(&mut self, source: Box<Source>) {
+    pub(crate) fn enqueue_source(&mut self, source: SourceBox) {
         let (id, workers) = (source.id(), source.workers());
-        let ticket = self.enqueue(Waiter::Source(source), workers);
+        let ticket = self.enqueue(
+            Waiter::Apart(source.into_box()),
+            workers,
+            Request::default(),
+        );
         self.sources.set_ticket(id, ticket);
     }
 
-    #[inline]
-    fn enqueue(&mut self, waiter: Waiter, workers: usize) -> Ticket {
+    /// Whether a source has not been abandoned.
+    pub(crate) fn has_source(&mut self, id: SourceId) -> bool {
+        self.sources.results(id).is_some()
+    }
+
+    /// An item that does not start in the turn of its source takes a place of its own.
+    pub(crate) fn enqueue_item(&mut self, item: WaitingItem, request: Request) {
+        let (id, workers) = (item.item.source(), item.workers);
+        let ticket = self.enqueue(Waiter::Apart(Box::new(Apart::Item(item))), workers, request);
+        let most = AHEAD_OF_MAPS * self.admission.size().get();
+        self.sources.add_waiting(id, ticket, most);
+    }
+
+    fn enqueue(&mut self, waiter: Waiter, workers: usize, request: Request) -> Ticket {
         self.workers.expect(workers);
-        match self.admission.submit(waiter, Request::default()) {
+        match self.admission.submit(waiter, request) {
             Ok(ticket) => ticket,
-            Err(_) => unreachable!("this face never closes its core"),
+            Err(_) => unreachable!("this face never closes its core, and the key is open"),
         }
     }
 }
@@ -349,6 +395,10 @@ impl State {
     fn catch_up(&mut self) -> bool {
         self.admitted_at = self.now();
         self.is_behind = self.admission.poll_due(self.admitted_at);
+        // At once: their indices may be those of others soon.
+        while let Some(id) = self.admission.poll_key_gone() {
+            self.gone.extend(self.keys.remove(id));
+        }
         !self.is_behind
     }
 
@@ -367,6 +417,7 @@ impl State {
     pub(crate) fn chores(&mut self) -> Chores {
         Chores {
             timer: self.set_timer(),
+            keys: std::mem::take(&mut self.gone),
         }
     }
 
@@ -379,19 +430,37 @@ impl State {
     }
 
     fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
+        let ticket = admitted.ticket;
         let taken = self.active.insert(admitted, self.admitted_at);
-        self.begin_item(&taken);
+        self.begin_item(&taken, ticket);
         taken
     }
 
     /// The source of an item knows its entry, and so can stop its items without a look at others.
-    #[inline]
-    fn begin_item(&mut self, taken: &Taken) {
-        if let Work::Pull(source) = &taken.work {
-            let id = source.id();
-            if let Some(place) = self.sources.add_item(id, taken.index) {
-                self.active.set_item(taken.index, (id, place));
+    #[expect(clippy::inline_always, reason = "each job comes here")]
+    #[inline(always)]
+    fn begin_item(&mut self, taken: &Taken, ticket: Ticket) {
+        match &taken.work {
+            Work::Job(_) => {}
+            Work::Pull(source) => {
+                let id = source.id();
+                if let Some(place) = self.sources.add_item(id, taken.index) {
+                    self.active.set_item(taken.index, (id, place));
+                }
             }
+            Work::Item(item) => self.begin_waiting_item(item.source(), taken.index, ticket),
+        }
+    }
+
+    /// The same, of an item that has waited for itself.
+    #[cold]
+    fn begin_waiting_item(&mut self, id: SourceId, index: usize, ticket: Ticket) {
+        self.sources.remove_waiting(id, ticket);
+        if let Some(place) = self.sources.add_item(id, index) {
+            self.active.set_item(index, (id, place));
+        } else if let Some(worker) = self.active.stop(index) {
+            // Its source was abandoned while it waited. The worker is about to poll it.
+            self.workers.stop(worker);
         }
     }
 
@@ -440,6 +509,35 @@ impl State {
     pub(crate) fn resume(&mut self) -> bool {
         let now = self.now();
         self.admission.resume(now)
+    }
+
+    pub(crate) fn keys(&self) -> &KeyTable {
+        &self.keys
+    }
+
+    /// Opens a key, for somebody who uses it under the same lock.
+    pub(crate) fn open_key(
+        &mut self,
+        key: Key,
+        limit: Option<NonZeroU32>,
+        rates: &[Rate],
+    ) -> KeyId {
+        self.is_limited = true;
+        let id = self.admission.open_key(limit, rates);
+        self.keys.insert(key, id);
+        id
+    }
+
+    /// As [`pause`](Self::pause), for the jobs of a key.
+    pub(crate) fn pause_key(&mut self, key: KeyId, nanos: Option<u64>) {
+        let until = self.until(nanos);
+        self.admission.pause_key(key, until);
+    }
+
+    /// As [`resume`](Self::resume), for the jobs of a key.
+    pub(crate) fn resume_key(&mut self, key: KeyId) -> bool {
+        let now = self.now();
+        self.admission.resume_key(key, now)
     }
 
     fn until(&mut self, nanos: Option<u64>) -> Time {
@@ -562,7 +660,15 @@ impl State {
     /// The item of an ended job goes to its source. Tells whether somebody wants it, or it is still
     /// there, to be discarded under no lock.
     pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
-        self.sources.put(item, ended)
+        match self.sources.put(item, ended) {
+            Ok(None) => true,
+            // The map of the item stood aside until it has ended.
+            Ok(Some(source)) => {
+                self.enqueue_source(source);
+                true
+            }
+            Err(NotWanted) => false,
+        }
     }
 
     /// The job of a worker has ended: its slot goes back, and the worker gets what is next if it
@@ -582,11 +688,12 @@ impl State {
             // The usual case under load. The worker keeps the entry, and nobody has to search.
             Some(admitted) if may_begin && self.is_for(&admitted.waiter, worker) => {
                 effects.tell(self.active.watchers(index), ended.stopped);
+                let ticket = admitted.ticket;
                 let mut taken = self.active.reuse(index, admitted, self.admitted_at);
-                self.begin_item(&taken);
-                self.ask(&mut taken.work);
                 // What the job before was told is not meant for this one.
                 worker.forget_stop();
+                self.begin_item(&taken, ticket);
+                self.ask(&mut taken.work);
                 (Ok(taken), None, effects)
             }
             // Open entries go first, and others' waiters go to their own workers.
@@ -683,9 +790,23 @@ impl State {
     /// it has come to its end.
     pub(crate) fn put_back(
         &mut self,
-        mut source: Box<Source>,
+        source: SourceBox,
         rest: Rest,
-    ) -> Result<Option<Admitted<Waiter>>, (Box<Source>, End)> {
+    ) -> Result<Option<Admitted<Waiter>>, (SourceBox, End)> {
+        // Who starts workers now starts one for the source, and a worker that spins takes it.
+        if !self.queue_again(source, rest)? || self.admission.is_advancing() || self.spinning > 0 {
+            return Ok(None);
+        }
+        Ok(self.admit())
+    }
+
+    /// The same, without a look at who may be admitted. Tells whether the source is in the queue.
+    #[inline]
+    pub(crate) fn queue_again(
+        &mut self,
+        mut source: SourceBox,
+        rest: Rest,
+    ) -> Result<bool, (SourceBox, End)> {
         self.sources.ask_no_more(&mut source);
         let Some(results) = self.sources.results(source.id()) else {
             return Err((source, End::CutShort));
@@ -696,14 +817,10 @@ impl State {
             Rest::Exhausted => return Err((source, End::Exhausted)),
         };
         let Some(source) = source else {
-            return Ok(None);
+            return Ok(false);
         };
         self.enqueue_source(source);
-        // Who starts workers now starts one for the source, and a worker that spins takes it.
-        if self.admission.is_advancing() || self.spinning > 0 {
-            return Ok(None);
-        }
-        Ok(self.admit())
+        Ok(true)
     }
 
     /// The turn of a source has come again at once: the worker that has pulled `item` leaves that
@@ -778,6 +895,9 @@ impl State {
     pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Waiter> {
         let waiter = self.admission.withdraw(ticket)?;
         self.workers.expect_no_more(waiter.workers());
+        if let Some(id) = waiter.source_of_item() {
+            self.sources.remove_waiting(id, ticket);
+        }
         Some(waiter)
     }
 
@@ -805,7 +925,7 @@ impl State {
     /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
     pub(crate) fn withdraw_some(&mut self, most: usize, jobs: &mut Vec<Waiter>) -> bool {
         // The items that a source has not been asked for do not exist yet.
-        self.withdraw_those(most, jobs, |waiter| matches!(waiter, Waiter::Job(_)))
+        self.withdraw_those(most, jobs, Waiter::is_job)
     }
 
     /// As [`withdraw_some`](Self::withdraw_some), of those who are to run on this runtime.
@@ -819,7 +939,7 @@ impl State {
         // All walks share one position: whom this one comes to, another does not.
         let cancels_all = self.walks > 0;
         self.withdraw_those(most, waiters, |waiter| {
-            workers == Some(waiter.workers()) || (cancels_all && matches!(waiter, Waiter::Job(_)))
+            workers == Some(waiter.workers()) || (cancels_all && waiter.is_job())
         })
     }
 
@@ -877,6 +997,11 @@ impl State {
         self.sources.items(id)
     }
 
+    /// The places in the queue of the items of a source that wait for themselves.
+    pub(crate) fn waiting_items(&mut self, id: SourceId) -> Vec<Ticket> {
+        self.sources.waiting(id)
+    }
+
     /// Those of these entries that are still items of the source are to be stopped. Their workers
     /// are to be woken under no lock.
     pub(crate) fn stop_items(&mut self, entries: &[usize], source: SourceId) -> Vec<Arc<Remote>> {
@@ -892,10 +1017,11 @@ impl State {
         let mut effects = Effects::default();
         effects.drop_runtimes(self.workers.forget_unused());
         // Most have been read to their end, and hold nothing.
-        let is_empty = source.is_none() && entry.results.is_empty();
+        let is_empty = source.is_none() && entry.results.is_empty() && entry.waiting.is_empty();
         let abandoned = Abandoned {
             source,
             items: entry.items,
+            waiting: entry.waiting.into_iter().collect(),
             results: entry.results,
             withdrawal: (!is_empty).then(|| self.begin_withdrawal()),
         };
@@ -929,3 +1055,6 @@ impl State {
         self.admission.poll_all_idle()
     }
 }
+
+/// So many items a slot does a map pull that have not ended, where they have keys or the like.
+const AHEAD_OF_MAPS: usize = 4;

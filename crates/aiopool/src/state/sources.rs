@@ -1,5 +1,6 @@
 //! The sources of running maps and streams, with their results.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::task::Waker;
 
@@ -8,7 +9,7 @@ use slab::Slab;
 
 use crate::job::body::Ended;
 use crate::source::results::Results;
-use crate::source::{AnyResults, DiscardedSource, End, Item, Source, SourceId};
+use crate::source::{AnyResults, DiscardedSource, End, Item, Source, SourceBox, SourceId};
 
 /// The sources of a pool. A source that is not here has been abandoned: nobody reads its results,
 /// and whoever has it drops it.
@@ -27,8 +28,13 @@ pub(crate) struct SourceEntry {
     pub(crate) ticket: Option<Ticket>,
     /// The entries of its items, and of itself while it is asked for one.
     pub(crate) items: Vec<usize>,
+    /// The places in the queue of its items that wait for themselves.
+    pub(crate) waiting: BTreeSet<Ticket>,
     pub(crate) results: Box<dyn AnyResults>,
 }
+
+/// The result of an item is of a source that nobody reads any more.
+pub(crate) struct NotWanted;
 
 impl SourceTable {
     /// An id for a source that is to come.
@@ -40,6 +46,7 @@ impl SourceTable {
             serial,
             ticket: None,
             items: Vec::new(),
+            waiting: BTreeSet::new(),
             results,
         });
         SourceId { index, serial }
@@ -92,13 +99,40 @@ impl SourceTable {
 
     /// An item has ended: its result goes to its source. Tells whether somebody wants it, or it is
     /// still there, to be discarded under no lock.
-    pub(crate) fn put(&mut self, item: Pin<&mut dyn Item>, ended: &mut Ended) -> bool {
+    /// Gives the source if it stood aside until then.
+    pub(crate) fn put(
+        &mut self,
+        item: Pin<&mut dyn Item>,
+        ended: &mut Ended,
+    ) -> Result<Option<SourceBox>, NotWanted> {
         let Some(results) = self.results(item.source()) else {
             // The result is foreign, and so is its drop: not here, under the lock.
-            return false;
+            return Err(NotWanted);
         };
         ended.waker = item.put(results);
-        true
+        Ok(results.release())
+    }
+
+    /// An item waits for itself. Of a map that has no bound yet, `most` may be pulled and not have
+    /// ended from now on: it would pull all of its items, where their keys hold them back.
+    pub(crate) fn add_waiting(&mut self, id: SourceId, ticket: Ticket, most: usize) {
+        if let Some(entry) = self.entry(id) {
+            entry.waiting.insert(ticket);
+            entry.results.limit(most);
+        }
+    }
+
+    /// An item that had this place in the queue has left it.
+    pub(crate) fn remove_waiting(&mut self, id: SourceId, ticket: Ticket) {
+        if let Some(entry) = self.entry(id) {
+            entry.waiting.remove(&ticket);
+        }
+    }
+
+    /// The places in the queue of the items of a source that wait for themselves.
+    pub(crate) fn waiting(&mut self, id: SourceId) -> Vec<Ticket> {
+        let entry = self.entry(id);
+        entry.map_or_else(Vec::new, |entry| entry.waiting.iter().copied().collect())
     }
 
     /// A worker is about to ask the source: there has to be a place for the item, unless nobody

@@ -1,0 +1,119 @@
+//! What a job asks for beside a slot.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use aiopool_core::Level;
+
+use crate::key::Key;
+
+/// The options of a job. They take two words, so that a job with a key alone has no other
+/// allocation.
+#[derive(Clone, Default)]
+#[allow(
+    unreachable_pub,
+    reason = "a part of `Job`, which rustc 1.85 does not see"
+)]
+pub struct Options {
+    key: Option<Key>,
+    rest: Option<Box<Rest>>,
+}
+
+#[derive(Clone)]
+struct Rest {
+    level: Option<Level>,
+    weight: Option<NonZeroU32>,
+    name: Option<Arc<str>>,
+}
+
+impl Options {
+    pub(crate) fn of_key(key: Key) -> Self {
+        Self {
+            key: Some(key),
+            rest: None,
+        }
+    }
+
+    pub(crate) fn of_level(level: Level) -> Self {
+        let mut options = Self::default();
+        options.rest().level = Some(level);
+        options
+    }
+
+    pub(crate) fn of_weight(weight: NonZeroU32) -> Self {
+        let mut options = Self::default();
+        options.rest().weight = Some(weight);
+        options
+    }
+
+    pub(crate) fn of_name(name: Arc<str>) -> Self {
+        let mut options = Self::default();
+        options.rest().name = Some(name);
+        options
+    }
+
+    /// What is in `later` counts.
+    pub(crate) fn merge(&mut self, later: Self) {
+        if later.key.is_some() {
+            self.key = later.key;
+        }
+        if let Some(later) = later.rest {
+            let rest = self.rest();
+            rest.level = later.level.or(rest.level);
+            rest.weight = later.weight.or(rest.weight);
+            if later.name.is_some() {
+                rest.name = later.name;
+            }
+        }
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        let rest = self.rest.as_ref();
+        rest.and_then(|rest| rest.level).unwrap_or_default()
+    }
+
+    pub(crate) fn weight(&self) -> NonZeroU32 {
+        let rest = self.rest.as_ref();
+        rest.and_then(|rest| rest.weight).unwrap_or(NonZeroU32::MIN)
+    }
+
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        self.rest.as_ref()?.name.as_ref()
+    }
+
+    pub(crate) fn take_key(&mut self) -> Option<Key> {
+        self.key.take()
+    }
+
+    /// In the place of the one that was taken.
+    pub(crate) fn put_key(&mut self, key: Key) {
+        self.key = Some(key);
+    }
+
+    /// Whether a job with these waits as one without any.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.key.is_none() && self.level() == Level::default() && self.weight() == NonZeroU32::MIN
+    }
+
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_with(|| {
+            Box::new(Rest {
+                level: None,
+                weight: None,
+                name: None,
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("key", &self.key)
+            .field("level", &self.level().get())
+            .field("weight", &self.weight())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}

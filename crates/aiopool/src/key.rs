@@ -1,0 +1,262 @@
+//! What jobs share a limit by.
+
+use std::any::{Any, type_name};
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::num::NonZeroU32;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, LazyLock};
+
+use crate::rate::Rate;
+
+/// What jobs share a limit by: the name of a host, the number of a customer. Jobs whose keys are equal
+/// belong together, those of different keys take turns.
+///
+/// A key is made of a text or a whole number by `into`, and of anything else by [`new`](Self::new). It
+/// is cheap to clone. A pool remembers a key as long as it has jobs, is paused, or has starts that its
+/// rate still counts.
+///
+/// # Examples
+///
+/// ```
+/// use aiopool::Key;
+///
+/// assert_eq!(Key::from("example.com"), Key::new(String::from("example.com")));
+/// assert_eq!(Key::from(7_u8), Key::from(7_i64));
+/// assert_ne!(Key::new(("example.com", 80)), Key::new(("example.com", 443)));
+/// ```
+#[derive(Clone)]
+pub struct Key(Arc<Hashed>);
+
+struct Hashed {
+    /// Found once, when the key was made: to hash it is foreign code.
+    hash: u64,
+    value: Value,
+}
+
+enum Value {
+    Text(Box<str>),
+    Number(i128),
+    Other(Box<dyn AnyKey>),
+}
+
+/// Any key, whatever its type.
+trait AnyKey: Any + Send + Sync {
+    fn equals(&self, other: &dyn AnyKey) -> bool;
+    fn hash_to(&self, hasher: &mut dyn Hasher);
+    fn type_name(&self) -> &'static str;
+}
+
+impl Key {
+    /// A key of any type. What it is made of is hashed in this call, and compared where the key is
+    /// used.
+    #[must_use]
+    pub fn new<K: Hash + Eq + Send + Sync + 'static>(key: K) -> Self {
+        if let Some(plain) = plain(&key) {
+            return plain;
+        }
+        Self::of(Value::Other(Box::new(key)))
+    }
+
+    fn of(value: Value) -> Self {
+        let mut hasher = HASHING.build_hasher();
+        match &value {
+            Value::Text(text) => text.hash(&mut hasher),
+            Value::Number(number) => number.hash(&mut hasher),
+            Value::Other(key) => key.hash_to(&mut hasher),
+        }
+        let hash = hasher.finish();
+        Self(Arc::new(Hashed { hash, value }))
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.0.hash
+    }
+
+    /// Whether the two are clones of one another: to compare them is no foreign code then.
+    pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<K: Hash + Eq + Send + Sync + 'static> AnyKey for K {
+    fn equals(&self, other: &dyn AnyKey) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<K>().is_some_and(|other| self == other)
+    }
+
+    fn hash_to(&self, mut hasher: &mut dyn Hasher) {
+        self.hash(&mut hasher);
+    }
+
+    fn type_name(&self) -> &'static str {
+        type_name::<K>()
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        if self.is_clone_of(other) {
+            return true;
+        }
+        self.0.hash == other.0.hash
+            && match (&self.0.value, &other.0.value) {
+                (Value::Text(this), Value::Text(other)) => this == other,
+                (Value::Number(this), Value::Number(other)) => this == other,
+                (Value::Other(this), Value::Other(other)) => this.equals(&**other),
+                _ => false,
+            }
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash.hash(state);
+    }
+}
+
+impl From<&str> for Key {
+    fn from(text: &str) -> Self {
+        Self::of(Value::Text(text.into()))
+    }
+}
+
+impl From<String> for Key {
+    fn from(text: String) -> Self {
+        Self::of(Value::Text(text.into()))
+    }
+}
+
+impl From<&String> for Key {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<&Self> for Key {
+    fn from(key: &Self) -> Self {
+        key.clone()
+    }
+}
+
+macro_rules! from_numbers {
+    ($($number:ty)*) => {
+        $(impl From<$number> for Key {
+            fn from(number: $number) -> Self {
+                Self::of(Value::Number(i128::try_from(number).unwrap_or(i128::MAX)))
+            }
+        })*
+
+        /// The key of a text or a number. So it makes no difference how that comes here.
+        fn plain(key: &dyn Any) -> Option<Key> {
+            if let Some(text) = key.downcast_ref::<&'static str>() {
+                return Some(Key::from(*text));
+            }
+            if let Some(text) = key.downcast_ref::<String>() {
+                return Some(Key::from(text));
+            }
+            $(if let Some(number) = key.downcast_ref::<$number>() {
+                return Some(Key::from(*number));
+            })*
+            None
+        }
+    };
+}
+
+from_numbers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+
+/// Texts and numbers as they are, other keys by their type.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.value {
+            Value::Text(text) => text.fmt(f),
+            Value::Number(number) => number.fmt(f),
+            Value::Other(key) => write!(f, "Key({})", (**key).type_name()),
+        }
+    }
+}
+
+/// The limits of each key.
+#[derive(Clone, Default)]
+pub(crate) struct KeyLimits {
+    pub(crate) active: Option<PerKey<usize>>,
+    pub(crate) rates: Option<PerKey<Vec<Rate>>>,
+}
+
+/// What all keys have, or how it is found for one: by foreign code.
+#[derive(Clone)]
+pub(crate) enum PerKey<T> {
+    Same(T),
+    Found(Arc<dyn Fn(&Key) -> T + Send + Sync>),
+}
+
+impl<T: Clone> PerKey<T> {
+    fn of(&self, key: &Key) -> T {
+        match self {
+            Self::Same(limit) => limit.clone(),
+            Self::Found(find) => find(key),
+        }
+    }
+}
+
+impl KeyLimits {
+    /// How many jobs of a key may be active, and the rates of their starts.
+    pub(crate) fn of(&self, key: &Key) -> (Option<NonZeroU32>, Vec<Rate>) {
+        let active = self
+            .active
+            .as_ref()
+            .map(|active| checked_limit(active.of(key)));
+        let rates = self.rates.as_ref().map(|rates| rates.of(key));
+        (active, rates.unwrap_or_default())
+    }
+}
+
+/// A limit for the jobs of a key, or a panic at the caller of the call that was given it.
+#[track_caller]
+pub(crate) fn checked_limit(limit: usize) -> NonZeroU32 {
+    // More of them than the core can count are never active.
+    match NonZeroU32::new(u32::try_from(limit).unwrap_or(u32::MAX)) {
+        Some(limit) => limit,
+        None => panic!("a key with a limit of 0 never starts a job: allow at least 1, or pause it"),
+    }
+}
+
+// What panics in a key, or in a function that finds limits, is caught where that is called.
+impl UnwindSafe for Key {}
+impl RefUnwindSafe for Key {}
+impl UnwindSafe for KeyLimits {}
+impl RefUnwindSafe for KeyLimits {}
+
+impl fmt::Debug for KeyLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLimits").finish_non_exhaustive()
+    }
+}
+
+/// So that nobody who chooses keys can choose those that have one hash.
+static HASHING: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_made_of_equal_values_are_equal() {
+        assert_eq!(Key::from("a"), Key::new("a"));
+        assert_eq!(Key::from("a"), Key::new(String::from("a")));
+        assert_eq!(Key::from(1_u8), Key::from(1_isize));
+        assert_eq!(Key::from(1), Key::new(1_u64));
+        assert_eq!(Key::new((1, "a")), Key::new((1, "a")));
+        assert_ne!(Key::new((1, "a")), Key::new((1_u8, "a")));
+        assert_ne!(Key::from("1"), Key::from(1));
+        assert_ne!(Key::from(u64::MAX), Key::from(-1));
+        assert_ne!(Key::new([1]), Key::from(1));
+    }
+
+    #[test]
+    fn a_key_is_one_word() {
+        assert_eq!(size_of::<Option<Key>>(), size_of::<usize>());
+    }
+}

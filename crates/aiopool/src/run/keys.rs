@@ -1,0 +1,85 @@
+//! Looking a key up: comparing it with those that the pool knows, and finding its limits. All of that
+//! is foreign code, and runs under no lock.
+
+use std::mem;
+
+use aiopool_core::KeyId;
+
+use crate::key::Key;
+use crate::state::{Shared, State};
+use crate::sys::sync::MutexGuard;
+use crate::sys::unwind::{Payload, discard, guarded};
+
+impl Shared {
+    /// The lock that `lock` gives, with the id of a key, which is opened if it is not there. The key
+    /// becomes a clone of the one that the pool has. What is foreign may panic: nothing has changed
+    /// then.
+    #[track_caller]
+    pub(crate) fn lock_with_key<'a>(
+        &'a self,
+        key: &mut Key,
+        lock: impl Fn() -> MutexGuard<'a, State>,
+    ) -> Result<(MutexGuard<'a, State>, KeyId), Payload> {
+        loop {
+            let mut state = lock();
+            if let Some(id) = state.keys().get(key) {
+                return Ok((state, id));
+            }
+            let opened = state.keys().opened();
+            drop(state);
+            if let Some(id) = self.become_known(key)? {
+                state = lock();
+                if state.keys().has(key, id) {
+                    return Ok((state, id));
+                }
+                // It has gone meanwhile.
+                continue;
+            }
+            let (limit, rates) = guarded(|| self.key_limits.of(key))?;
+            let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
+            state = lock();
+            // Another caller may have opened it meanwhile.
+            if state.keys().opened() == opened {
+                let id = state.open_key(key.clone(), limit, &rates);
+                return Ok((state, id));
+            }
+        }
+    }
+
+    /// The lock with the id of a key, if the pool knows it.
+    pub(crate) fn lock_with_known_key(
+        &self,
+        key: &mut Key,
+    ) -> Result<Option<(MutexGuard<'_, State>, KeyId)>, Payload> {
+        let Some(id) = self.become_known(key)? else {
+            return Ok(None);
+        };
+        let state = self.lock();
+        // It may have gone meanwhile.
+        Ok(state.keys().has(key, id).then_some((state, id)))
+    }
+
+    /// Makes a key a clone of the one that the pool has, if it has one. Gives the id of that.
+    fn become_known(&self, key: &mut Key) -> Result<Option<KeyId>, Payload> {
+        let mut after = None;
+        loop {
+            // The lock is given back before the comparison.
+            let next = self.lock().keys().next(key.hash(), after);
+            let Some((other, id)) = next else {
+                return Ok(None);
+            };
+            match guarded(|| other == *key) {
+                Ok(true) => {
+                    discard(mem::replace(key, other));
+                    return Ok(Some(id));
+                }
+                Ok(false) => discard(other),
+                Err(payload) => {
+                    discard(other);
+                    return Err(payload);
+                }
+            }
+            after = Some(id);
+        }
+    }
+}

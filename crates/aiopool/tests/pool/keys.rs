@@ -1,0 +1,428 @@
+//! Keys: limits that jobs share.
+
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+use std::thread;
+
+use aiopool::{HeldBy, Job, JobError, Key, Pool, Rate};
+use tokio::time::Instant;
+
+use crate::common::{
+    Count, Gate, Log, assert_whole, in_frozen_time, let_others_run, millis, on_both,
+    on_current_thread, poll_once, raise, since, until,
+};
+
+#[test]
+fn a_key_has_so_many_active_jobs_and_others_pass_those_that_wait_for_it() {
+    on_both(async || {
+        let pool = Pool::builder(10).per_key(2).build();
+        let (gate, begun) = (Gate::new(), Count::new());
+        let jobs = pool.map_n(0..5, |_| gate.passed().key("a"));
+        let other = pool.spawn_n({
+            let begun = begun.clone();
+            async move { begun.add() }.key("b")
+        });
+        let plain = pool.spawn_n({
+            let begun = begun.clone();
+            async move { begun.add() }
+        });
+        other.await.unwrap();
+        plain.await.unwrap();
+        let stats = pool.stats();
+        assert_eq!((stats.active, stats.waiting, stats.parked), (2, 3, 3));
+        assert_eq!(stats.held_by, Some(HeldBy::Keys));
+        gate.let_pass();
+        until(|| pool.waiting() == 2).await;
+        assert_eq!(pool.active(), 2);
+        gate.open();
+        for job in jobs {
+            job.await.unwrap();
+        }
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn keys_take_turns() {
+    on_current_thread(async || {
+        let (pool, log) = (Pool::new(1), Log::new());
+        let jobs = ["a", "a", "a", "b", "b", "c"];
+        let jobs = pool.map_n(jobs, |key| {
+            let log = log.clone();
+            async move { log.add(key) }.key(key)
+        });
+        for job in jobs {
+            job.await.unwrap();
+        }
+        // The first has its turn before the others come.
+        assert_eq!(log.take(), ["a", "a", "b", "c", "a", "b"]);
+    });
+}
+
+#[test]
+fn a_key_has_a_rate_of_its_own() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(10)
+            .per_key_rate(Rate::new(1, millis(100)))
+            .build();
+        let begun = Instant::now();
+        let jobs = pool.map_n([1, 1, 2, 1], |key| async move { since(begun) }.key(key));
+        let mut times = Vec::new();
+        for job in jobs {
+            times.push(job.await.unwrap());
+        }
+        assert_eq!(times, [0, 100, 0, 200]);
+    });
+}
+
+#[test]
+fn limits_are_found_for_each_key_when_it_comes_and_again_when_it_has_gone() {
+    in_frozen_time(async || {
+        let asked = Count::new();
+        let pool = Pool::builder(10)
+            .per_key_with({
+                let asked = asked.clone();
+                move |key| {
+                    asked.add();
+                    if *key == Key::from("a") { 1 } else { 3 }
+                }
+            })
+            .per_key_rate_with(|key| (*key == Key::from("b")).then(|| Rate::new(1, millis(100))))
+            .build();
+        let gate = Gate::new();
+        let jobs = pool.map_n(["a", "a", "c", "c"], |key| gate.passed().key(key));
+        let_others_run().await;
+        assert_eq!((pool.active(), asked.get()), (3, 2));
+        gate.open();
+        for job in jobs {
+            job.await.unwrap();
+        }
+        pool.exec(async {}.key("b")).await.unwrap();
+        assert_eq!(asked.get(), 3);
+        pool.exec(async {}.key("b")).await.unwrap();
+        assert_eq!(asked.get(), 3, "its rate still counts");
+        tokio::time::sleep(millis(200)).await;
+        pool.exec(async {}.key("b")).await.unwrap();
+        assert_eq!(asked.get(), 4);
+    });
+}
+
+#[test]
+fn a_paused_key_starts_nothing_and_others_do() {
+    in_frozen_time(async || {
+        let (pool, begun) = (Pool::new(2), Instant::now());
+        pool.pause_key("a", Some(millis(300)));
+        pool.pause_key("a", Some(millis(100)));
+        let jobs = pool.map_n(["a", "b", "a"], |key| async move { since(begun) }.key(key));
+        let mut times = Vec::new();
+        for job in jobs {
+            times.push(job.await.unwrap());
+        }
+        assert_eq!(times, [300, 0, 300]);
+        assert!(!pool.resume_key("a"));
+        pool.pause_key("a", None);
+        let job = pool.spawn_n(async move { since(begun) }.key("a"));
+        tokio::time::sleep(millis(200)).await;
+        assert_eq!(pool.waiting(), 1);
+        assert!(pool.resume_key("a"));
+        assert_eq!(job.await.unwrap(), 500);
+        assert!(!pool.resume_key("b"), "nobody knows it");
+    });
+}
+
+#[test]
+fn keys_that_have_gone_are_dropped_and_leave_nothing_behind() {
+    in_frozen_time(async || {
+        let dropped = Count::new();
+        let pool = Pool::builder(10)
+            .per_key(1)
+            .per_key_rate(Rate::new(1, millis(10)))
+            .build();
+        let jobs = pool.map_n(0..20_000, |n| {
+            async {}.key(Key::new(Tracked(n, dropped.clone())))
+        });
+        for job in jobs {
+            job.await.unwrap();
+        }
+        tokio::time::sleep(millis(20)).await;
+        assert_eq!(dropped.get(), 20_000);
+        assert_eq!(
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks(),
+            0
+        );
+    });
+}
+
+#[test]
+fn a_waiting_job_keeps_the_key_of_the_pool_and_not_its_own() {
+    on_both(async || {
+        let (dropped, gate) = (Count::new(), Gate::new());
+        let pool = Pool::builder(1).per_key(1).build();
+        let jobs = pool.map_n(0..100, |_| {
+            gate.passed().key(Key::new(Tracked(0, dropped.clone())))
+        });
+        assert_eq!(dropped.get(), 99);
+        gate.open();
+        for job in jobs {
+            job.await.unwrap();
+        }
+        pool.join().await;
+    });
+}
+
+#[test]
+fn what_is_foreign_in_a_key_may_panic_and_settles_the_job_that_it_belongs_to() {
+    on_both(async || {
+        let dropped = Count::new();
+        let pool = Pool::builder(2).per_key(1).build();
+        let gate = Gate::new();
+        let first = pool.spawn_n(gate.passed().key(Key::new(Spiteful::Panics)));
+        // It is compared with the first.
+        let job = dropped.pending().key(Key::new(Spiteful::Panics));
+        assert!(matches!(
+            pool.spawn_n(job).await,
+            Err(JobError::Panicked(_))
+        ));
+        let job = dropped.pending().key(Key::new(Spiteful::Panics));
+        assert!(matches!(pool.exec(job).await, Err(JobError::Panicked(_))));
+        let job = dropped.pending().key(Key::new(Spiteful::Panics));
+        assert!(matches!(
+            pool.spawn(job).await.await,
+            Err(JobError::Panicked(_))
+        ));
+        let map = pool.map(0..3, {
+            let dropped = dropped.clone();
+            move |_| dropped.pending().key(Key::new(Spiteful::Panics))
+        });
+        let results = map.await;
+        assert!(
+            results
+                .iter()
+                .all(|result| matches!(result, Err(JobError::Panicked(_))))
+        );
+        assert_eq!((results.len(), dropped.get()), (3, 6));
+        assert!(
+            catch_unwind(AssertUnwindSafe(
+                || pool.pause_key(Key::new(Spiteful::Panics), None)
+            ))
+            .is_err()
+        );
+        gate.open();
+        first.await.unwrap();
+        assert_whole(&pool).await;
+        let found = Pool::builder(2).per_key_with(|_| raise("no limit")).build();
+        let result = found.exec(async {}.key("a")).await;
+        assert!(
+            matches!(result, Err(JobError::Panicked(panic)) if panic.message() == Some("no limit"))
+        );
+        let none = Pool::builder(2).per_key_with(|_| 0).build();
+        let result = none.exec(async {}.key("a")).await;
+        let Err(JobError::Panicked(panic)) = result else {
+            panic!("{result:?}")
+        };
+        assert!(panic.message().unwrap().contains("allow at least 1"));
+        assert_whole(&found).await;
+    });
+}
+
+#[test]
+fn keys_of_one_hash_are_told_apart_and_may_call_the_pool() {
+    on_both(async || {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        let pool = POOL.get_or_init(|| Pool::builder(100).per_key(1).build());
+        let gate = Gate::new();
+        let jobs = pool.map_n(0..60, |n| {
+            gate.passed().key(Key::new(Spiteful::Calls(n % 30, || {
+                let pool = POOL.get().unwrap();
+                pool.spawn_n(async {}.key("another"));
+                assert!(pool.size() == 100);
+            })))
+        });
+        until(|| pool.stats().parked == 30 && pool.active() == 30).await;
+        gate.open();
+        for job in jobs {
+            job.await.unwrap();
+        }
+        assert_whole(pool).await;
+    });
+}
+
+#[test]
+fn threads_that_open_one_key_at_once_share_it() {
+    on_both(async || {
+        let pool = Pool::builder(100).per_key(1).build();
+        let runtime = tokio::runtime::Handle::current();
+        let gate = Gate::new();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let _entered = runtime.enter();
+                    for n in 0..50 {
+                        drop(pool.spawn_n(gate.passed().key(n)));
+                    }
+                });
+            }
+        });
+        until(|| pool.stats().parked == 150).await;
+        assert_eq!((pool.active(), pool.waiting()), (50, 150));
+        gate.open();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_map_goes_on_past_items_whose_key_is_full_as_far_as_four_times_the_size() {
+    on_both(async || {
+        let pool = Pool::builder(3).per_key(1).build();
+        let (gate, pulled) = (Gate::new(), Count::new());
+        let map = tokio::spawn(pool.map(0..100, {
+            let (gate, pulled) = (gate.clone(), pulled.clone());
+            move |n| {
+                pulled.add();
+                let gate = gate.passed();
+                async move {
+                    gate.await;
+                    n
+                }
+                .key("a")
+            }
+        }));
+        until(|| pulled.get() == 12).await;
+        let_others_run().await;
+        let stats = pool.stats();
+        assert_eq!((pulled.get(), stats.active, stats.parked), (12, 1, 11));
+        gate.let_pass();
+        until(|| pulled.get() == 13).await;
+        gate.open();
+        let results: Vec<_> = map.await.unwrap().into_iter().map(Result::unwrap).collect();
+        assert!(results.into_iter().eq(0..100));
+        assert_eq!(
+            pool.stats().started,
+            100,
+            "the turns that gave no start are none"
+        );
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_map_with_keys_leaves_slots_that_its_keys_do_not_use_to_others() {
+    on_both(async || {
+        let pool = Pool::builder(2).per_key(1).build();
+        let gate = Gate::new();
+        let map = tokio::spawn(pool.map(0..20, {
+            let gate = gate.clone();
+            move |_| gate.passed().key("a")
+        }));
+        until(|| pool.stats().parked == 7).await;
+        pool.exec(async {}).await.unwrap();
+        pool.exec(async {}.key("b")).await.unwrap();
+        gate.open();
+        assert_eq!(map.await.unwrap().len(), 20);
+    });
+}
+
+#[test]
+fn a_stream_that_is_dropped_takes_its_items_with_it_that_wait_for_their_key() {
+    on_both(async || {
+        let pool = Pool::builder(4).per_key(1).build();
+        let dropped = Count::new();
+        let mut stream = pool.itermap(0..100, {
+            let dropped = dropped.clone();
+            move |_| dropped.pending().key("a")
+        });
+        {
+            let mut next = futures_util::StreamExt::next(&mut stream);
+            assert!(poll_once(std::pin::Pin::new(&mut next)).is_pending());
+        }
+        until(|| pool.stats().parked == 3).await;
+        drop(stream);
+        pool.join().await;
+        assert_eq!(dropped.get(), 4);
+        assert_eq!(pool.stats().cancelled, 4);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_map_whose_iterator_panics_stops_its_items_that_wait_for_their_key() {
+    on_both(async || {
+        let pool = Pool::builder(4).per_key(1).build();
+        let dropped = Count::new();
+        let items = (0..5).map(|n| if n == 4 { raise("no more") } else { n });
+        let map = tokio::spawn(pool.map(items, {
+            let dropped = dropped.clone();
+            move |_| dropped.pending().key("a")
+        }));
+        assert!(map.await.unwrap_err().is_panic());
+        assert_eq!(dropped.get(), 4);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn cancel_all_reaches_items_that_wait_for_their_key() {
+    on_both(async || {
+        let pool = Pool::builder(2).per_key(1).build();
+        let map = tokio::spawn(pool.map(0..8, |_| std::future::pending::<()>().key("a")));
+        until(|| pool.stats().parked == 7).await;
+        assert_eq!(pool.cancel_all().await, 8);
+        let results = map.await.unwrap();
+        assert!(
+            results
+                .iter()
+                .all(|result| matches!(result, Err(JobError::Cancelled)))
+        );
+        assert_whole(&pool).await;
+    });
+}
+
+/// A key whose drop is counted.
+struct Tracked(u32, Count);
+
+impl PartialEq for Tracked {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Tracked {}
+
+impl Hash for Tracked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.1.add();
+    }
+}
+
+/// A key that has the hash of all others of its kind.
+enum Spiteful {
+    Panics,
+    Calls(u32, fn()),
+}
+
+impl PartialEq for Spiteful {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Calls(this, call), Self::Calls(other, _)) => {
+                call();
+                this == other
+            }
+            _ => raise("not comparable"),
+        }
+    }
+}
+
+impl Eq for Spiteful {}
+
+impl Hash for Spiteful {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
