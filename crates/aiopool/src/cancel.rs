@@ -178,6 +178,9 @@ impl Shared {
             Ok(source) => return Ended::without_a_job(self.end_source(source, End::CutShort)),
             Err(apart) => apart,
         };
+        if let Some(index) = apart.caller() {
+            return Ended::without_a_job(self.lock().lose_caller(index));
+        }
         let mut item = (*apart).into_item();
         let mut ended = item.as_mut().give_up();
         self.lock().put(item.as_mut(), &mut ended);

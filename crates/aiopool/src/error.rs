@@ -124,3 +124,34 @@ impl From<JobError> for io::Error {
         Self::other(error)
     }
 }
+
+/// A job that could not start at once: see [`Pool::try_spawn`](crate::Pool::try_spawn).
+pub struct Refused<J> {
+    job: J,
+}
+
+impl<J> Refused<J> {
+    pub(crate) fn new(job: J) -> Self {
+        Self { job }
+    }
+
+    /// The job, as it was handed in.
+    #[must_use]
+    pub fn into_job(self) -> J {
+        self.job
+    }
+}
+
+impl<J> fmt::Debug for Refused<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused").finish_non_exhaustive()
+    }
+}
+
+impl<J> fmt::Display for Refused<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the job cannot start at once: queue it with `spawn_n`, or try again later")
+    }
+}
+
+impl<J> std::error::Error for Refused<J> {}

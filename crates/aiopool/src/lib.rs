@@ -2,7 +2,7 @@
 
 // The files stand in layers. Each layer knows only the layers below it:
 //
-//   verbs    pool, builder, limits, hand_in, handle, join, stream, cancel: the calls of users, and
+//   verbs    pool, builder, limits, reserve, hand_in, handle, join, stream, cancel: the calls of users, and
 //            their results
 //   run      the worker: the task that runs jobs, and the code that starts it; the timer
 //   state    the tables under the one lock, and the steps that change them
@@ -33,6 +33,7 @@ mod limits;
 mod models;
 mod pool;
 mod rate;
+mod reserve;
 mod run;
 mod source;
 mod state;
@@ -41,7 +42,7 @@ mod stream;
 mod sys;
 
 pub use builder::Builder;
-pub use error::{JobError, Panic};
+pub use error::{JobError, Panic, Refused};
 pub use handle::{AbortHandle, JobHandle, JobId};
 pub use job::Job;
 pub use job::callback::WithCallback;
@@ -49,5 +50,6 @@ pub use job::configured::WithOptions;
 pub use key::Key;
 pub use pool::Pool;
 pub use rate::Rate;
+pub use reserve::Permit;
 pub use stats::{HeldBy, Outcome, Stats};
 pub use stream::Itermap;

@@ -69,6 +69,11 @@ pub trait Job: Send + 'static {
     #[doc(hidden)]
     const HAS_OPTIONS: bool = false;
 
+    #[doc(hidden)]
+    fn options(&self) -> Option<&Options> {
+        None
+    }
+
     /// The job with a key, by which it shares limits with others: see
     /// [`Builder::per_key`](crate::Builder::per_key), [`Builder::per_key_rate`](crate::Builder::per_key_rate) and
     /// [`Pool::pause_key`](crate::Pool::pause_key). A job that waits for its key lets others pass. Keys
@@ -296,6 +301,10 @@ impl<J: Job> Job for WithOptions<J> {
     }
 
     const HAS_OPTIONS: bool = true;
+
+    fn options(&self) -> Option<&Options> {
+        Some(&self.options)
+    }
 }
 
 /// In bytes. Tokio boxes larger futures, and puts smaller ones beside the header of a task.

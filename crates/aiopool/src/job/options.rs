@@ -82,6 +82,15 @@ impl Options {
         self.rest.as_ref()?.name.as_ref()
     }
 
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
+    /// The level and the weight of a job without options.
+    pub(crate) fn plain() -> (Level, NonZeroU32) {
+        (Level::default(), NonZeroU32::MIN)
+    }
+
     pub(crate) fn take_key(&mut self) -> Option<Key> {
         self.key.take()
     }

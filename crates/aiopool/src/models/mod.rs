@@ -16,6 +16,7 @@ mod handle;
 mod join;
 mod join_state;
 mod pause;
+mod reserve;
 mod resize;
 mod shutdown;
 mod start;

@@ -13,6 +13,7 @@ use crate::job::cell::Runnable;
 use crate::job::options::Options;
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Work};
+use crate::state::permits::Grant;
 use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State};
 use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
@@ -107,6 +108,59 @@ impl Shared {
         Ok(ticket)
     }
 
+    /// A caller asks for a slot without a job, and waits on `runtime`. Gives the index by which the
+    /// state knows it.
+    pub(crate) fn ask_for_slot<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        runtime: Handle,
+    ) -> usize {
+        let (index, _, spare) = state.ask_for_slot(runtime, Request::default(), NonZeroU32::MIN);
+        self.advance(state);
+        discard(spare);
+        index
+    }
+
+    /// A slot without a job, if it is to be had at once, and nobody is before the caller.
+    pub(crate) fn take_slot_now<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        runtime: &Handle,
+        request: Request,
+        weight: NonZeroU32,
+    ) -> Option<Grant> {
+        let (index, ticket, spare) = state.ask_for_slot(runtime.clone(), request, weight);
+        let mut wakeups = Vec::new();
+        for _ in 0..MOST_STARTS {
+            let Some(admitted) = state.admit() else { break };
+            let is_it = admitted.ticket == ticket;
+            wakeups.extend(state.start(admitted));
+            if is_it {
+                break;
+            }
+        }
+        let grant = state.take_grant(index);
+        let left = grant.is_none().then(|| state.leave_permits(index));
+        // Who has come meanwhile, or was left over, is seen to.
+        self.advance(state);
+        for wakeup in wakeups {
+            self.wake_up(wakeup);
+        }
+        discard((spare, left));
+        grant
+    }
+
+    /// Starts a job in a slot that has been taken for it.
+    pub(crate) fn start_in(self: &Arc<Self>, grant: Grant, job: Runnable, runtime: Handle) {
+        let mut state = self.lock();
+        let (wakeup, spare) = state.start_in(grant, job, runtime);
+        self.release(state);
+        if let Some(wakeup) = wakeup {
+            self.wake_up(wakeup);
+        }
+        discard(spare);
+    }
+
     /// Changes the number of slots, and starts who fits now. That is this caller's work, so it leaves
     /// none of it to the workers.
     pub(crate) fn resize(self: &Arc<Self>, size: NonZeroUsize) {
@@ -176,6 +230,7 @@ impl Shared {
     fn wake_up(self: &Arc<Self>, wakeup: Wakeup) {
         match wakeup {
             Wakeup::Parked(remote) => remote.wake(),
+            Wakeup::Caller(waker) => wake(Some(waker)),
             Wakeup::New { workers, runtime } => {
                 let worker = Worker::new(self.clone(), workers);
                 if let Err(payload) = guarded(|| runtime.spawn(worker)) {
@@ -427,7 +482,8 @@ impl Worker {
         };
         // The turn may be that of another waiter, which came before: only these workers can take
         // it.
-        let again = turn.waiter.workers() == self.member.workers;
+        let is_caller = turn.waiter.caller().is_some();
+        let again = turn.waiter.workers() == self.member.workers && !is_caller;
         let item = if again {
             lay_down(&mut self.held, &mut self.step, Step::Done)
         } else {

@@ -31,6 +31,7 @@ pub(crate) struct Source {
 pub(crate) enum Apart {
     Source(Source),
     Item(WaitingItem),
+    Caller(WaitingCaller),
 }
 
 /// A source in its place for the queue, which it keeps from turn to turn.
@@ -40,6 +41,15 @@ pub(crate) struct SourceBox(Box<Apart>);
 pub(crate) struct WaitingItem {
     pub(crate) item: Pin<Box<dyn Item>>,
     /// The index of the workers that are to run it.
+    pub(crate) workers: usize,
+    pub(crate) weight: NonZeroU32,
+}
+
+/// A caller that waits for a slot without a job.
+pub(crate) struct WaitingCaller {
+    /// What the state knows it by.
+    pub(crate) index: usize,
+    /// The index of the workers on its runtime.
     pub(crate) workers: usize,
     pub(crate) weight: NonZeroU32,
 }
@@ -164,6 +174,7 @@ impl Apart {
         match self {
             Self::Source(_) => NonZeroU32::MIN,
             Self::Item(waiting) => waiting.weight,
+            Self::Caller(waiting) => waiting.weight,
         }
     }
 
@@ -172,13 +183,22 @@ impl Apart {
         match self {
             Self::Source(source) => source.workers,
             Self::Item(waiting) => waiting.workers,
+            Self::Caller(waiting) => waiting.workers,
+        }
+    }
+
+    /// What the state knows a caller by.
+    pub(crate) fn caller(&self) -> Option<usize> {
+        match self {
+            Self::Source(_) | Self::Item(_) => None,
+            Self::Caller(waiting) => Some(waiting.index),
         }
     }
 
     /// The source of an item.
     pub(crate) fn source_of_item(&self) -> Option<SourceId> {
         match self {
-            Self::Source(_) => None,
+            Self::Source(_) | Self::Caller(_) => None,
             Self::Item(waiting) => Some(waiting.item.source()),
         }
     }
@@ -187,7 +207,7 @@ impl Apart {
     pub(crate) fn into_item(self) -> Pin<Box<dyn Item>> {
         match self {
             Self::Item(waiting) => waiting.item,
-            Self::Source(_) => unreachable!("a source is no item"),
+            Self::Source(_) | Self::Caller(_) => unreachable!("it is no item"),
         }
     }
 }
@@ -201,7 +221,7 @@ impl SourceBox {
     pub(crate) fn from_box(apart: Box<Apart>) -> Result<Self, Box<Apart>> {
         match &*apart {
             Apart::Source(_) => Ok(Self(apart)),
-            Apart::Item(_) => Err(apart),
+            Apart::Item(_) | Apart::Caller(_) => Err(apart),
         }
     }
 
@@ -213,7 +233,7 @@ impl SourceBox {
     pub(crate) fn discard(self) -> DiscardedSource {
         match *self.0 {
             Apart::Source(source) => source.discard(),
-            Apart::Item(_) => unreachable!("{NOT_A_SOURCE}"),
+            Apart::Item(_) | Apart::Caller(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }
@@ -225,7 +245,7 @@ impl Deref for SourceBox {
     fn deref(&self) -> &Source {
         match &*self.0 {
             Apart::Source(source) => source,
-            Apart::Item(_) => unreachable!("{NOT_A_SOURCE}"),
+            Apart::Item(_) | Apart::Caller(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }
@@ -235,7 +255,7 @@ impl DerefMut for SourceBox {
     fn deref_mut(&mut self) -> &mut Source {
         match &mut *self.0 {
             Apart::Source(source) => source,
-            Apart::Item(_) => unreachable!("{NOT_A_SOURCE}"),
+            Apart::Item(_) | Apart::Caller(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }

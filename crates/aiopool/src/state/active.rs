@@ -269,6 +269,15 @@ impl Waiter {
         matches!(self, Self::Job(_)) || self.source_of_item().is_some()
     }
 
+    /// What the state knows a caller by that waits for a slot without a job.
+    #[inline]
+    pub(crate) fn caller(&self) -> Option<usize> {
+        match self {
+            Self::Job(_) => None,
+            Self::Apart(apart) => apart.caller(),
+        }
+    }
+
     /// The source of an item that waits for itself.
     #[inline]
     pub(crate) fn source_of_item(&self) -> Option<SourceId> {

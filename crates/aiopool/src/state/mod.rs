@@ -5,6 +5,7 @@
 pub(crate) mod active;
 pub(crate) mod effects;
 pub(crate) mod keys;
+pub(crate) mod permits;
 pub(crate) mod signal;
 pub(crate) mod sources;
 pub(crate) mod timer;
@@ -24,11 +25,12 @@ use crate::key::{Key, KeyLimits};
 use crate::source::results::Results;
 use crate::source::{
     AnyResults, Apart, DiscardedSource, End, Item, Items, Rest, Source, SourceBox, SourceId,
-    WaitingItem,
+    WaitingCaller, WaitingItem,
 };
 use crate::state::active::{ActiveTable, Taken, Waiter, Work};
 use crate::state::effects::{Chores, Effects, Leftovers};
 use crate::state::keys::KeyTable;
+use crate::state::permits::{Grant, Left, PermitTable};
 use crate::state::signal::{Countdown, Remote};
 use crate::state::sources::{NotWanted, SourceTable};
 use crate::state::timer::{TimerCall, TimerEntry};
@@ -64,6 +66,7 @@ pub(crate) struct State {
     /// Whether more is due than was done: it comes before the next admission.
     is_behind: bool,
     timer: TimerEntry,
+    permits: PermitTable,
     keys: KeyTable,
     /// Keys that have gone, to be dropped under no lock.
     gone: Vec<Key>,
@@ -125,6 +128,7 @@ impl Shared {
             admitted_at: Time::ZERO,
             is_behind: false,
             timer: TimerEntry::new(),
+            permits: PermitTable::default(),
             keys: KeyTable::default(),
             gone: Vec::new(),
             walks: 0,
@@ -424,14 +428,17 @@ impl State {
     /// A waiter that has been admitted becomes active: its work is left to the workers of its
     /// runtime.
     pub(crate) fn start(&mut self, admitted: Admitted<Waiter>) -> Option<Wakeup> {
+        if let Some(index) = admitted.waiter.caller() {
+            return self.grant(index, admitted);
+        }
         let workers = admitted.waiter.workers();
-        let taken = self.insert(admitted);
+        let taken = self.insert(admitted, self.admitted_at);
         self.offer(taken, workers)
     }
 
-    fn insert(&mut self, admitted: Admitted<Waiter>) -> Taken {
+    fn insert(&mut self, admitted: Admitted<Waiter>, at: Time) -> Taken {
         let ticket = admitted.ticket;
-        let taken = self.active.insert(admitted, self.admitted_at);
+        let taken = self.active.insert(admitted, at);
         self.begin_item(&taken, ticket);
         taken
     }
@@ -478,6 +485,92 @@ impl State {
         let index = taken.index;
         self.active.open(taken);
         self.workers.offer(workers, index)
+    }
+}
+
+/// Slots without a job.
+impl State {
+    /// A caller takes a place in the queue, and waits on `runtime`. A handle that is given back is to
+    /// be dropped under no lock.
+    pub(crate) fn ask_for_slot(
+        &mut self,
+        runtime: Handle,
+        request: Request,
+        weight: NonZeroU32,
+    ) -> (usize, Ticket, Option<Handle>) {
+        let (workers, spare) = self.workers.on(runtime);
+        let index = self.permits.add();
+        let caller = Apart::Caller(WaitingCaller {
+            index,
+            workers,
+            weight,
+        });
+        let ticket = self.enqueue(Waiter::Apart(Box::new(caller)), workers, request);
+        self.permits.wait(index, ticket);
+        (index, ticket, spare)
+    }
+
+    fn grant(&mut self, index: usize, admitted: Admitted<Waiter>) -> Option<Wakeup> {
+        let grant = Grant {
+            slot: admitted.slot,
+            ticket: admitted.ticket,
+            at: self.admitted_at,
+        };
+        let waker = self.permits.grant(index, grant)?;
+        Some(Wakeup::Caller(waker))
+    }
+
+    /// A caller looks whether it has got its slot.
+    pub(crate) fn look_for_slot(&mut self, index: usize, waker: Waker) -> permits::Found {
+        self.permits.look(index, waker)
+    }
+
+    /// The slot of a caller that does not wait for it.
+    pub(crate) fn take_grant(&mut self, index: usize) -> Option<Grant> {
+        self.permits.take(index)
+    }
+
+    /// A caller waits no more. What it leaves is to be dropped under no lock.
+    pub(crate) fn leave_permits(&mut self, index: usize) -> (Option<Waiter>, Option<Waker>) {
+        let (left, waker) = self.permits.leave(index);
+        let waiter = match left {
+            Left::Slot(slot) => {
+                self.admission.finish(slot);
+                None
+            }
+            Left::Ticket(ticket) => self.withdraw(ticket),
+            Left::Nothing => None,
+        };
+        (waiter, waker)
+    }
+
+    /// A caller has been withdrawn: it has to come again. Its waker is to be woken under no lock.
+    pub(crate) fn lose_caller(&mut self, index: usize) -> Option<Waker> {
+        self.permits.lose(index)
+    }
+
+    /// A permit is not used any more.
+    pub(crate) fn give_back_grant(&mut self, grant: Grant) {
+        self.admission.finish(grant.slot);
+    }
+
+    /// A job starts in the slot of a permit.
+    pub(crate) fn start_in(
+        &mut self,
+        grant: Grant,
+        job: Runnable,
+        runtime: Handle,
+    ) -> (Option<Wakeup>, Option<Handle>) {
+        let (workers, spare) = self.workers.on(runtime);
+        let Grant { slot, ticket, at } = grant;
+        let waiter = Waiter::Job(job);
+        let admitted = Admitted {
+            slot,
+            ticket,
+            waiter,
+        };
+        let taken = self.insert(admitted, at);
+        (self.offer(taken, workers), spare)
     }
 }
 
@@ -760,7 +853,8 @@ impl State {
 
     /// Whether a worker that is free now may run `waiter` before all open entries.
     fn is_for(&self, waiter: &Waiter, worker: &Member) -> bool {
-        waiter.workers() == worker.workers && !self.workers.has_open(worker.workers)
+        let is_caller = waiter.caller().is_some();
+        waiter.workers() == worker.workers && !is_caller && !self.workers.has_open(worker.workers)
     }
 
     /// A worker that was searching takes the first open entry, if there is one.
@@ -832,7 +926,7 @@ impl State {
         worker: &Member,
     ) -> (Taken, Option<Wakeup>) {
         // The item keeps its entry and its slot. The turn comes with a slot of its own.
-        let mut taken = self.insert(turn);
+        let mut taken = self.insert(turn, self.admitted_at);
         self.active.unassign(item.index, worker.remote.as_ref());
         let wakeup = self.offer(item, worker.workers);
         self.assign(&mut taken, worker);

@@ -63,6 +63,8 @@ pub(crate) struct Member {
 #[must_use = "it is counted as one that searches"]
 pub(crate) enum Wakeup {
     Parked(Arc<Remote>),
+    /// No worker, but a caller that has got its slot.
+    Caller(Waker),
     /// A worker that is to be started on this runtime.
     New {
         /// The index of the workers that it is one of.

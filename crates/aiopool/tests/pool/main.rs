@@ -34,6 +34,7 @@ mod pause;
 mod polls;
 mod queue;
 mod rate;
+mod reserve;
 mod resize;
 mod shutdown;
 mod slots;

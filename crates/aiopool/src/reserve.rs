@@ -1,0 +1,236 @@
+//! Slots without a job, and jobs that start at once or not at all.
+
+use std::fmt;
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use aiopool_core::Request;
+
+use crate::error::Refused;
+use crate::handle::JobHandle;
+use crate::job::cell::Runnable;
+use crate::job::options::Options;
+use crate::job::{Job, with_body};
+use crate::pool::Pool;
+use crate::state::Shared;
+use crate::state::permits::{Found, Grant};
+use crate::sys::runtime::{current, current_for, poll_in_budget};
+use crate::sys::unwind::discard;
+
+/// A slot of a pool without a job: see [`Pool::reserve`]. When it is dropped, the slot goes back.
+#[must_use = "the slot goes back when the permit is dropped"]
+pub struct Permit {
+    shared: Arc<Shared>,
+    /// `None` when the slot has gone to a job.
+    grant: Option<Grant>,
+}
+
+/// Waits for a slot.
+struct Reserve {
+    shared: Arc<Shared>,
+    /// The index of the caller, while it waits.
+    index: Option<usize>,
+    caller: &'static Location<'static>,
+}
+
+/// Slots without a job, and jobs without a wait.
+impl Pool {
+    /// Waits for a slot, and takes it without a job: run under it what you like, be it borrowed or not
+    /// `Send`, or [spawn](Permit::spawn) a job in it.
+    ///
+    /// It stands in the queue as a job without options does, and counts as a start.
+    ///
+    /// # Returns
+    ///
+    /// The permit, which gives the slot back when it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// When polled outside a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing happens until the future is polled. If it is dropped while it waits, no slot is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(2);
+    /// let text = String::from("borrowed");
+    /// let permit = pool.reserve().await;
+    /// assert_eq!((pool.active(), text.as_str().len()), (1, 8));
+    /// drop(permit);
+    /// assert_eq!(pool.active(), 0);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn reserve(&self) -> impl Future<Output = Permit> + Send + use<> {
+        Reserve {
+            shared: self.shared.clone(),
+            index: None,
+            caller: Location::caller(),
+        }
+    }
+
+    /// Starts the job if it may start at once: if slots, rates, its key and pauses allow it, and
+    /// nobody has to go before it.
+    ///
+    /// # Returns
+    ///
+    /// The handle of the job, or [`Refused`] with the job.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime; and if comparing the key of the job panics, or a function that finds
+    /// the limits of keys.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let pool = aiopool::Pool::new(1);
+    /// let first = pool.try_spawn(async { 1 }).unwrap();
+    /// let refused = pool.try_spawn(async { 2 }).unwrap_err();
+    /// assert_eq!(first.await.unwrap() + refused.into_job().await, 3);
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<J: Job>(&self, job: J) -> Result<JobHandle<J::Output>, Refused<J>> {
+        // Outside a runtime this panics, and nothing has changed.
+        let runtime = current();
+        let lock = || self.shared.lock_for(&runtime);
+        let options = job.options();
+        let (level, weight) = match options {
+            Some(options) => (options.level(), options.weight()),
+            None => Options::plain(),
+        };
+        let (state, key) = match options.and_then(|options| options.key().cloned()) {
+            None => (lock(), None),
+            Some(mut key) => match self.shared.lock_with_key(&mut key, lock) {
+                Ok((state, id)) => (state, Some(id)),
+                Err(payload) => {
+                    discard(job);
+                    resume_unwind(payload)
+                }
+            },
+        };
+        let request = Request {
+            level,
+            key,
+            front: false,
+        };
+        match self.shared.take_slot_now(state, &runtime, request, weight) {
+            Some(grant) => {
+                let permit = Permit::new(self.shared.clone(), grant);
+                Ok(permit.spawn(job))
+            }
+            None => Err(Refused::new(job)),
+        }
+    }
+}
+
+impl Permit {
+    fn new(shared: Arc<Shared>, grant: Grant) -> Self {
+        Self {
+            shared,
+            grant: Some(grant),
+        }
+    }
+
+    /// Starts the job in this slot, which it gives back when it has ended.
+    ///
+    /// The slot has been taken, so the weight, the priority and the key of the job make no difference.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    #[track_caller]
+    pub fn spawn<J: Job>(mut self, job: J) -> JobHandle<J::Output> {
+        let runtime = current();
+        let (job, receiver) = with_body!(J, job, |body| Runnable::new(body, false));
+        // Without timers that are needed this panics, and the slot goes back.
+        drop(self.shared.lock_for(&runtime));
+        let Some(grant) = self.grant.take() else {
+            unreachable!("a permit has its slot until it is used");
+        };
+        let ticket = grant.ticket;
+        self.shared.start_in(grant, job, runtime);
+        JobHandle::new(receiver, self.shared.clone(), ticket)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            let mut state = self.shared.lock();
+            state.give_back_grant(grant);
+            self.shared.advance(state);
+        }
+    }
+}
+
+impl Reserve {
+    fn poll_granted(&mut self, cx: &mut Context<'_>) -> Poll<Permit> {
+        loop {
+            let index = match self.index {
+                Some(index) => index,
+                None => {
+                    let runtime = current_for(self.caller);
+                    let state = self.shared.lock_for(&runtime);
+                    *self.index.insert(self.shared.ask_for_slot(state, runtime))
+                }
+            };
+            let waker = cx.waker().clone();
+            let found = self.shared.lock().look_for_slot(index, waker);
+            match found {
+                Found::Granted(grant) => {
+                    self.index = None;
+                    return Poll::Ready(Permit::new(self.shared.clone(), grant));
+                }
+                Found::Waiting(before) => {
+                    discard(before);
+                    return Poll::Pending;
+                }
+                Found::Lost(before) => {
+                    discard(before);
+                    self.index = None;
+                }
+            }
+        }
+    }
+}
+
+impl Future for Reserve {
+    type Output = Permit;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+        if self.index.is_none() {
+            // A loop of calls would go on for ever while slots are free.
+            ready!(poll_in_budget(cx, |_| Poll::Ready(())));
+        }
+        self.poll_granted(cx)
+    }
+}
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        if let Some(index) = self.index.take() {
+            let mut state = self.shared.lock();
+            let left = state.leave_permits(index);
+            // The slot may be free again, or the next one may be lighter.
+            self.shared.advance(state);
+            discard(left);
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! Slots without a job, and jobs that start at once or not at all.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::thread;
+
+use aiopool::{HeldBy, Job, JobError, Key, Pool, Rate};
+use tokio::time::Instant;
+
+use crate::common::{
+    Count, Gate, Wakes, assert_whole, current_thread, in_frozen_time, in_time, let_others_run,
+    millis, on_both, poll_once, since, until,
+};
+
+#[test]
+fn a_permit_is_a_slot_that_goes_back_when_it_is_dropped() {
+    on_both(async || {
+        let pool = Pool::new(1);
+        let permit = pool.reserve().await;
+        let not_send = Rc::new(pool.active());
+        assert_eq!(*not_send, 1);
+        let job = pool.spawn_n(async { 1 });
+        let_others_run().await;
+        assert_eq!(
+            (pool.active(), pool.waiting(), pool.stats().started),
+            (1, 1, 1)
+        );
+        drop(permit);
+        assert_eq!(job.await.unwrap(), 1);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_permit_waits_in_the_queue_as_a_job_does() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let first = pool.spawn_n(gate.passed());
+        let wakes = Wakes::new();
+        let mut reserve = Box::pin(pool.reserve());
+        assert!(wakes.poll(reserve.as_mut()).is_pending());
+        let last = pool.spawn_n(async {});
+        assert_eq!(
+            (pool.waiting(), pool.stats().held_by),
+            (2, Some(HeldBy::Slots))
+        );
+        gate.open();
+        first.await.unwrap();
+        until(|| wakes.get() == 1).await;
+        let permit = reserve.await;
+        let_others_run().await;
+        assert!(!last.is_finished(), "the slot is taken");
+        thread::scope(|scope| {
+            scope.spawn(move || drop(permit));
+        });
+        last.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_job_in_a_permit_starts_at_once_and_gives_the_slot_back() {
+    on_both(async || {
+        let pool = Pool::builder(1).per_key(1).build();
+        let permit = pool.reserve().await;
+        let waiting = pool.spawn_n(async {});
+        let job = permit.spawn(async { 7 }.key("a").weight(3).name("it"));
+        assert_eq!((pool.active(), pool.waiting()), (1, 1));
+        assert_eq!(job.await.unwrap(), 7);
+        waiting.await.unwrap();
+        assert_eq!(pool.stats().started, 2);
+        let permit = pool.reserve().await;
+        let job = permit.spawn(std::future::pending::<()>());
+        assert!(job.cancel());
+        assert!(matches!(job.await, Err(JobError::Cancelled)));
+        let permit = pool.reserve().await;
+        let _job = permit.spawn(std::future::pending::<()>());
+        assert_eq!(pool.cancel_all().await, 1);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_reserve_that_is_dropped_while_it_waits_or_when_it_has_its_slot_loses_nothing() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(2), Gate::new());
+        let first = pool.map_n(0..2, |_| gate.passed());
+        let mut waits = Box::pin(pool.reserve());
+        assert!(poll_once(waits.as_mut()).is_pending());
+        let mut has = Box::pin(pool.reserve());
+        assert!(poll_once(has.as_mut()).is_pending());
+        assert_eq!(pool.waiting(), 2);
+        drop(waits);
+        assert_eq!(pool.waiting(), 1);
+        gate.open();
+        for job in first {
+            job.await.unwrap();
+        }
+        until(|| pool.waiting() == 0).await;
+        assert_eq!(pool.active(), 1);
+        drop(has);
+        drop(pool.reserve());
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_permit_is_a_start_that_the_rate_counts() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(5).rate(Rate::new(1, millis(100))).build();
+        let begun = Instant::now();
+        let permits = [pool.reserve().await, pool.reserve().await];
+        assert_eq!(since(begun), 100);
+        let [first, second] = permits;
+        // No second start: the permits are that.
+        let jobs = [
+            first.spawn(async move { since(begun) }),
+            second.spawn(async move { since(begun) }),
+        ];
+        for job in jobs {
+            assert_eq!(job.await.unwrap(), 100);
+        }
+        assert_eq!(pool.exec(async move { since(begun) }).await.unwrap(), 200);
+    });
+}
+
+#[test]
+fn a_job_is_tried_and_starts_at_once_or_comes_back() {
+    on_both(async || {
+        let (pool, gate, dropped) = (Pool::new(2), Gate::new(), Count::new());
+        let first = pool.try_spawn(gate.passed()).unwrap();
+        let refused = pool.try_spawn(dropped.pending().weight(2)).unwrap_err();
+        assert!(refused.to_string().contains("spawn_n"));
+        assert_eq!((pool.len(), dropped.get()), (1, 0));
+        drop(refused.into_job());
+        assert_eq!(dropped.get(), 1);
+        let waiting = pool.spawn_n(async {}.weight(2));
+        assert!(
+            pool.try_spawn(async {}).is_err(),
+            "it passes nobody who waits for slots"
+        );
+        assert!(waiting.cancel());
+        let second = pool.try_spawn(async { 2 }).unwrap();
+        assert_eq!(second.await.unwrap(), 2);
+        pool.pause(None);
+        assert!(pool.try_spawn(async {}).is_err());
+        pool.resume();
+        gate.open();
+        first.await.unwrap();
+        let stats = pool.stats();
+        assert_eq!((stats.started, stats.succeeded), (2, 2));
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_job_that_is_tried_keeps_to_its_key_and_the_rate() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(9)
+            .per_key(1)
+            .rate(Rate::new(2, millis(100)))
+            .build();
+        let (gate, key) = (Gate::new(), Key::from("a"));
+        let first = pool.try_spawn(gate.passed().key(&key)).unwrap();
+        assert!(pool.try_spawn(async {}.key("a")).is_err());
+        pool.try_spawn(async {}.key("b")).unwrap().await.unwrap();
+        assert!(
+            pool.try_spawn(async {}.key("c")).is_err(),
+            "the rate is used up"
+        );
+        tokio::time::sleep(millis(100)).await;
+        pool.try_spawn(async {}.key("c")).unwrap().await.unwrap();
+        gate.open();
+        first.await.unwrap();
+    });
+}
+
+#[test]
+fn outside_a_runtime_a_permit_keeps_its_slot_until_it_is_dropped() {
+    in_time("no runtime", || {
+        let (pool, runtime) = (Pool::new(1), current_thread());
+        let permit = runtime.block_on(pool.reserve());
+        assert!(catch_unwind(AssertUnwindSafe(|| permit.spawn(async {}))).is_err());
+        assert_eq!(pool.active(), 0);
+        assert!(catch_unwind(AssertUnwindSafe(|| pool.try_spawn(async {}))).is_err());
+        let mut reserve = Box::pin(pool.reserve());
+        assert!(catch_unwind(AssertUnwindSafe(|| poll_once(reserve.as_mut()).is_ready())).is_err());
+        assert_eq!(pool.len(), 0);
+    });
+}
+
+#[test]
+fn a_caller_whose_runtime_ends_while_it_waits_for_a_time_may_go_on_elsewhere() {
+    in_time("two runtimes", || {
+        let pool = Pool::new(1);
+        pool.pause(None);
+        let mut reserve = Box::pin(pool.reserve());
+        let first = current_thread();
+        first.block_on(async {
+            assert!(poll_once(reserve.as_mut()).is_pending());
+            let_others_run().await;
+        });
+        drop(first);
+        assert_eq!(pool.waiting(), 0);
+        let second = current_thread();
+        second.block_on(async {
+            pool.resume();
+            drop(reserve.await);
+            assert_whole(&pool).await;
+        });
+    });
+}
