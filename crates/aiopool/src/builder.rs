@@ -1,20 +1,24 @@
 //! Making a pool.
 
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use crate::key::{Key, KeyLimits, PerKey, checked_limit};
+use crate::observe::{Event, Observer};
 use crate::pool::{Pool, checked_size};
 use crate::rate::Rate;
 use crate::state::Shared;
 
 /// Builds a [`Pool`]. Later versions add their options here.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder makes a pool when `build` is called"]
 pub struct Builder {
     size: NonZeroUsize,
     rates: Vec<Rate>,
     key_limits: KeyLimits,
+    observer: Option<Observer>,
 }
 
 impl Pool {
@@ -54,6 +58,7 @@ impl Pool {
             size,
             rates: Vec::new(),
             key_limits: KeyLimits::default(),
+            observer: None,
         }
     }
 }
@@ -142,6 +147,34 @@ impl Builder {
         self
     }
 
+    /// Tells `observer` what has happened: see [`Event`].
+    ///
+    /// It is called where that happens, in a task or a call, when the pool has changed and its lock is
+    /// free again: so it may use the pool, and it delays whom it is called by. Where threads do things
+    /// at once, it is called by them at once, and may hear of the start of a job before it hears that
+    /// the job was queued. Its panic is reported by the panic hook, and harms nobody.
+    ///
+    /// With an observer the pool measures times: [`Stats::wait_time`](crate::Stats::wait_time) and
+    /// [`Stats::run_time`](crate::Stats::run_time) are there too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiopool::{Event, Pool};
+    ///
+    /// let pool = Pool::builder(20)
+    ///     .observer(|event| {
+    ///         if let Event::Finished { job, run, .. } = event {
+    ///             println!("{:?} took {run:?}", job.name());
+    ///         }
+    ///     })
+    ///     .build();
+    /// ```
+    pub fn observer(mut self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Makes the pool.
     #[must_use]
     pub fn build(self) -> Pool {
@@ -149,12 +182,26 @@ impl Builder {
             size,
             rates,
             key_limits,
+            observer,
         } = self;
         let is_timed = !rates.is_empty() || key_limits.rates.is_some();
-        let shared = Shared::new(size, key_limits);
+        let shared = Shared::new(size, key_limits, observer);
         if is_timed {
             shared.begin_timed(rates);
         }
         Pool { shared }
+    }
+}
+
+// What panics in the functions that it is given is caught where the pool calls them.
+impl UnwindSafe for Builder {}
+impl RefUnwindSafe for Builder {}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("size", &self.size)
+            .field("rates", &self.rates)
+            .finish_non_exhaustive()
     }
 }

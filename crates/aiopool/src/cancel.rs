@@ -7,10 +7,11 @@ use aiopool_core::Ticket;
 
 use crate::handle::JobHandle;
 use crate::job::body::Ended;
+use crate::job::id::JobId;
 use crate::source::{Apart, End, SourceBox, SourceId};
 use crate::state::active::Waiter;
 use crate::state::signal::{Countdown, tell, wake_workers};
-use crate::state::{Shared, Withdrawal};
+use crate::state::{Shared, Withdrawal, Withdrawn};
 use crate::stats::Tally;
 use crate::sys::runtime::RuntimeId;
 use crate::sys::unwind::{discard, wake};
@@ -130,7 +131,7 @@ impl Shared {
         effects.carry_out();
         let withdrawn = self.withdraw_each(&abandoned.waiting);
         self.stop_entries(&abandoned.items, id);
-        if let Some(Waiter::Apart(apart)) = abandoned.source {
+        if let Some(Waiter::Apart(apart)) = abandoned.source.map(|source| source.waiter) {
             if let Ok(source) = SourceBox::from_box(apart) {
                 self.discard_source(source);
             }
@@ -144,7 +145,7 @@ impl Shared {
     }
 
     /// Takes those with these tickets out of the queue who still wait.
-    fn withdraw_each(&self, tickets: &[Ticket]) -> Vec<Waiter> {
+    fn withdraw_each(&self, tickets: &[Ticket]) -> Vec<Withdrawn> {
         let mut withdrawn = Vec::with_capacity(tickets.len());
         for portion in tickets.chunks(PORTION) {
             let mut state = self.lock();
@@ -193,15 +194,21 @@ impl Shared {
     fn end_withdrawal(
         self: &Arc<Self>,
         withdrawal: Withdrawal,
-        jobs: impl IntoIterator<Item = Waiter>,
+        jobs: impl IntoIterator<Item = Withdrawn>,
     ) {
         let mut ends = Tally::default();
-        for waiter in jobs {
+        for Withdrawn { ticket, mut waiter } in jobs {
+            let seen = self.observer.is_some().then(|| waiter.seen());
             let ended = match waiter {
                 Waiter::Job(job) => job.give_up(),
                 Waiter::Apart(apart) => self.give_up_apart(apart),
             };
-            ended.outcome.inspect(|outcome| ends.count(*outcome));
+            if let Some(outcome) = ended.outcome {
+                ends.count(outcome);
+                if let Some(seen) = seen {
+                    self.observe_withdrawn(JobId(ticket), seen, outcome);
+                }
+            }
             wake(ended.waker);
         }
         let mut state = self.lock();

@@ -11,6 +11,7 @@ use futures_core::FusedFuture;
 
 use crate::error::JobError;
 use crate::job::cell::{Observer, Receiver};
+use crate::job::id::JobId;
 use crate::state::Shared;
 use crate::sys::runtime::poll_in_budget;
 
@@ -63,10 +64,6 @@ struct Abort {
     shared: Arc<Shared>,
     ticket: Ticket,
 }
-
-/// The name of a job, unique in its pool. It is printed as a number, which repeats after 2^32 jobs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct JobId(Ticket);
 
 impl<T> JobHandle<T> {
     pub(crate) fn new(job: Receiver<T>, shared: Arc<Shared>, ticket: Ticket) -> Self {
@@ -269,18 +266,6 @@ impl fmt::Debug for AbortHandle {
             .field("id", &self.id())
             .field("is_finished", &self.is_finished())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JobId({self})")
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -223,11 +223,9 @@ pub(crate) fn checked_limit(limit: usize) -> NonZeroU32 {
     }
 }
 
-// What panics in a key, or in a function that finds limits, is caught where that is called.
+// What panics in a key is caught where that is called.
 impl UnwindSafe for Key {}
 impl RefUnwindSafe for Key {}
-impl UnwindSafe for KeyLimits {}
-impl RefUnwindSafe for KeyLimits {}
 
 impl fmt::Debug for KeyLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

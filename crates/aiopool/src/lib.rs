@@ -6,7 +6,7 @@
 //            their results
 //   run      the worker: the task that runs jobs, and the code that starts it; the timer
 //   state    the tables under the one lock, and the steps that change them
-//   records  job, source, error, key, rate, stats: the contents of the tables
+//   records  job, source, error, key, observe, rate, stats: the contents of the tables
 //   sys      locks, the runtime, calls of foreign code
 //
 // A job's way through them: `pool` takes the job. `job::cell` gives it its one allocation, which
@@ -31,6 +31,7 @@ mod key;
 mod limits;
 #[cfg(all(test, aiopool_models))]
 mod models;
+mod observe;
 mod pool;
 mod rate;
 mod reserve;
@@ -43,11 +44,13 @@ mod sys;
 
 pub use builder::Builder;
 pub use error::{JobError, Panic, Refused};
-pub use handle::{AbortHandle, JobHandle, JobId};
+pub use handle::{AbortHandle, JobHandle};
 pub use job::Job;
 pub use job::callback::WithCallback;
 pub use job::configured::WithOptions;
+pub use job::id::JobId;
 pub use key::Key;
+pub use observe::{Event, Observed};
 pub use pool::Pool;
 pub use rate::Rate;
 pub use reserve::Permit;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::join::{Join, Until};
 use crate::key::Key;
+use crate::observe::Event;
 use crate::pool::Pool;
 use crate::rate::Rate;
 use crate::state::{Shared, State};
@@ -78,6 +79,7 @@ impl Pool {
         let mut state = self.lock_to_pause(time);
         state.pause(time.map(nanos));
         self.shared.advance(state);
+        self.shared.observe(|| Event::Paused { key: None, time });
     }
 
     /// Ends a pause of the pool, and starts who may start now.
@@ -92,6 +94,9 @@ impl Pool {
         let mut state = self.shared.lock();
         let was_paused = state.resume();
         self.shared.advance(state);
+        if was_paused {
+            self.shared.observe(|| Event::Resumed { key: None });
+        }
         was_paused
     }
 
@@ -125,6 +130,8 @@ impl Pool {
             Ok((mut state, id)) => {
                 state.pause_key(id, time.map(nanos));
                 self.shared.advance(state);
+                let key = Some(key);
+                self.shared.observe(|| Event::Paused { key, time });
             }
             Err(payload) => resume_unwind(payload),
         }
@@ -148,6 +155,10 @@ impl Pool {
             Ok(Some((mut state, id))) => {
                 let was_paused = state.resume_key(id);
                 self.shared.advance(state);
+                if was_paused {
+                    let key = Some(key);
+                    self.shared.observe(|| Event::Resumed { key });
+                }
                 was_paused
             }
             Err(payload) => resume_unwind(payload),

@@ -177,13 +177,12 @@ impl Drop for Permit {
 impl Reserve {
     fn poll_granted(&mut self, cx: &mut Context<'_>) -> Poll<Permit> {
         loop {
-            let index = match self.index {
-                Some(index) => index,
-                None => {
-                    let runtime = current_for(self.caller);
-                    let state = self.shared.lock_for(&runtime);
-                    *self.index.insert(self.shared.ask_for_slot(state, runtime))
-                }
+            let index = if let Some(index) = self.index {
+                index
+            } else {
+                let runtime = current_for(self.caller);
+                let state = self.shared.lock_for(&runtime);
+                *self.index.insert(self.shared.ask_for_slot(state, runtime))
             };
             let waker = cx.waker().clone();
             let found = self.shared.lock().look_for_slot(index, waker);

@@ -87,7 +87,12 @@ impl Tally {
 }
 
 impl Stats {
-    pub(crate) fn new(core: aiopool_core::Stats, tally: &Tally) -> Self {
+    /// With the times that all have waited and run, if they are measured.
+    pub(crate) fn new(
+        core: aiopool_core::Stats,
+        tally: &Tally,
+        times: Option<(Duration, Duration)>,
+    ) -> Self {
         Self {
             size: core.size.get(),
             active: core.active,
@@ -99,8 +104,8 @@ impl Stats {
             failed: tally.of(Outcome::Failed),
             cancelled: tally.of(Outcome::Cancelled),
             timed_out: tally.of(Outcome::TimedOut),
-            wait_time: None,
-            run_time: None,
+            wait_time: times.map(|(wait, _)| wait),
+            run_time: times.map(|(_, run)| run),
             held_by: core.held_by.map(HeldBy::from),
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod callback;
 pub(crate) mod cell;
 pub(crate) mod configured;
+pub(crate) mod id;
 pub(crate) mod join_state;
 pub(crate) mod options;
 

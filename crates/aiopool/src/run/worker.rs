@@ -10,7 +10,10 @@ use aiopool_core::{Level, Request, Ticket};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
+use crate::job::id::JobId;
 use crate::job::options::Options;
+use crate::observe::{Event, Seen};
+use crate::run::observe::{Watch, outcome_of};
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Work};
 use crate::state::permits::Grant;
@@ -37,6 +40,8 @@ pub(crate) struct Worker {
     has_offered: bool,
     /// Whether it has started others for them.
     has_started: bool,
+    /// The job that it runs, if somebody observes it.
+    watch: Option<Box<Watch>>,
 }
 
 /// What a worker does next.
@@ -58,7 +63,11 @@ impl Shared {
     /// A job that is to run on `runtime` takes the last place in the queue, or a slot if one is
     /// free.
     #[track_caller]
-    pub(crate) fn submit(self: &Arc<Self>, job: Runnable, runtime: Handle) -> Ticket {
+    pub(crate) fn submit(self: &Arc<Self>, mut job: Runnable, runtime: Handle) -> Ticket {
+        if self.observer.is_some() {
+            let seen = seen(&mut job);
+            return self.submit_observed(self.lock_for(&runtime), job, runtime, None, seen);
+        }
         let mut state = self.lock_for(&runtime);
         let (ticket, spare) = state.submit(job, runtime);
         // With all slots held nobody can be admitted: the worker whose job ends will see to it.
@@ -98,6 +107,11 @@ impl Shared {
             key,
             front: false,
         };
+        if self.observer.is_some() {
+            // Its key is clone of that of the pool, so nothing foreign is called for this.
+            let seen = seen(&mut job);
+            return Ok(self.submit_observed(state, job, runtime, Some(request), seen));
+        }
         let (ticket, spare) = state.submit_as(job, runtime, request);
         if state.admission().may_admit() {
             self.advance(state);
@@ -106,6 +120,24 @@ impl Shared {
         }
         discard(spare);
         Ok(ticket)
+    }
+
+    /// As [`submit`](Self::submit), where somebody observes it.
+    #[cold]
+    fn submit_observed<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        job: Runnable,
+        runtime: Handle,
+        request: Option<Request>,
+        seen: Seen,
+    ) -> Ticket {
+        let (ticket, spare) = state.submit_as(job, runtime, request.unwrap_or_default());
+        state.note_queued(ticket);
+        self.advance(state);
+        discard(spare);
+        self.observe_queued(JobId(ticket), seen);
+        ticket
     }
 
     /// A caller asks for a slot without a job, and waits on `runtime`. Gives the index by which the
@@ -151,7 +183,10 @@ impl Shared {
     }
 
     /// Starts a job in a slot that has been taken for it.
-    pub(crate) fn start_in(self: &Arc<Self>, grant: Grant, job: Runnable, runtime: Handle) {
+    pub(crate) fn start_in(self: &Arc<Self>, grant: Grant, mut job: Runnable, runtime: Handle) {
+        if self.observer.is_some() {
+            self.observe_queued(JobId(grant.ticket), seen(&mut job));
+        }
         let mut state = self.lock();
         let (wakeup, spare) = state.start_in(grant, job, runtime);
         self.release(state);
@@ -167,6 +202,7 @@ impl Shared {
         let mut state = self.lock();
         state.resize(size);
         self.advance_by(state, usize::MAX);
+        self.observe(|| Event::Resized { size: size.get() });
     }
 
     /// Starts a worker for each waiter that is admitted, then tells those who wait for an idle
@@ -269,6 +305,7 @@ impl Worker {
             is_fresh: false,
             has_offered: false,
             has_started: false,
+            watch: None,
         }
     }
 
@@ -349,6 +386,24 @@ impl Worker {
         Poll::Ready(())
     }
 
+    /// Lets an observer know what it runs, if it is a job that it has not heard of. It begins, unless
+    /// it is to be stopped.
+    #[cold]
+    fn watch(&mut self, begins: bool) {
+        let (Some(entry), None) = (self.held, &self.watch) else {
+            return;
+        };
+        let (seen, is_item) = match &mut self.step {
+            Step::Run(Work::Job(job)) => (seen(job), false),
+            Step::Run(Work::Item(item)) => (seen_of(item.as_mut().options()), true),
+            _ => return,
+        };
+        let remote = self.member.remote.as_ref();
+        let is_stopped = !begins || remote.is_some_and(|(_, remote)| remote.is_stopped());
+        let watch = self.shared.watch(entry, seen, is_item, is_stopped);
+        self.watch = Some(Box::new(watch));
+    }
+
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: SourceBox) {
         self.outlive_stop();
@@ -395,6 +450,9 @@ impl Worker {
             }
             Ok(None) => (shared.lock(), None),
             Err(payload) => {
+                if self.shared.observer.is_some() {
+                    self.watch_failed(&mut item);
+                }
                 let ended = item.as_mut().fail(payload);
                 let mut state = shared.lock();
                 let again = state.queue_again(source, rest);
@@ -408,6 +466,9 @@ impl Worker {
             Some(options) => (options.level(), options.weight()),
             None => (Level::default(), NonZeroU32::MIN),
         };
+        let is_observed = shared.observer.is_some();
+        let seen = is_observed.then(|| seen_of(item.as_mut().options()));
+        let mut queued = None;
         if state.has_source(source.id()) {
             let waiting = WaitingItem {
                 item,
@@ -419,7 +480,11 @@ impl Worker {
                 key,
                 front: false,
             };
-            state.enqueue_item(waiting, request);
+            let ticket = state.enqueue_item(waiting, request);
+            if let Some(seen) = seen {
+                state.note_queued(ticket);
+                queued = Some((ticket, seen));
+            }
         } else {
             // The reader has gone while the iterator was asked.
             drop(state);
@@ -430,8 +495,20 @@ impl Worker {
         let again = state.queue_again(source, rest);
         // There may be two more who wait, and room for both.
         shared.advance(state);
+        if let Some((ticket, seen)) = queued {
+            shared.observe_queued(JobId(ticket), seen);
+        }
         self.end_if(again);
         self.next(Ended::without_a_job(None), None, true);
+    }
+
+    /// Lets an observer know of an item that cannot be queued.
+    fn watch_failed(&mut self, item: &mut Pin<Box<dyn Item>>) {
+        if let Some(entry) = self.held {
+            let seen = seen_of(item.as_mut().options());
+            let watch = self.shared.watch(entry, seen, true, true);
+            self.watch = Some(Box::new(watch));
+        }
     }
 
     /// Lets the reader of a source know if that has come to its end.
@@ -554,6 +631,11 @@ impl Worker {
             discard(unwanted);
             state = self.shared.lock();
         }
+        let watched = self.watch.take().map(|watch| {
+            let (begun, outcome) = (ended.begun, outcome_of(&ended));
+            let run = state.count_times(held, begun, watch.wait());
+            (watch, begun, outcome, run)
+        });
         let (next, wakeup, effects) = state.finish(held, ended, &self.member, may_begin);
         self.shared.release(state);
         match next {
@@ -566,6 +648,9 @@ impl Worker {
         // Another worker begins while this one wakes who waits.
         if let Some(wakeup) = wakeup {
             self.shared.wake_up(wakeup);
+        }
+        if let Some((watch, begun, outcome, run)) = watched {
+            self.shared.observe_end(*watch, begun, outcome, run);
         }
         effects.carry_out();
         // The next item takes the allocation of the one that has ended.
@@ -604,6 +689,9 @@ impl Future for Worker {
             // It yields before it begins something, never between: what has begun is polled on.
             if mem::take(&mut worker.is_fresh) {
                 ready!(worker.begin(cx));
+            }
+            if worker.shared.observer.is_some() {
+                worker.watch(true);
             }
             let mut ended = match &mut worker.step {
                 Step::Run(Work::Job(job)) => ready!(job.poll(cx, worker.member.take_stop())),
@@ -666,6 +754,11 @@ impl Drop for Worker {
             Step::Run(_) | Step::Done => {}
         }
         while let Some(held) = self.held.take() {
+            if self.shared.observer.is_some() {
+                self.held = Some(held);
+                self.watch(false);
+                self.held = None;
+            }
             // What the job drops is foreign: it goes before the lock is taken, and before the slot
             // goes back.
             let (mut ended, item) = self.give_up();
@@ -675,9 +768,17 @@ impl Drop for Worker {
                 discard(item);
             }
             let mut state = self.shared.lock();
+            let watched = self.watch.take().map(|watch| {
+                let (begun, outcome) = (ended.begun, outcome_of(&ended));
+                let run = state.count_times(held, begun, watch.wait());
+                (watch, begun, outcome, run)
+            });
             let (next, effects) = state.finish_and_leave(held, ended, &self.member);
             // Whoever is next may be of a runtime that goes on.
             self.shared.advance(state);
+            if let Some((watch, begun, outcome, run)) = watched {
+                self.shared.observe_end(*watch, begun, outcome, run);
+            }
             effects.carry_out();
             // More entries are open than workers are left: they are given up here, one after
             // another.
@@ -686,6 +787,16 @@ impl Drop for Worker {
             }
         }
     }
+}
+
+/// What an observer sees of a job.
+fn seen(job: &mut Runnable) -> Seen {
+    let seen = job.with_options(|options| Seen::of(options));
+    seen.unwrap_or_default()
+}
+
+fn seen_of(options: Option<&mut Options>) -> Seen {
+    options.map(|options| Seen::of(options)).unwrap_or_default()
 }
 
 /// Parts with what has been taken, to do `next` instead. Apart from the rest of the worker, whose

@@ -187,6 +187,14 @@ impl Apart {
         }
     }
 
+    /// The options of an item.
+    pub(crate) fn options(&mut self) -> Option<&mut Options> {
+        match self {
+            Self::Source(_) | Self::Caller(_) => None,
+            Self::Item(waiting) => waiting.item.as_mut().options(),
+        }
+    }
+
     /// What the state knows a caller by.
     pub(crate) fn caller(&self) -> Option<usize> {
         match self {

@@ -11,6 +11,7 @@ use aiopool_core::{Admitted, Slot, Ticket, Time, Walk};
 use slab::Slab;
 
 use crate::job::cell::Runnable;
+use crate::observe::Seen;
 use crate::source::{Apart, Item, SourceBox, SourceId};
 use crate::state::signal::{Countdown, Remote};
 
@@ -91,6 +92,12 @@ impl ActiveTable {
     pub(crate) fn take_slot(&mut self, index: usize) -> Option<(Slot, Time)> {
         let entry = &mut self.slots[index];
         Some((entry.slot.take()?, entry.at))
+    }
+
+    /// The place that the job of an entry had in the queue, and when it got its slot.
+    pub(crate) fn begun(&self, index: usize) -> (Ticket, Time) {
+        let entry = &self.slots[index];
+        (entry.ticket, entry.at)
     }
 
     /// The worker of an entry whose job has ended keeps it for what was admitted.
@@ -267,6 +274,15 @@ impl Waiter {
     /// Whether it is a job that exists: the items that a source has not been asked for do not.
     pub(crate) fn is_job(&self) -> bool {
         matches!(self, Self::Job(_)) || self.source_of_item().is_some()
+    }
+
+    /// What an observer sees of it.
+    pub(crate) fn seen(&mut self) -> Seen {
+        let seen = match self {
+            Self::Job(job) => job.with_options(|options| Seen::of(options)),
+            Self::Apart(apart) => apart.options().map(|options| Seen::of(options)),
+        };
+        seen.unwrap_or_default()
     }
 
     /// What the state knows a caller by that waits for a slot without a job.

@@ -9,19 +9,23 @@ pub(crate) mod permits;
 pub(crate) mod signal;
 pub(crate) mod sources;
 pub(crate) mod timer;
+pub(crate) mod watch;
 pub(crate) mod workers;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use aiopool_core::{Admission, Admitted, Drain, KeyId, Leaving, Rate, Request, Ticket, Time, Walk};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
 use crate::key::{Key, KeyLimits};
+use crate::observe::Observer;
 use crate::source::results::Results;
 use crate::source::{
     AnyResults, Apart, DiscardedSource, End, Item, Items, Rest, Source, SourceBox, SourceId,
@@ -34,6 +38,7 @@ use crate::state::permits::{Grant, Left, PermitTable};
 use crate::state::signal::{Countdown, Remote};
 use crate::state::sources::{NotWanted, SourceTable};
 use crate::state::timer::{TimerCall, TimerEntry};
+use crate::state::watch::{WatchTable, between};
 use crate::state::workers::{Idle, Member, Wakeup, WorkersTable};
 use crate::stats::{Stats, Tally};
 use crate::sys::clock::{Clock, Instant, check_time};
@@ -44,7 +49,12 @@ use crate::sys::sync::{Backoff, Mutex, MutexGuard};
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) key_limits: KeyLimits,
+    pub(crate) observer: Option<Observer>,
 }
+
+// What panics in an observer, or in a function that finds limits, is caught where that is called.
+impl UnwindSafe for Shared {}
+impl RefUnwindSafe for Shared {}
 
 /// The state of a pool. Nothing foreign is called, cloned or dropped under its lock.
 pub(crate) struct State {
@@ -60,6 +70,8 @@ pub(crate) struct State {
     is_limited: bool,
     /// Whether any of that depends on the time: then each runtime has to have timers.
     needs_time: bool,
+    /// The times of the jobs, if somebody observes them.
+    watch: Option<Box<WatchTable>>,
     clock: Clock,
     /// When the waiter was admitted that was admitted last, if that depends on the time.
     admitted_at: Time,
@@ -72,6 +84,19 @@ pub(crate) struct State {
     gone: Vec<Key>,
     /// How many callers cancel all jobs just now.
     walks: usize,
+}
+
+/// An active job, for an observer.
+pub(crate) struct Watched {
+    pub(crate) ticket: Ticket,
+    /// How long it has waited, if it has stood in the queue.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// What has been taken out of the queue, to be dropped under no lock.
+pub(crate) struct Withdrawn {
+    pub(crate) ticket: Ticket,
+    pub(crate) waiter: Waiter,
 }
 
 /// For how long a timer sleeps.
@@ -103,7 +128,7 @@ pub(crate) struct Withdrawal {
 pub(crate) struct Abandoned {
     pub(crate) results: Box<dyn AnyResults>,
     /// The source, if it stood in the queue.
-    pub(crate) source: Option<Waiter>,
+    pub(crate) source: Option<Withdrawn>,
     /// The entries of its items, which are to be stopped.
     pub(crate) items: Vec<usize>,
     /// The places in the queue of its items that wait for themselves, which are to be withdrawn.
@@ -113,7 +138,12 @@ pub(crate) struct Abandoned {
 }
 
 impl Shared {
-    pub(crate) fn new(size: NonZeroUsize, key_limits: KeyLimits) -> Arc<Self> {
+    pub(crate) fn new(
+        size: NonZeroUsize,
+        key_limits: KeyLimits,
+        observer: Option<Observer>,
+    ) -> Arc<Self> {
+        let is_watched = observer.is_some();
         let state = State {
             admission: Admission::new(size),
             active: ActiveTable::default(),
@@ -122,7 +152,9 @@ impl Shared {
             spinning: 0,
             executed: 0,
             tally: Tally::default(),
-            is_limited: false,
+            // So each step looks at the clock.
+            is_limited: is_watched,
+            watch: is_watched.then(Box::default),
             needs_time: false,
             clock: Clock::default(),
             admitted_at: Time::ZERO,
@@ -136,6 +168,7 @@ impl Shared {
         Arc::new(Self {
             state: Mutex::new(state),
             key_limits,
+            observer,
         })
     }
 
@@ -219,7 +252,8 @@ impl State {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        Stats::new(self.admission.stats(), &self.tally)
+        let times = self.watch.as_ref().map(|watch| watch.totals());
+        Stats::new(self.admission.stats(), &self.tally, times)
     }
 
     pub(crate) fn executed(&self) -> u64 {
@@ -325,11 +359,12 @@ impl State {
     }
 
     /// An item that does not start in the turn of its source takes a place of its own.
-    pub(crate) fn enqueue_item(&mut self, item: WaitingItem, request: Request) {
+    pub(crate) fn enqueue_item(&mut self, item: WaitingItem, request: Request) -> Ticket {
         let (id, workers) = (item.item.source(), item.workers);
         let ticket = self.enqueue(Waiter::Apart(Box::new(Apart::Item(item))), workers, request);
         let most = AHEAD_OF_MAPS * self.admission.size().get();
         self.sources.add_waiting(id, ticket, most);
+        ticket
     }
 
     fn enqueue(&mut self, waiter: Waiter, workers: usize, request: Request) -> Ticket {
@@ -531,7 +566,7 @@ impl State {
     }
 
     /// A caller waits no more. What it leaves is to be dropped under no lock.
-    pub(crate) fn leave_permits(&mut self, index: usize) -> (Option<Waiter>, Option<Waker>) {
+    pub(crate) fn leave_permits(&mut self, index: usize) -> (Option<Withdrawn>, Option<Waker>) {
         let (left, waker) = self.permits.leave(index);
         let waiter = match left {
             Left::Slot(slot) => {
@@ -571,6 +606,44 @@ impl State {
         };
         let taken = self.insert(admitted, at);
         (self.offer(taken, workers), spare)
+    }
+}
+
+/// Times, for an observer.
+impl State {
+    /// A job has come into the queue.
+    pub(crate) fn note_queued(&mut self, ticket: Ticket) {
+        let now = self.now();
+        if let Some(watch) = &mut self.watch {
+            watch.queue(ticket, now);
+        }
+    }
+
+    /// A job has left the queue: how long it has waited.
+    pub(crate) fn leave_watch(&mut self, ticket: Ticket) -> Duration {
+        let now = self.now();
+        let watch = self.watch.as_mut();
+        let waited = watch.and_then(|watch| watch.leave(ticket, now));
+        waited.unwrap_or_default()
+    }
+
+    /// A worker has taken the job of an entry.
+    pub(crate) fn watch(&mut self, index: usize) -> Watched {
+        let (ticket, at) = self.active.begun(index);
+        let watch = self.watch.as_mut();
+        let wait = watch.and_then(|watch| watch.leave(ticket, at));
+        Watched { ticket, wait }
+    }
+
+    /// The job of an entry has ended: how long it has run. It counts if it had begun.
+    pub(crate) fn count_times(&mut self, index: usize, begun: bool, wait: Duration) -> Duration {
+        let now = self.now();
+        let (_, at) = self.active.begun(index);
+        let run = between(at, now);
+        if let Some(watch) = self.watch.as_mut().filter(|_| begun) {
+            watch.count(wait, run);
+        }
+        run
     }
 }
 
@@ -639,7 +712,7 @@ impl State {
 
     /// The time, if anything depends on it.
     fn now(&mut self) -> Time {
-        if self.needs_time {
+        if self.needs_time || self.watch.is_some() {
             Time::from_nanos(self.clock.now())
         } else {
             Time::ZERO
@@ -986,13 +1059,13 @@ impl State {
     }
 
     /// Takes a waiter out of the queue, if it is still there.
-    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Waiter> {
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Withdrawn> {
         let waiter = self.admission.withdraw(ticket)?;
         self.workers.expect_no_more(waiter.workers());
         if let Some(id) = waiter.source_of_item() {
             self.sources.remove_waiting(id, ticket);
         }
-        Some(waiter)
+        Some(Withdrawn { ticket, waiter })
     }
 
     /// Begins to take all jobs out of the queue that are there now.
@@ -1017,7 +1090,7 @@ impl State {
     }
 
     /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
-    pub(crate) fn withdraw_some(&mut self, most: usize, jobs: &mut Vec<Waiter>) -> bool {
+    pub(crate) fn withdraw_some(&mut self, most: usize, jobs: &mut Vec<Withdrawn>) -> bool {
         // The items that a source has not been asked for do not exist yet.
         self.withdraw_those(most, jobs, Waiter::is_job)
     }
@@ -1027,7 +1100,7 @@ impl State {
         &mut self,
         runtime: RuntimeId,
         most: usize,
-        waiters: &mut Vec<Waiter>,
+        waiters: &mut Vec<Withdrawn>,
     ) -> bool {
         let workers = self.workers.get(runtime);
         // All walks share one position: whom this one comes to, another does not.
@@ -1040,7 +1113,7 @@ impl State {
     fn withdraw_those(
         &mut self,
         most: usize,
-        waiters: &mut Vec<Waiter>,
+        waiters: &mut Vec<Withdrawn>,
         is_one: impl Fn(&Waiter) -> bool,
     ) -> bool {
         for _ in 0..most {

@@ -28,6 +28,7 @@ mod keys;
 mod large;
 mod map;
 mod map_n;
+mod observer;
 mod options;
 mod panics;
 mod pause;

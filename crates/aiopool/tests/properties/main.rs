@@ -18,6 +18,7 @@ mod endings;
 mod gates;
 mod handing_in;
 mod holding;
+mod limits;
 mod model;
 mod program;
 mod sources;

@@ -1,0 +1,118 @@
+//! Telling the observer of a pool what has happened, under no lock.
+
+use std::time::Duration;
+
+use crate::job::body::Ended;
+use crate::job::id::JobId;
+use crate::observe::{Event, Observed, Seen};
+use crate::state::{Shared, Watched};
+use crate::stats::Outcome;
+use crate::sys::unwind::{discard, guarded};
+
+/// A job that a worker runs, for the observer.
+pub(crate) struct Watch {
+    job: Observed,
+    wait: Duration,
+    has_started: bool,
+}
+
+impl Shared {
+    /// Tells the observer, if there is one. Its panic harms nobody: the panic hook has reported it.
+    #[inline]
+    pub(crate) fn observe(&self, event: impl FnOnce() -> Event) {
+        if self.observer.is_some() {
+            self.tell_observer(event());
+        }
+    }
+
+    #[cold]
+    fn tell_observer(&self, event: Event) {
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        if let Err(payload) = guarded(|| observer(&event)) {
+            discard(payload);
+        }
+        // The last clone of a key may be in there.
+        discard(event);
+    }
+
+    /// A job has come into the queue.
+    pub(crate) fn observe_queued(&self, id: JobId, seen: Seen) {
+        self.observe(|| Event::Queued {
+            job: Observed::new(id, seen),
+        });
+    }
+
+    /// A job has left the queue before its start.
+    pub(crate) fn observe_withdrawn(&self, id: JobId, seen: Seen, outcome: Outcome) {
+        let wait = self.lock().leave_watch(id.0);
+        self.observe(|| Event::Finished {
+            job: Observed::new(id, seen),
+            outcome,
+            wait,
+            run: Duration::ZERO,
+        });
+    }
+
+    /// A worker has a job, and is about to poll it, unless that is to be stopped.
+    pub(crate) fn watch(&self, entry: usize, seen: Seen, is_item: bool, is_stopped: bool) -> Watch {
+        let Watched { ticket, wait } = self.lock().watch(entry);
+        let mut watch = Watch {
+            job: Observed::new(JobId(ticket), seen),
+            wait: wait.unwrap_or_default(),
+            has_started: false,
+        };
+        if is_item && wait.is_none() {
+            // It was pulled in the turn of its source.
+            self.observe(|| Event::Queued {
+                job: watch.job.clone(),
+            });
+        }
+        if !is_stopped {
+            watch.start(self);
+        }
+        watch
+    }
+
+    /// That job has ended.
+    pub(crate) fn observe_end(
+        &self,
+        mut watch: Watch,
+        begun: bool,
+        outcome: Outcome,
+        run: Duration,
+    ) {
+        if begun {
+            watch.start(self);
+        }
+        let Watch { job, wait, .. } = watch;
+        self.observe(|| Event::Finished {
+            job,
+            outcome,
+            wait,
+            run,
+        });
+    }
+}
+
+impl Watch {
+    fn start(&mut self, shared: &Shared) {
+        if !self.has_started {
+            self.has_started = true;
+            shared.observe(|| Event::Started {
+                job: self.job.clone(),
+                wait: self.wait,
+            });
+        }
+    }
+
+    pub(crate) fn wait(&self) -> Duration {
+        self.wait
+    }
+}
+
+/// How a job has ended, of what has been ended that is one.
+pub(crate) fn outcome_of(ended: &Ended) -> Outcome {
+    ended.outcome.unwrap_or(Outcome::Cancelled)
+}
