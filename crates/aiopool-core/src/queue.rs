@@ -183,7 +183,8 @@ impl<T> Queue<T> {
     }
 
     /// Adds somebody behind all others of a list, which has this number.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `put`")]
+    #[inline(always)]
     pub(crate) fn push(&mut self, list: &mut List, number: ListId, waiter: T) -> Ticket {
         if list.room == 0 || list.fence != self.fence {
             self.make_room(list, number);
@@ -474,7 +475,8 @@ impl<T> Queue<T> {
 
 impl<T> Chunk<T> {
     /// Gives the serial of the place.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as `Queue::put`")]
+    #[inline(always)]
     fn put(&mut self, waiter: T) -> u32 {
         let place = self.filled;
         self.filled += 1;

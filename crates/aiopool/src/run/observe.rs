@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::job::body::Ended;
 use crate::job::id::JobId;
 use crate::observe::{Event, Observed, Seen};
-use crate::state::{Shared, Watched};
+use crate::state::{Shared, State, Watched};
 use crate::stats::Outcome;
 use crate::sys::unwind::{discard, guarded};
 
@@ -14,6 +14,8 @@ pub(crate) struct Watch {
     job: Observed,
     wait: Duration,
     has_started: bool,
+    /// Whether it had begun when it ended, how it has ended, and how long it has run.
+    end: Option<(bool, Outcome, Duration)>,
 }
 
 impl Shared {
@@ -62,6 +64,7 @@ impl Shared {
             job: Observed::new(JobId(ticket), seen),
             wait: wait.unwrap_or_default(),
             has_started: false,
+            end: None,
         };
         if is_item && wait.is_none() {
             // It was pulled in the turn of its source.
@@ -76,13 +79,10 @@ impl Shared {
     }
 
     /// That job has ended.
-    pub(crate) fn observe_end(
-        &self,
-        mut watch: Watch,
-        begun: bool,
-        outcome: Outcome,
-        run: Duration,
-    ) {
+    pub(crate) fn observe_end(&self, mut watch: Watch) {
+        let Some((begun, outcome, run)) = watch.end else {
+            return;
+        };
         if begun {
             watch.start(self);
         }
@@ -107,12 +107,11 @@ impl Watch {
         }
     }
 
-    pub(crate) fn wait(&self) -> Duration {
-        self.wait
+    /// The job of an entry has ended, whose slot goes back under the same lock.
+    #[cold]
+    pub(crate) fn end(&mut self, state: &mut State, entry: usize, ended: &Ended) {
+        let run = state.count_times(entry, ended.begun, self.wait);
+        let outcome = ended.outcome.unwrap_or(Outcome::Cancelled);
+        self.end = Some((ended.begun, outcome, run));
     }
-}
-
-/// How a job has ended, of what has been ended that is one.
-pub(crate) fn outcome_of(ended: &Ended) -> Outcome {
-    ended.outcome.unwrap_or(Outcome::Cancelled)
 }

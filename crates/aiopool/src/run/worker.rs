@@ -13,7 +13,7 @@ use crate::job::cell::Runnable;
 use crate::job::id::JobId;
 use crate::job::options::Options;
 use crate::observe::{Event, Seen};
-use crate::run::observe::{Watch, outcome_of};
+use crate::run::observe::Watch;
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Work};
 use crate::state::permits::Grant;
@@ -64,11 +64,12 @@ impl Shared {
     /// free.
     #[track_caller]
     pub(crate) fn submit(self: &Arc<Self>, mut job: Runnable, runtime: Handle) -> Ticket {
-        if self.observer.is_some() {
-            let seen = seen(&mut job);
-            return self.submit_observed(self.lock_for(&runtime), job, runtime, None, seen);
-        }
         let mut state = self.lock_for(&runtime);
+        if self.observer.is_some() {
+            // No more than counts go up for this.
+            let seen = seen(&mut job);
+            return self.submit_observed(state, job, runtime, None, seen);
+        }
         let (ticket, spare) = state.submit(job, runtime);
         // With all slots held nobody can be admitted: the worker whose job ends will see to it.
         if state.admission().may_admit() {
@@ -404,6 +405,14 @@ impl Worker {
         self.watch = Some(Box::new(watch));
     }
 
+    /// Lets an observer know that the job has ended that it was let know of.
+    #[cold]
+    fn observe_end(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            self.shared.observe_end(*watch);
+        }
+    }
+
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: SourceBox) {
         self.outlive_stop();
@@ -631,11 +640,9 @@ impl Worker {
             discard(unwanted);
             state = self.shared.lock();
         }
-        let watched = self.watch.take().map(|watch| {
-            let (begun, outcome) = (ended.begun, outcome_of(&ended));
-            let run = state.count_times(held, begun, watch.wait());
-            (watch, begun, outcome, run)
-        });
+        if let Some(watch) = &mut self.watch {
+            watch.end(&mut state, held, &ended);
+        }
         let (next, wakeup, effects) = state.finish(held, ended, &self.member, may_begin);
         self.shared.release(state);
         match next {
@@ -649,8 +656,8 @@ impl Worker {
         if let Some(wakeup) = wakeup {
             self.shared.wake_up(wakeup);
         }
-        if let Some((watch, begun, outcome, run)) = watched {
-            self.shared.observe_end(*watch, begun, outcome, run);
+        if self.watch.is_some() {
+            self.observe_end();
         }
         effects.carry_out();
         // The next item takes the allocation of the one that has ended.
@@ -768,17 +775,13 @@ impl Drop for Worker {
                 discard(item);
             }
             let mut state = self.shared.lock();
-            let watched = self.watch.take().map(|watch| {
-                let (begun, outcome) = (ended.begun, outcome_of(&ended));
-                let run = state.count_times(held, begun, watch.wait());
-                (watch, begun, outcome, run)
-            });
+            if let Some(watch) = &mut self.watch {
+                watch.end(&mut state, held, &ended);
+            }
             let (next, effects) = state.finish_and_leave(held, ended, &self.member);
             // Whoever is next may be of a runtime that goes on.
             self.shared.advance(state);
-            if let Some((watch, begun, outcome, run)) = watched {
-                self.shared.observe_end(*watch, begun, outcome, run);
-            }
+            self.observe_end();
             effects.carry_out();
             // More entries are open than workers are left: they are given up here, one after
             // another.

@@ -245,6 +245,8 @@ impl Active {
 
 impl Taken {
     /// Who was admitted, with the entry at `index`, which a job is to know as its own.
+    #[expect(clippy::inline_always, reason = "each job comes here")]
+    #[inline(always)]
     fn new(index: usize, waiter: Waiter) -> Self {
         let work = match waiter {
             Waiter::Job(job) => {
