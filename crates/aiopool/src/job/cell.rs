@@ -155,6 +155,8 @@ trait ReceiverCell<T>: AnyCell {
 impl Runnable {
     /// Puts a job into its allocation. `is_blocked` says whether the caller waits for its start.
     pub(crate) fn new<B: Body>(body: B, is_blocked: bool) -> (Self, Receiver<B::Output>) {
+        #[cfg(feature = "tracing")]
+        let body = crate::job::traced::Traced::new(body);
         let cell = Box::new(Cell {
             index: AtomicU32::new(u32::MAX),
             holders: AtomicU16::new(if is_blocked { 1 | BLOCKED } else { 1 }),

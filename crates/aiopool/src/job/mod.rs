@@ -7,6 +7,8 @@ pub(crate) mod configured;
 pub(crate) mod id;
 pub(crate) mod join_state;
 pub(crate) mod options;
+#[cfg(feature = "tracing")]
+pub(crate) mod traced;
 
 use std::num::NonZeroU32;
 use std::pin::Pin;

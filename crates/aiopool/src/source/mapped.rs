@@ -21,6 +21,9 @@ use crate::sys::unwind::{Payload, discard, guarded};
 struct Mapped<I, F> {
     items: I,
     function: F,
+    /// The span of the call.
+    #[cfg(feature = "tracing")]
+    span: tracing::Span,
 }
 
 pin_project! {
@@ -41,7 +44,12 @@ where
     F: FnMut(I::Item) -> J + Send + 'static,
     J: Job,
 {
-    Box::new(Mapped { items, function })
+    Box::new(Mapped {
+        items,
+        function,
+        #[cfg(feature = "tracing")]
+        span: tracing::Span::current(),
+    })
 }
 
 impl<I: Iterator, F> Mapped<I, F> {
@@ -53,6 +61,8 @@ impl<I: Iterator, F> Mapped<I, F> {
         spare: Option<Pin<Box<dyn Item>>>,
         has_options: bool,
     ) -> Pulled {
+        #[cfg(feature = "tracing")]
+        let body = crate::job::traced::Traced::within(body, self.span.clone());
         let place = reserved.place;
         let mut next = Some(body);
         // The types differ where the function panics: what it was to make is another job then.
@@ -103,6 +113,8 @@ where
     J: Job,
 {
     fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
+        #[cfg(feature = "tracing")]
+        let _entered = self.span.clone().entered();
         let item = match guarded(|| self.items.next()) {
             Ok(Some(item)) => item,
             Ok(None) => return Pulled::Nothing(End::Exhausted),
@@ -126,7 +138,9 @@ where
 
     fn discard(self: Box<Self>) {
         // One by one: two that panic when they are dropped together abort the process.
-        let Self { items, function } = *self;
+        let Self {
+            items, function, ..
+        } = *self;
         discard(items);
         discard(function);
     }
