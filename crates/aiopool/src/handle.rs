@@ -276,6 +276,7 @@ mod tests {
     use super::*;
     use crate::job::body::Caught;
     use crate::job::cell::Cell;
+    use crate::job::configured::Configured;
     use crate::state::active::Waiter;
 
     #[test]
@@ -284,6 +285,15 @@ mod tests {
         let place = size_of::<Option<Waiter>>() + REST_OF_A_PLACE;
         let all = allocation + place + size_of::<JobHandle<u64>>();
         assert!(all - size_of::<Ready<u64>>() <= 100, "{all}");
+    }
+
+    #[test]
+    fn a_waiting_job_with_a_key_costs_at_most_two_words_more() {
+        let plain = size_of::<Cell<Caught<Ready<u64>>>>();
+        let keyed = size_of::<Cell<Configured<Caught<Ready<u64>>>>>();
+        // The key is a clone of that of the pool, and the place in the queue is as large.
+        assert!(keyed - plain <= 2 * size_of::<usize>());
+        assert_eq!(size_of::<Option<Waiter>>(), 3 * size_of::<usize>());
     }
 
     /// The header that glibc keeps with each allocation.

@@ -42,7 +42,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn set_rate(&self, rates: impl IntoIterator<Item = Rate>) {
-        let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
+        let rates: Vec<_> = rates.into_iter().map(Rate::in_core).collect();
         let mut state = if rates.is_empty() {
             self.shared.lock()
         } else {
@@ -242,7 +242,7 @@ impl Pool {
 impl Shared {
     /// A new pool has rates, or its keys have. It needs no runtime yet.
     pub(crate) fn begin_timed(self: &Arc<Self>, rates: Vec<Rate>) {
-        let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
+        let rates: Vec<_> = rates.into_iter().map(Rate::in_core).collect();
         let mut state = self.lock();
         state.begin_timed();
         state.set_rates(&rates);

@@ -79,6 +79,12 @@ impl Rate {
             ..self
         }
     }
+
+    /// As the core knows it.
+    pub(crate) fn in_core(self) -> aiopool_core::Rate {
+        let Self { limit, per, burst } = self;
+        aiopool_core::Rate { limit, per, burst }
+    }
 }
 
 /// So that one rate will do where several are asked for.
@@ -88,12 +94,6 @@ impl IntoIterator for Rate {
 
     fn into_iter(self) -> Once<Self> {
         once(self)
-    }
-}
-
-impl From<Rate> for aiopool_core::Rate {
-    fn from(Rate { limit, per, burst }: Rate) -> Self {
-        Self { limit, per, burst }
     }
 }
 

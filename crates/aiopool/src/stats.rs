@@ -106,13 +106,13 @@ impl Stats {
             timed_out: tally.of(Outcome::TimedOut),
             wait_time: times.map(|(wait, _)| wait),
             run_time: times.map(|(_, run)| run),
-            held_by: core.held_by.map(HeldBy::from),
+            held_by: core.held_by.map(HeldBy::of),
         }
     }
 }
 
-impl From<aiopool_core::HeldBy> for HeldBy {
-    fn from(held_by: aiopool_core::HeldBy) -> Self {
+impl HeldBy {
+    fn of(held_by: aiopool_core::HeldBy) -> Self {
         match held_by {
             aiopool_core::HeldBy::Slots => Self::Slots,
             aiopool_core::HeldBy::Rate => Self::Rate,

@@ -6,6 +6,7 @@ use std::mem;
 use aiopool_core::KeyId;
 
 use crate::key::Key;
+use crate::rate::Rate;
 use crate::state::{Shared, State};
 use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{Payload, discard, guarded};
@@ -36,7 +37,7 @@ impl Shared {
                 continue;
             }
             let (limit, rates) = guarded(|| self.key_limits.of(key))?;
-            let rates: Vec<_> = rates.into_iter().map(Into::into).collect();
+            let rates: Vec<_> = rates.into_iter().map(Rate::in_core).collect();
             state = lock();
             // Another caller may have opened it meanwhile.
             if state.keys().opened() == opened {
