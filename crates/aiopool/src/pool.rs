@@ -625,6 +625,26 @@ mod tests {
     use super::Pool;
 
     #[test]
+    fn the_runtime_of_a_caller_is_kept_only_while_it_waits_or_has_its_slot() {
+        let builder = &mut Builder::new_current_thread();
+        let (runtime, pool) = (builder.build().expect("no drivers"), Pool::new(1));
+        runtime.block_on(async {
+            let permit = pool.reserve().await;
+            assert!(pool.try_spawn(async {}).is_err());
+            let mut reserve = Box::pin(pool.reserve());
+            let waits =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(reserve.as_mut().poll(cx)));
+            assert!(waits.await.is_pending());
+            assert_eq!(pool.shared.lock().runtimes(), 1);
+            drop(reserve);
+            assert_eq!(pool.shared.lock().runtimes(), 0);
+            drop(permit);
+            drop(pool.reserve().await);
+        });
+        assert_eq!(pool.shared.lock().runtimes(), 0);
+    }
+
+    #[test]
     fn workers_are_kept_only_while_somebody_waits_for_them_or_they_work() {
         let runtime = || Builder::new_current_thread().build().expect("no drivers");
         let (here, there, pool) = (runtime(), runtime(), Pool::new(1));

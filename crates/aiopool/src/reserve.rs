@@ -169,7 +169,9 @@ impl Drop for Permit {
         if let Some(grant) = self.grant.take() {
             let mut state = self.shared.lock();
             state.give_back_grant(grant);
+            let unused = state.forget_unused();
             self.shared.advance(state);
+            unused.into_iter().for_each(discard);
         }
     }
 }
@@ -221,9 +223,11 @@ impl Drop for Reserve {
         if let Some(index) = self.index.take() {
             let mut state = self.shared.lock();
             let left = state.leave_permits(index);
+            let unused = state.forget_unused();
             // The slot may be free again, or the next one may be lighter.
             self.shared.advance(state);
             discard(left);
+            unused.into_iter().for_each(discard);
         }
     }
 }

@@ -174,12 +174,16 @@ impl Shared {
         }
         let grant = state.take_grant(index);
         let left = grant.is_none().then(|| state.leave_permits(index));
+        // Not if the job is to run there.
+        let unused = left.as_ref().map(|_| state.forget_unused());
         // Who has come meanwhile, or was left over, is seen to.
         self.advance(state);
         for wakeup in wakeups {
             self.wake_up(wakeup);
         }
-        discard((spare, left));
+        discard(spare);
+        discard(left);
+        unused.into_iter().flatten().for_each(discard);
         grant
     }
 

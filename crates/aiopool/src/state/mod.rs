@@ -589,6 +589,12 @@ impl State {
         self.admission.finish(grant.slot);
     }
 
+    /// A caller has gone, for which a runtime was kept perhaps. Handles are to be dropped under no
+    /// lock.
+    pub(crate) fn forget_unused(&mut self) -> Vec<Handle> {
+        self.workers.forget_unused()
+    }
+
     /// A job starts in the slot of a permit.
     pub(crate) fn start_in(
         &mut self,

@@ -91,7 +91,8 @@ fn each_job_is_queued_and_finishes_once_and_starts_as_often_as_is_counted() {
         for job in jobs {
             drop(job.await);
         }
-        let items = (0..7).filter(|_| true);
+        let mut left = 0..7;
+        let items = std::iter::from_fn(move || left.next());
         pool.map(items, |n| async {}.weight(1 + n % 2)).await;
         pool.map(0..3, |_| async {}.with_callback(|_| async {}))
             .await;
