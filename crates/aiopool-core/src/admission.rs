@@ -284,6 +284,20 @@ impl<W: Waiter, J> Admission<W, J> {
         self.finish(slot);
     }
 
+    /// As [`take_back`](Self::take_back), of one that has paid at `at`, when the slot was given out. The
+    /// rates do not count it any more, unless they have been changed since.
+    pub fn refund(&mut self, slot: Slot, at: Time) {
+        if let Some(limits) = &mut self.limits {
+            if limits.changed_at.is_none_or(|changed_at| at > changed_at) {
+                limits.rates.take_back(at);
+            }
+            if let Some(key) = slot.key.and_then(|key| limits.keys.at_mut(index_of(key))) {
+                key.take_back(at);
+            }
+        }
+        self.take_back(slot);
+    }
+
     /// The holder of `slot` waits, and gives its slot back until then. Its key stays open.
     pub fn go_outside(&mut self, slot: Slot) -> Outside {
         let outside = Outside { key: slot.key };
@@ -416,9 +430,13 @@ impl<W: Waiter, J> Admission<W, J> {
     /// Changes the rates of the pool, which all have to agree; none: as many starts as there are
     /// slots. They keep the starts that those before remember.
     pub fn set_rates(&mut self, rates: &[Rate], now: Time) {
+        let has_started = self.started > 0;
         let limits = self.limits();
         limits.held_by = None;
         limits.rates.change(rates, now);
+        if has_started {
+            limits.changed_at = Some(now);
+        }
     }
 
     /// Nothing starts until then. A pool that is paused until later stays so.

@@ -130,6 +130,10 @@ impl Key {
         self.outside -= 1;
     }
 
+    pub(crate) fn take_back(&mut self, at: Time) {
+        self.rates.take_back(at);
+    }
+
     pub(crate) fn pause(&mut self, until: Time) {
         self.paused = self.paused.max(until);
     }

@@ -24,7 +24,7 @@
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
 //! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`is_timed`], [`phase`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
-//! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
+//! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`refund`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
 //! | commands | [`withdraw`], [`begin_walk`], [`walk_on`], [`leave`], [`leave_active`], [`enter`], [`resize`], [`set_rates`], [`pause`], [`resume`], [`open_key`], [`pause_key`], [`resume_key`] | take inputs back, and change the limits |
 //! | outputs | [`poll_admit`], [`next_wake`], [`poll_due`], [`poll_key_gone`], [`poll_idle`], [`poll_all_idle`], [`poll_drained`] | tell the face what to do now, and when to ask again |
 //!
@@ -89,6 +89,7 @@
 //! [`finish`]: Admission::finish
 //! [`take_back`]: Admission::take_back
 //! [`pay`]: Admission::pay
+//! [`refund`]: Admission::refund
 //! [`go_outside`]: Admission::go_outside
 //! [`come_back`]: Admission::come_back
 //! [`end_outside`]: Admission::end_outside

@@ -10,6 +10,9 @@ use crate::time::Time;
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) rates: Rates,
+    /// When they were changed, if there had been starts by then. What was started before is not
+    /// taken back: another start of the same moment may be remembered in its place.
+    pub(crate) changed_at: Option<Time>,
     /// Until when nothing starts.
     pub(crate) paused: Time,
     pub(crate) keys: Keys,

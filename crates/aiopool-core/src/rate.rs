@@ -43,6 +43,8 @@ enum Meter {
         burst: NonZeroU32,
         /// When the bucket will be full.
         full_at: u128,
+        /// The last start that was counted here.
+        last: Option<Time>,
     },
 }
 
@@ -63,6 +65,11 @@ impl Rates {
 
     pub(crate) fn count(&mut self, now: Time) {
         self.0.iter_mut().for_each(|meter| meter.count(now));
+    }
+
+    /// There was no start at `at`, although one has been counted.
+    pub(crate) fn take_back(&mut self, at: Time) {
+        self.0.iter_mut().for_each(|meter| meter.take_back(at));
     }
 
     /// From when on no start so far counts any more.
@@ -113,6 +120,7 @@ impl Meter {
                 per,
                 burst,
                 full_at: 0,
+                last: None,
             },
         }
     }
@@ -155,8 +163,28 @@ impl Meter {
                 limit,
                 per,
                 full_at,
+                last,
                 ..
-            } => *full_at = (*full_at).max(fast(now, *limit)) + u128::from(per.get()),
+            } => {
+                *full_at = (*full_at).max(fast(now, *limit)) + u128::from(per.get());
+                *last = Some(now);
+            }
+        }
+    }
+
+    fn take_back(&mut self, at: Time) {
+        match self {
+            Self::Strict { starts, .. } => {
+                if let Some(index) = starts.iter().rposition(|start| *start == at) {
+                    starts.remove(index);
+                }
+            }
+            // Before a later start the bucket may have been full with or without this one, so
+            // there it stays taken.
+            Self::Bucket {
+                per, full_at, last, ..
+            } if *last == Some(at) => *full_at = full_at.saturating_sub(u128::from(per.get())),
+            Self::Bucket { .. } => {}
         }
     }
 

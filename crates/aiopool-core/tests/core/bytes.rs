@@ -35,7 +35,8 @@ fn step_of(kind: u8, which: usize) -> Step {
         }
         4 => Step::Finish(which),
         5 | 6 => Step::Admit,
-        7 if which % 2 == 0 => Step::TakeBack(which / 2),
+        7 if which % 4 == 0 => Step::TakeBack(which / 4),
+        7 if which % 4 == 2 => Step::Refund(which / 4),
         7 => Step::Pay,
         8 => Step::GoOutside(which),
         9 => Step::ComeBack(which / 2, which % 2 == 0),

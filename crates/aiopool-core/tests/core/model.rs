@@ -26,6 +26,8 @@ pub(crate) struct Active {
     units: usize,
     /// Whether a start of it was counted.
     has_paid: bool,
+    /// When that was, if it was when the slot was given out.
+    paid_at: Option<u64>,
 }
 
 pub(crate) struct Model {
@@ -42,6 +44,8 @@ pub(crate) struct Model {
     pub(crate) to_walk: BTreeSet<u32>,
     paused: u64,
     meters: Vec<Meter>,
+    /// When the rates were changed after starts, which are not taken back then.
+    changed_at: Option<u64>,
     key_limit: Option<usize>,
     /// How many starts in a row were of the highest level while lower ones waited.
     in_a_row: u32,
@@ -75,8 +79,8 @@ enum Meter {
     /// All its starts.
     Strict(Rate, Vec<u64>),
     /// How much is in the bucket, where a start takes `per` and each nanosecond brings `limit`; when
-    /// that was.
-    Bucket(Rate, i128, u64),
+    /// that was; and the last start.
+    Bucket(Rate, i128, u64, Option<u64>),
 }
 
 impl Model {
@@ -98,6 +102,7 @@ impl Model {
             to_walk: BTreeSet::new(),
             paused: 0,
             meters: meters(settings.rates),
+            changed_at: None,
             key_limit: settings.key_limit.map(|limit| limit.get() as usize),
             in_a_row: 0,
             passed_by: Vec::new(),
@@ -132,13 +137,13 @@ impl Model {
     }
 
     /// All that matters of an active job.
-    pub(crate) fn kind(&self, number: u32) -> (Option<usize>, usize, bool) {
+    pub(crate) fn kind(&self, number: u32) -> (Option<usize>, usize, Option<u64>) {
         let active = self
             .active
             .iter()
             .find(|active| active.waiting.job.number == number);
         let active = active.expect("it is active");
-        (active.waiting.place.key, active.units, active.has_paid)
+        (active.waiting.place.key, active.units, active.paid_at)
     }
 
     pub(crate) fn places(&self) -> BTreeSet<Place> {
@@ -220,7 +225,7 @@ impl Model {
                     meter.count(self.now);
                 }
             }
-            active.has_paid = true;
+            (active.has_paid, active.paid_at) = (true, Some(self.now));
         }
         self.active.push(active);
         self.started += 1;
@@ -255,6 +260,24 @@ impl Model {
         let has_paid = self.finish(number).has_paid;
         self.started -= u64::from(!has_paid);
         !has_paid
+    }
+
+    /// As if one had not started that has paid. Gives when that was.
+    pub(crate) fn refund(&mut self, number: u32) -> Option<u64> {
+        let active = self.finish(number);
+        let at = active.paid_at?;
+        self.started -= 1;
+        if self.changed_at.is_none_or(|changed_at| at > changed_at) {
+            let meters = self.meters.iter_mut();
+            meters.for_each(|meter| meter.take_back(at, self.now));
+        }
+        if let Some(key) = active.waiting.place.key {
+            let meters = &mut self.keys[key].meters;
+            for meter in meters {
+                meter.take_back(at, self.now);
+            }
+        }
+        Some(at)
     }
 
     /// Whether all rates allow a start now, which they count then.
@@ -323,6 +346,9 @@ impl Model {
     }
 
     pub(crate) fn set_rates(&mut self, rates: &'static [Rate]) {
+        if self.started > 0 {
+            self.changed_at = Some(self.now);
+        }
         // One that was there before stays as it is.
         let mut old = std::mem::take(&mut self.meters);
         let all = old.clone();
@@ -393,6 +419,7 @@ impl Model {
             waiting,
             units: self.units(waiting.job),
             has_paid: false,
+            paid_at: None,
         }
     }
 
@@ -457,8 +484,9 @@ impl Meter {
         let level = self.level(now);
         match self {
             Self::Strict(_, starts) => starts.push(now),
-            Self::Bucket(rate, filled, at) => {
+            Self::Bucket(rate, filled, at, last) => {
                 (*filled, *at) = (level - i128::from(rate.per.get()), now);
+                *last = Some(now);
             }
         }
     }
@@ -499,6 +527,23 @@ impl Meter {
         }
     }
 
+    fn take_back(&mut self, start: u64, now: u64) {
+        let level = self.level(now);
+        match self {
+            Self::Strict(_, starts) => {
+                if let Some(index) = starts.iter().rposition(|at| *at == start) {
+                    starts.remove(index);
+                }
+            }
+            // One that is not the last is lost: the bucket may have been full without it too.
+            Self::Bucket(rate, filled, at, last) if *last == Some(start) => {
+                let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
+                (*filled, *at) = (full.min(level + i128::from(rate.per.get())), now);
+            }
+            Self::Bucket(..) => {}
+        }
+    }
+
     /// Whether anything that it has seen still matters.
     fn counts(&self, now: u64) -> bool {
         match self {
@@ -533,7 +578,7 @@ impl Meter {
                 let whole = usize::try_from((missing + per - 1) / per).expect("it is small");
                 starts.extend(vec![now; whole.min(rate.limit.get() as usize)]);
             }
-            Self::Bucket(rate, filled, at) => {
+            Self::Bucket(rate, filled, at, _) => {
                 let own = i128::from(rate.per.get());
                 let missing = (missing * own + per - 1) / per;
                 (*filled, *at) = (own * i128::from(burst(*rate)) - missing, now);
@@ -545,7 +590,7 @@ impl Meter {
     fn level(&self, now: u64) -> i128 {
         match self {
             Self::Strict(..) => 0,
-            Self::Bucket(rate, filled, at) => {
+            Self::Bucket(rate, filled, at, _) => {
                 let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
                 let since = i128::from(now) - i128::from(*at);
                 full.min(filled + since * i128::from(rate.limit.get()))
@@ -560,7 +605,7 @@ fn meters(rates: &[Rate]) -> Vec<Meter> {
             return Meter::Strict(*rate, Vec::new());
         }
         let full = i128::from(rate.per.get()) * i128::from(burst(*rate));
-        Meter::Bucket(*rate, full, 0)
+        Meter::Bucket(*rate, full, 0, None)
     };
     rates.iter().map(meter).collect()
 }

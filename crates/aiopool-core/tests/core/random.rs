@@ -36,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         100 => which().prop_map(Step::Finish),
         200 => Just(Step::Admit),
         10 => which().prop_map(Step::TakeBack),
+        10 => which().prop_map(Step::Refund),
         20 => Just(Step::Pay),
         20 => which().prop_map(Step::GoOutside),
         20 => (which(), any::<bool>()).prop_map(|(which, front)| Step::ComeBack(which, front)),

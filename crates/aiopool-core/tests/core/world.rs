@@ -21,6 +21,8 @@ pub(crate) enum Step {
     Finish(usize),
     /// One that has paid has ended instead.
     TakeBack(usize),
+    /// One that has not paid when it was admitted has ended instead.
+    Refund(usize),
     /// The job that has just been admitted, if it has not paid.
     Pay,
     Admit,
@@ -118,6 +120,14 @@ impl World {
                         self.core.take_back(slot);
                     } else {
                         self.core.finish(slot);
+                    }
+                }
+            }
+            Step::Refund(which) => {
+                if let Some((slot, number)) = remove(&mut self.slots, which) {
+                    match self.model.refund(number) {
+                        Some(at) => self.core.refund(slot, Time::from_nanos(at)),
+                        None => self.core.finish(slot),
                     }
                 }
             }
@@ -273,7 +283,11 @@ impl World {
             let kind = self.model.kind(*number);
             if !seen.contains(&kind) {
                 seen.push(kind);
-                steps.extend([Step::Finish(index), Step::TakeBack(index)]);
+                steps.extend([
+                    Step::Finish(index),
+                    Step::TakeBack(index),
+                    Step::Refund(index),
+                ]);
                 steps.extend(self.settings.has_outside.then_some(Step::GoOutside(index)));
             }
         }

@@ -926,7 +926,7 @@ impl State {
             self.executed += 1;
             self.admission.finish(slot);
         } else {
-            self.admission.take_back(slot);
+            self.admission.refund(slot, at);
         }
     }
 
