@@ -175,12 +175,12 @@ impl Shared {
     }
 
     fn give_up_apart(&self, apart: Box<Apart>) -> Ended {
-        let apart = match SourceBox::from_box(apart) {
+        let mut apart = match SourceBox::from_box(apart) {
             Ok(source) => return Ended::without_a_job(self.end_source(source, End::CutShort)),
             Err(apart) => apart,
         };
-        if let Some(index) = apart.caller() {
-            return Ended::without_a_job(self.lock().lose_caller(index));
+        if let Some(lost) = apart.lost() {
+            return Ended::without_a_job(lost.take());
         }
         let mut item = (*apart).into_item();
         let mut ended = item.as_mut().give_up();
@@ -241,5 +241,27 @@ mod tests {
         wake_workers(workers);
         assert!(early.await.expect_err("it never ends").is_cancelled());
         late.await.expect("it came after the walk had begun");
+    }
+
+    #[tokio::test]
+    async fn a_caller_may_go_between_its_withdrawal_and_the_end_of_that() {
+        let pool = Pool::new(1);
+        pool.pause(None);
+        let mut reserve = Box::pin(pool.reserve());
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(reserve.as_mut().poll(cx)));
+        assert!(polled.await.is_pending());
+        let shared = &pool.shared;
+        let withdrawal = shared.lock().begin_withdrawal();
+        shared.lock().begin_walk();
+        let (here, mut withdrawn) = (tokio::runtime::Handle::current().id(), Vec::new());
+        shared
+            .lock()
+            .withdraw_some_of(here, PORTION, &mut withdrawn);
+        assert_eq!(withdrawn.len(), 1);
+        drop(reserve);
+        shared.end_withdrawal(withdrawal, withdrawn);
+        pool.resume();
+        drop(pool.reserve().await);
+        assert_eq!(pool.len(), 0);
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct WaitingCaller {
     /// The index of the workers on its runtime.
     pub(crate) workers: usize,
     pub(crate) weight: NonZeroU32,
+    /// What it had left when it was taken out of the queue, to be woken under no lock.
+    pub(crate) lost: Option<Waker>,
 }
 
 /// A source whose iterator and function have been dropped.
@@ -200,6 +202,14 @@ impl Apart {
         match self {
             Self::Source(_) | Self::Item(_) => None,
             Self::Caller(waiting) => Some(waiting.index),
+        }
+    }
+
+    /// The waker of a caller that has been taken out of the queue.
+    pub(crate) fn lost(&mut self) -> Option<&mut Option<Waker>> {
+        match self {
+            Self::Source(_) | Self::Item(_) => None,
+            Self::Caller(waiting) => Some(&mut waiting.lost),
         }
     }
 

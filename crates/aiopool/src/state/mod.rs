@@ -539,6 +539,7 @@ impl State {
             index,
             workers,
             weight,
+            lost: None,
         });
         let ticket = self.enqueue(Waiter::Apart(Box::new(caller)), workers, request);
         self.permits.wait(index, ticket);
@@ -579,9 +580,14 @@ impl State {
         (waiter, waker)
     }
 
-    /// A caller has been withdrawn: it has to come again. Its waker is to be woken under no lock.
-    pub(crate) fn lose_caller(&mut self, index: usize) -> Option<Waker> {
-        self.permits.lose(index)
+    /// If a caller has been withdrawn, it has to come again. It hears of that under the same lock: it
+    /// may go at any time.
+    fn lose_caller(&mut self, waiter: &mut Waiter) {
+        if let (Some(index), Waiter::Apart(apart)) = (waiter.caller(), waiter) {
+            if let Some(lost) = apart.lost() {
+                *lost = self.permits.lose(index);
+            }
+        }
     }
 
     /// A permit is not used any more.
@@ -1127,7 +1133,11 @@ impl State {
                 return false;
             };
             if is_one(waiter) {
-                waiters.extend(self.withdraw(ticket));
+                let mut withdrawn = self.withdraw(ticket);
+                if let Some(Withdrawn { waiter, .. }) = &mut withdrawn {
+                    self.lose_caller(waiter);
+                }
+                waiters.extend(withdrawn);
             }
         }
         true
