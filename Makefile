@@ -167,6 +167,7 @@ bench-quick: bench-on-$(NEWEST) bench-report ## the same on one Python: under fi
 
 bench-on-%:
 	$(MAKE) .venv-bench-$*/bin/.bench VENV=.venv-bench-$* PYTHON="$(shell tools/find-python $*)"
+	$(MAKE) $(if $(shell command -v npm),benchmarks/node/node_modules)
 
 bench-report: bench-on-$(NEWEST)
 	$(MAKE) .venv-bench-$(NEWEST)/bin/.report VENV=.venv-bench-$(NEWEST)
@@ -259,6 +260,11 @@ $(BIN)/.bench: $(BIN)/.built benchmarks/requirements.txt benchmarks/requirements
 	$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	$(BIN)/python -m pip install --quiet --upgrade --target $(VENV)/original \
 		-r benchmarks/requirements-original.txt
+	touch $@
+
+# Its peers are measured where there is Node.
+benchmarks/node/node_modules: benchmarks/node/package.json
+	npm install --prefix benchmarks/node --silent --no-audit --no-fund --no-package-lock
 	touch $@
 
 $(BIN)/.report: $(BIN)/python benchmarks/requirements-report.txt

@@ -50,6 +50,12 @@ def crates() -> dict[str, str]:
     return {"rustc": _output("rustc", "--version").split()[1], **versions}
 
 
+def modules() -> dict[str, str]:
+    """The versions of Node and of the modules that are measured."""
+    wanted = json.loads(Path("benchmarks/node/package.json").read_text())["dependencies"]
+    return {"node": _output("node", "--version").lstrip("v"), **wanted}
+
+
 def _machine() -> str:
     cpu = _first(Path("/proc/cpuinfo"), r"model name\s*: (.*)") or platform.processor() or "CPU"
     memory = int(_first(Path("/proc/meminfo"), r"MemTotal:\s*(\d+)") or 0) / 2**20

@@ -12,6 +12,7 @@ from case import Case
 
 PYTHON_PROGRAM = "benchmarks/python"
 RUST_PROGRAM = "target/release/aiopool-bench"
+NODE_PROGRAM = "node benchmarks/node/limits.js"
 
 #: What is measured on every Python and loop. The rest is measured on the newest, on asyncio.
 EVERYWHERE = {"ready", "yield_once"}
@@ -37,11 +38,14 @@ QUICK_RUST_JOBS = {
 SLOTS = 1_000
 
 
-def plan(environments: dict[str, Path], *, rust: bool, quick: bool, everything: bool) -> list[Case]:
+def plan(
+    environments: dict[str, Path], *, rust: bool, node: bool, quick: bool, everything: bool
+) -> list[Case]:
     """The cases of one round, in an order in which those that are compared are neighbours.
 
     :param environments: the interpreters by version, the newest last.
     :param rust: whether the program of the Rust cases is built.
+    :param node: whether there is Node, with what it needs.
     :param quick: less of everything.
     :param everything: all workloads on every Python and loop, which takes hours.
     """
@@ -57,6 +61,8 @@ def plan(environments: dict[str, Path], *, rust: bool, quick: bool, everything: 
     if rust:
         for case in _listed("Rust", RUST_PROGRAM):
             found += _in_quick(case, QUICK_RUST_JOBS) if quick else [case]
+    if node and not quick:
+        found += _listed("Node", NODE_PROGRAM)
     return sorted(dict.fromkeys(found), key=_group)
 
 

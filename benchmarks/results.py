@@ -168,6 +168,11 @@ def most_starts(run: dict[str, float]) -> float:
     return run["most_starts"]
 
 
+def most_lines(run: dict[str, float]) -> float:
+    """The same, of the first lines of the jobs."""
+    return run["most_lines"]
+
+
 def drain(run: dict[str, float]) -> float:
     """Seconds of CPU time per job from the time when all wait."""
     return run["drain"]

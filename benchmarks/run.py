@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -19,12 +20,13 @@ from typing import Any
 import raw
 import report
 from case import GROUPS, LIMIT, LONG, Case
-from machine import crates, describe, packages
+from machine import crates, describe, modules, packages
 from plan import plan
 from results import ASYNCIO, TOKIO, Result, part
 
 ROOT = Path(__file__).parent.parent
 FULL = Path("benchmarks/results.jsonl")
+NODE = Path("benchmarks/node/node_modules")
 QUICK = Path("target/bench-quick/results.jsonl")
 
 
@@ -138,7 +140,8 @@ def main() -> None:
     if args.quick:
         pythons = dict(list(pythons.items())[-1:])
     rust = not args.python_only and build_rust()
-    cases = plan(pythons, rust=rust, quick=args.quick, everything=args.everything)
+    node = not args.rust_only and NODE.exists() and shutil.which("node") is not None
+    cases = plan(pythons, rust=rust, node=node, quick=args.quick, everything=args.everything)
     cases = [case for case in cases if re.search(args.only, case.label)]
     cases = [case for case in cases if args.group in (None, case.group)]
     if args.list:
@@ -150,13 +153,16 @@ def main() -> None:
     path = args.raw or (QUICK if args.quick else FULL)
     path.parent.mkdir(parents=True, exist_ok=True)
     of_rust = [case for case in cases if case.face == "Rust"]
-    of_python = [case for case in cases if case.face != "Rust"]
+    of_node = [case for case in cases if case.face == "Node"]
+    of_python = [case for case in cases if case.face not in ("Rust", "Node")]
     how = {"quick": args.quick, "rounds": args.rounds}
     if of_python:
         versions = {version: packages(python) for version, python in pythons.items()}
         measure(ASYNCIO, of_python, describe(versions) | how, path)
     if of_rust:
         measure(TOKIO, of_rust, describe({"Rust": crates()}) | how, path)
+    if of_node:
+        measure("Node", of_node, describe({"Node": modules()}) | how, path)
     report.write(path)
     print(f"{path.with_name('RESULTS.md')} is written")
 

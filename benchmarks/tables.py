@@ -18,6 +18,7 @@ from results import (
     highest,
     jobs_most,
     memory,
+    most_lines,
     most_starts,
     over_ideal,
     slowest_start,
@@ -56,7 +57,10 @@ WAITED: list[tuple[str, Measure, float]] = [
     ("slowest start, us of CPU", slowest_start, 1e6),
 ]
 EXTRAS: dict[str, list[tuple[str, Measure, float]]] = {
-    "strictness": [("most starts in a window", most_starts, 1)],
+    "strictness": [
+        ("most starts in a window", most_starts, 1),
+        ("most first lines of jobs", most_lines, 1),
+    ],
     "rate": ADDED,
     "keys": ADDED,
     "waiting_keyed": WAITED,

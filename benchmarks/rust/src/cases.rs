@@ -30,6 +30,26 @@ fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
             flavor,
         });
     };
+    match subject.kind {
+        Kind::Rated => {
+            if !NOT_STRICT.contains(&subject.name) {
+                add(Workload::Strictness, 400, SLOTS);
+            }
+            add(Workload::Rate, MILLION / 10, SLOTS);
+            return cases;
+        }
+        Kind::Keyed => {
+            // With the more slots, jobs wait for their keys only.
+            for slots in [SLOTS, 12_000] {
+                add(Workload::Keys, MILLION / 10, slots);
+            }
+            for workload in [Workload::WaitingKeyed, Workload::WaitingKeyless] {
+                add(workload, MILLION, 10);
+            }
+            return cases;
+        }
+        Kind::Blocks | Kind::Pulls | Kind::Queues => {}
+    }
     add(Workload::Ready, MILLION, SLOTS);
     for slots in [1, 10, 100, 1_000, 10_000, 100_000] {
         if makes_sense(subject, slots) {
@@ -46,7 +66,7 @@ fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
         }
     }
     match subject.kind {
-        Kind::Blocks => {}
+        Kind::Blocks | Kind::Rated | Kind::Keyed => {}
         Kind::Pulls => add(Workload::Items, 10 * MILLION, SLOTS),
         Kind::Queues => {
             add(Workload::Waiting, MILLION, SLOTS);
@@ -67,6 +87,14 @@ fn makes_sense(subject: &Entry, slots: usize) -> bool {
     }
 }
 
+/// Those that run one job after another; and this project's, which count a start before the job is
+/// polled, and have no events yet that tell of it.
+const NOT_STRICT: [&str; 4] = [
+    "aiopool.limits.window",
+    "aiopool.limits.bucket",
+    "governor.alone",
+    "leaky-bucket.alone",
+];
 /// The verbs that start jobs in each way, and the tasks that a user would have started instead.
 const LATENCY: [&str; 6] = [
     "aiopool.spawn",

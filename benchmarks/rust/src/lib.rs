@@ -6,6 +6,7 @@
 
 pub mod case;
 pub mod cases;
+mod limits;
 pub mod load;
 mod meter;
 mod run;

@@ -33,6 +33,16 @@ pub enum Workload {
     Waiting,
     /// To cancel jobs that wait.
     Cancel,
+    /// Jobs of random length that come in bursts, with a rate.
+    Strictness,
+    /// Jobs that yield once, with a rate that is never reached, by turns with as many without.
+    Rate,
+    /// Jobs that yield once, with 10,000 keys of one place each, by turns with as many without.
+    Keys,
+    /// To queue jobs of 10,000 keys while all slots are held, and to run them then.
+    WaitingKeyed,
+    /// The same without keys.
+    WaitingKeyless,
 }
 
 impl Load {

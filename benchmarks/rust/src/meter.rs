@@ -59,6 +59,10 @@ impl Cost {
         Self { wall, ..self }
     }
 
+    pub(crate) fn cpu(&self) -> Duration {
+        self.cpu
+    }
+
     /// Adds a number that only some workloads have.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extras.insert(name.to_owned(), value.into());

@@ -19,6 +19,7 @@ pub(crate) async fn subject<S: Subject>(load: Load) -> anyhow::Result<Cost> {
         Workload::Woken => jobs::<S>(Woken::new(), load).await,
         Workload::Latency => latency::<S>(load).await,
         Workload::Waiting | Workload::Cancel => bail!("no jobs wait in this subject"),
+        _ => bail!("this subject has no limit but that of its slots"),
     }
 }
 
@@ -101,7 +102,7 @@ fn fill(queue: &mut impl Queue, work: &impl Work, first: usize, jobs: usize) {
     }
 }
 
-fn check(sum: usize, jobs: usize) -> anyhow::Result<()> {
+pub(crate) fn check(sum: usize, jobs: usize) -> anyhow::Result<()> {
     let expected: usize = (0..jobs).sum();
     ensure!(
         sum == expected,

@@ -1,6 +1,8 @@
 //! What a subject can do.
 
+use std::num::NonZeroU32;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 
@@ -25,6 +27,37 @@ pub(crate) trait Queue: Send + 'static {
 
     /// Cancels all jobs, and waits until their futures have been dropped.
     fn cancel(self) -> impl Future<Output = ()> + Send;
+}
+
+/// So many starts in a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    pub(crate) starts: NonZeroU32,
+    pub(crate) per: Duration,
+}
+
+/// A way to run jobs that takes any number of them at once, and starts them by a rate if it has one.
+pub(crate) trait Rated: Send + 'static {
+    /// With so many slots.
+    fn new(slots: usize, limit: Option<Limit>) -> Self;
+
+    /// Takes a job, at once.
+    fn queue(&mut self, job: impl Future<Output = usize> + Send + 'static);
+
+    /// Waits for all jobs, and gives the sum of their results.
+    fn sum(self) -> impl Future<Output = usize> + Send;
+}
+
+/// A way to run jobs that takes any number of them at once, and runs one of each key at a time.
+pub(crate) trait Keyed: Send + 'static {
+    /// With so many slots; `keys` tells whether jobs will have keys.
+    fn new(slots: usize, keys: bool) -> Self;
+
+    /// Takes a job, at once.
+    fn queue(&mut self, key: Option<u64>, job: impl Future<Output = usize> + Send + 'static);
+
+    /// Waits for all jobs, and gives the sum of their results.
+    fn sum(self) -> impl Future<Output = usize> + Send;
 }
 
 /// What the streams of all families are read with.

@@ -2,12 +2,18 @@
 //! the documentation of its crate suggests for this, in the form that was the fastest.
 
 mod aiopool;
+mod aiopool_limits;
+mod asked_in_job;
 mod buffered;
 mod concurrency;
+mod governor;
 mod join_set;
+mod leaky_bucket;
+mod semaphores;
 mod spawn;
 mod tally;
 mod task_pool;
+mod tower;
 mod workers;
 
 use std::fmt;
@@ -15,8 +21,8 @@ use std::pin::Pin;
 
 use crate::load::Load;
 use crate::meter::Cost;
-use crate::run;
-use crate::subject::{Queue, Subject};
+use crate::subject::{Keyed, Queue, Rated, Subject};
+use crate::{limits, run};
 
 /// A subject in the list.
 pub(crate) struct Entry {
@@ -36,6 +42,10 @@ pub(crate) enum Kind {
     Blocks,
     /// They have not been made: the subject pulls them out of an iterator.
     Pulls,
+    /// They wait, and start by a rate too.
+    Rated,
+    /// They wait, and those of a key for one another.
+    Keyed,
 }
 
 pub(crate) static SUBJECTS: &[Entry] = &[
@@ -56,6 +66,16 @@ pub(crate) static SUBJECTS: &[Entry] = &[
     Entry::of::<concurrency::Limit>("futures-concurrency", Kind::Pulls),
     Entry::queue::<spawn::Unlimited>("tokio.spawn"),
     Entry::of::<workers::Workers>("workers", Kind::Pulls),
+    Entry::rated::<aiopool_limits::WithRate<false>>("aiopool.limits.window"),
+    Entry::rated::<aiopool_limits::WithRate<true>>("aiopool.limits.bucket"),
+    Entry::rated::<asked_in_job::Alone<governor::Governor>>("governor.alone"),
+    Entry::rated::<asked_in_job::InPool<governor::Governor>>("governor.pool"),
+    Entry::rated::<asked_in_job::InJoinSet<governor::Governor>>("governor.join_set"),
+    Entry::rated::<asked_in_job::Alone<leaky_bucket::LeakyBucket>>("leaky-bucket.alone"),
+    Entry::rated::<asked_in_job::InPool<leaky_bucket::LeakyBucket>>("leaky-bucket.pool"),
+    Entry::rated::<asked_in_job::InJoinSet<leaky_bucket::LeakyBucket>>("leaky-bucket.join_set"),
+    Entry::rated::<tower::Limits>("tower.limits"),
+    Entry::keyed::<semaphores::OfKeys>("semaphores.join_set"),
 ];
 
 impl Entry {
@@ -67,6 +87,18 @@ impl Entry {
     const fn queue<Q: Queue>(name: &'static str) -> Self {
         let run = |load| Box::pin(run::queue::<Q>(load)) as _;
         let kind = Kind::Queues;
+        Self { name, kind, run }
+    }
+
+    const fn rated<R: Rated>(name: &'static str) -> Self {
+        let run = |load| Box::pin(limits::rated::<R>(load)) as _;
+        let kind = Kind::Rated;
+        Self { name, kind, run }
+    }
+
+    const fn keyed<K: Keyed>(name: &'static str) -> Self {
+        let run = |load| Box::pin(limits::keyed::<K>(load)) as _;
+        let kind = Kind::Keyed;
         Self { name, kind, run }
     }
 }
