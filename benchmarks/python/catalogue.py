@@ -79,7 +79,7 @@ def of_limits() -> Iterator[Case]:
     for subject in (*windows, *peers):
         yield Case(subject, "strictness", 400)
     for subject in (*windows, f"{LIMITS}.bucket", "aiolimiter.alone", *peers):
-        yield Case(subject, "rate", 10_000)
+        yield Case(subject, "rate", 4_000)
     by_key = [f"{LIMITS}.{verb}" for verb in ("spawn_n", "map_n", "map")]
     by_hand = ["Semaphores.pool", "Semaphores.TaskGroup"]
     for slots in (SLOTS, 12_000):  # In the second, jobs wait for their keys only.

@@ -35,7 +35,7 @@ fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
             if !NOT_STRICT.contains(&subject.name) {
                 add(Workload::Strictness, 400, SLOTS);
             }
-            add(Workload::Rate, MILLION / 10, SLOTS);
+            add(Workload::Rate, MILLION / 50, SLOTS);
             return cases;
         }
         Kind::Keyed => {

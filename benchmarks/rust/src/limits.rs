@@ -58,7 +58,7 @@ where
     F: Future<Output = usize> + Send,
 {
     let (mut added, mut times, mut costs) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..=PAIRS {
+    for pair in 0..=PAIRS.max(COMPARED / load.jobs) {
         let mut seconds = [0.0; 2];
         for limited in [pair % 2 == 1, pair % 2 == 0] {
             let meter = Meter::start()?;
@@ -216,8 +216,9 @@ fn key(n: usize, keys: bool) -> Option<u64> {
 const STRICT: Limit = limit(40);
 const NEVER_REACHED: Limit = limit(100_000_000);
 const KEYS: usize = 10_000;
-/// How often the same jobs run in each of the two ways.
-const PAIRS: usize = 6;
+/// How many jobs run in each of the two ways, all together, and how often at least.
+const COMPARED: usize = 1_000_000;
+const PAIRS: usize = 4;
 
 const fn limit(starts: u32) -> Limit {
     match NonZeroU32::new(starts) {
