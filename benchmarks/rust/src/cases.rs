@@ -48,6 +48,12 @@ fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
             }
             return cases;
         }
+        Kind::Leveled => {
+            for levels in [2, 3, 32, 201] {
+                add(Workload::Levels, levels, 1);
+            }
+            return cases;
+        }
         Kind::Blocks | Kind::Pulls | Kind::Queues => {}
     }
     add(Workload::Ready, MILLION, SLOTS);
@@ -66,7 +72,7 @@ fn of(subject: &'static Entry, flavor: Flavor) -> Vec<Case> {
         }
     }
     match subject.kind {
-        Kind::Blocks | Kind::Rated | Kind::Keyed => {}
+        Kind::Blocks | Kind::Rated | Kind::Keyed | Kind::Leveled => {}
         Kind::Pulls => add(Workload::Items, 10 * MILLION, SLOTS),
         Kind::Queues => {
             add(Workload::Waiting, MILLION, SLOTS);
@@ -87,10 +93,8 @@ fn makes_sense(subject: &Entry, slots: usize) -> bool {
     }
 }
 
-/// Those that run one job after another; and this project's, which count a start before the job is
-/// polled, and have no events yet that tell of it.
-const NOT_STRICT: [&str; 4] = [
-    "aiopool.limits.window",
+/// Buckets that are known for one, and those that run one job after another.
+const NOT_STRICT: [&str; 3] = [
     "aiopool.limits.bucket",
     "governor.alone",
     "leaky-bucket.alone",

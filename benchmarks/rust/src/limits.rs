@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::future::poll_fn;
 use std::hash::BuildHasher;
+use std::mem;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -15,7 +16,7 @@ use tokio::time::sleep;
 use crate::load::{Load, Workload};
 use crate::meter::{Cost, Meter, clock, quiet};
 use crate::run::check;
-use crate::subject::{Keyed, Limit, Rated};
+use crate::subject::{Keyed, Leveled, Limit, Rated};
 use crate::workloads::{Gated, Work, YieldOnce};
 
 /// Runs a subject that keeps to a rate.
@@ -48,6 +49,65 @@ pub(crate) async fn keyed<K: Keyed>(load: Load) -> anyhow::Result<Cost> {
         Workload::WaitingKeyed => waiting::<K>(load, true).await,
         Workload::WaitingKeyless => waiting::<K>(load, false).await,
         _ => bail!("this subject has keys and nothing else"),
+    }
+}
+
+/// Runs a subject that has levels.
+pub(crate) async fn leveled<L: Leveled>(load: Load) -> anyhow::Result<Cost> {
+    ensure!(
+        load.workload == Workload::Levels,
+        "this subject has levels and nothing else"
+    );
+    let levels = i16::try_from(load.jobs.clamp(2, 201))?;
+    let flood = Flood {
+        queue: L::new(),
+        starts: Arc::default(),
+    };
+    let meter = Meter::start()?;
+    // It holds the slot until all others wait.
+    let gate = Gated::default();
+    let held = gate.job(0);
+    flood.queue.queue(100, async move {
+        held.await;
+    });
+    flood.hand_in(0);
+    for level in (1..levels).flat_map(|level| [level; 2]) {
+        flood.hand_in(level);
+    }
+    gate.open();
+    let Flood { queue, starts } = flood;
+    queue.join().await;
+    let cost = meter.stop(load.jobs)?;
+    let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+    let highest = starts.iter().filter(|level| **level == levels - 1).count();
+    let highest = f64::from(u32::try_from(highest)?) / f64::from(u32::try_from(starts.len())?);
+    Ok(cost.with("starts", starts.len()).with("highest", highest))
+}
+
+#[derive(Clone)]
+struct Flood<L> {
+    queue: L,
+    /// The levels of all starts up to that of the job on the lowest, 0.
+    starts: Arc<Mutex<Vec<i16>>>,
+}
+
+impl<L: Leveled> Flood<L> {
+    fn hand_in(&self, level: i16) {
+        let flood = self.clone();
+        // From -100 to 100.
+        let own = i8::try_from(level - 100).unwrap_or(i8::MAX);
+        self.queue.queue(own, async move { flood.start(level) });
+    }
+
+    /// Each hands in another of its level.
+    fn start(&self, level: i16) {
+        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        if starts.last() == Some(&0) || starts.len() == MOST_PASSING {
+            return;
+        }
+        starts.push(level);
+        drop(starts);
+        self.hand_in(level);
     }
 }
 
@@ -88,22 +148,21 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The most starts in any second, by the first poll of each job.
+/// The most starts in any second: as the events tell, if the subject has events, and by the first
+/// poll of each job. That comes later, when a thread gets to it.
 async fn strictness<R: Rated>(load: Load) -> anyhow::Result<Cost> {
-    let begun = Arc::new(Mutex::new(Vec::new()));
+    let (told, begun) = (Times::default(), Times::default());
     let meter = Meter::start()?;
-    let mut subject = R::new(load.slots, Some(STRICT));
+    let tell = told.clone();
+    let mut subject = R::observed(load.slots, STRICT, move || tell.add());
     let strict = STRICT.starts.get() as usize;
     let mut left = 0..load.jobs;
     while !left.is_empty() {
         let burst = 1 + chance(2 * strict);
         for n in left.by_ref().take(burst) {
-            let begun = Arc::clone(&begun);
+            let begun = begun.clone();
             subject.queue(async move {
-                begun
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(Instant::now());
+                begun.add();
                 if n % 4 == 0 {
                     let (now, time) = (Instant::now(), Duration::from_micros(chance(3_000) as u64));
                     while now.elapsed() < time {}
@@ -119,9 +178,31 @@ async fn strictness<R: Rated>(load: Load) -> anyhow::Result<Cost> {
     let sum = subject.sum().await;
     let cost = meter.stop(load.jobs)?;
     check(sum, load.jobs)?;
-    let mut begun = std::mem::take(&mut *begun.lock().unwrap_or_else(PoisonError::into_inner));
-    let most = most_in(STRICT.per, &mut begun);
-    Ok(cost.with("most_starts", most).with("most_lines", most))
+    let (mut told, mut begun) = (told.take(), begun.take());
+    let lines = most_in(STRICT.per, &mut begun);
+    let starts = match told.len() {
+        0 => lines,
+        events => {
+            ensure!(events == load.jobs, "{events} events tell of a start");
+            most_in(STRICT.per, &mut told)
+        }
+    };
+    Ok(cost.with("most_starts", starts).with("most_lines", lines))
+}
+
+/// When something has happened.
+#[derive(Clone, Default)]
+struct Times(Arc<Mutex<Vec<Instant>>>);
+
+impl Times {
+    fn add(&self) {
+        let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        times.push(Instant::now());
+    }
+
+    fn take(&self) -> Vec<Instant> {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 fn most_in(window: Duration, times: &mut [Instant]) -> usize {
@@ -216,6 +297,8 @@ fn key(n: usize, keys: bool) -> Option<u64> {
 const STRICT: Limit = limit(40);
 const NEVER_REACHED: Limit = limit(100_000_000);
 const KEYS: usize = 10_000;
+/// Starts after which a job has starved.
+const MOST_PASSING: usize = 20_000;
 /// How many jobs run in each of the two ways, all together, and how often at least.
 const COMPARED: usize = 1_000_000;
 const PAIRS: usize = 4;

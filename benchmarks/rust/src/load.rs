@@ -43,6 +43,8 @@ pub enum Workload {
     WaitingKeyed,
     /// The same without keys.
     WaitingKeyless,
+    /// A flood on all levels but the lowest, on which one job waits. The jobs are the levels.
+    Levels,
 }
 
 impl Load {

@@ -37,9 +37,15 @@ pub(crate) struct Limit {
 }
 
 /// A way to run jobs that takes any number of them at once, and starts them by a rate if it has one.
-pub(crate) trait Rated: Send + 'static {
+pub(crate) trait Rated: Send + Sized + 'static {
     /// With so many slots.
     fn new(slots: usize, limit: Option<Limit>) -> Self;
+
+    /// The same, and `started` is called at each start, if the subject tells of them.
+    fn observed(slots: usize, limit: Limit, started: impl Fn() + Send + Sync + 'static) -> Self {
+        drop(started);
+        Self::new(slots, Some(limit))
+    }
 
     /// Takes a job, at once.
     fn queue(&mut self, job: impl Future<Output = usize> + Send + 'static);
@@ -58,6 +64,17 @@ pub(crate) trait Keyed: Send + 'static {
 
     /// Waits for all jobs, and gives the sum of their results.
     fn sum(self) -> impl Future<Output = usize> + Send;
+}
+
+/// One slot, and jobs that each have a level.
+pub(crate) trait Leveled: Clone + Send + Sync + 'static {
+    fn new() -> Self;
+
+    /// Takes a job, at once; higher levels go first.
+    fn queue(&self, level: i8, job: impl Future<Output = ()> + Send + 'static);
+
+    /// Waits for all jobs.
+    fn join(self) -> impl Future<Output = ()> + Send;
 }
 
 /// What the streams of all families are read with.

@@ -21,7 +21,7 @@ use std::pin::Pin;
 
 use crate::load::Load;
 use crate::meter::Cost;
-use crate::subject::{Keyed, Queue, Rated, Subject};
+use crate::subject::{Keyed, Leveled, Queue, Rated, Subject};
 use crate::{limits, run};
 
 /// A subject in the list.
@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Rated,
     /// They wait, and those of a key for one another.
     Keyed,
+    /// They wait, and those of higher levels start first.
+    Leveled,
 }
 
 pub(crate) static SUBJECTS: &[Entry] = &[
@@ -68,6 +70,8 @@ pub(crate) static SUBJECTS: &[Entry] = &[
     Entry::of::<workers::Workers>("workers", Kind::Pulls),
     Entry::rated::<aiopool_limits::WithRate<false>>("aiopool.limits.window"),
     Entry::rated::<aiopool_limits::WithRate<true>>("aiopool.limits.bucket"),
+    Entry::keyed::<aiopool_limits::WithKeys>("aiopool.limits.spawn_n"),
+    Entry::leveled::<aiopool_limits::WithPriorities>("aiopool.limits.priorities"),
     Entry::rated::<asked_in_job::Alone<governor::Governor>>("governor.alone"),
     Entry::rated::<asked_in_job::InPool<governor::Governor>>("governor.pool"),
     Entry::rated::<asked_in_job::InJoinSet<governor::Governor>>("governor.join_set"),
@@ -99,6 +103,12 @@ impl Entry {
     const fn keyed<K: Keyed>(name: &'static str) -> Self {
         let run = |load| Box::pin(limits::keyed::<K>(load)) as _;
         let kind = Kind::Keyed;
+        Self { name, kind, run }
+    }
+
+    const fn leveled<L: Leveled>(name: &'static str) -> Self {
+        let run = |load| Box::pin(limits::leveled::<L>(load)) as _;
+        let kind = Kind::Leveled;
         Self { name, kind, run }
     }
 }
