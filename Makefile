@@ -167,7 +167,7 @@ bench-quick: bench-on-$(NEWEST) bench-report ## the same on one Python: under fi
 
 bench-on-%:
 	$(MAKE) .venv-bench-$*/bin/.bench VENV=.venv-bench-$* PYTHON="$(shell tools/find-python $*)"
-	$(MAKE) $(if $(shell command -v npm),benchmarks/node/node_modules)
+	$(if $(shell command -v npm),$(MAKE) benchmarks/node/node_modules)
 
 bench-report: bench-on-$(NEWEST)
 	$(MAKE) .venv-bench-$(NEWEST)/bin/.report VENV=.venv-bench-$(NEWEST)

@@ -118,7 +118,7 @@ where
     F: Future<Output = usize> + Send,
 {
     let (mut added, mut times, mut costs) = (Vec::new(), Vec::new(), Vec::new());
-    for pair in 0..=PAIRS.max(COMPARED / load.jobs) {
+    for pair in 0..=(COMPARED / load.jobs).clamp(FEWEST, MOST) {
         let mut seconds = [0.0; 2];
         for limited in [pair % 2 == 1, pair % 2 == 0] {
             let meter = Meter::start()?;
@@ -299,9 +299,10 @@ const NEVER_REACHED: Limit = limit(100_000_000);
 const KEYS: usize = 10_000;
 /// Starts after which a job has starved.
 const MOST_PASSING: usize = 20_000;
-/// How many jobs run in each of the two ways, all together, and how often at least.
+/// How many jobs run in each of the two ways, all together, and how often at least and at most.
 const COMPARED: usize = 1_000_000;
-const PAIRS: usize = 4;
+const FEWEST: usize = 4;
+const MOST: usize = 50;
 
 const fn limit(starts: u32) -> Limit {
     match NonZeroU32::new(starts) {
