@@ -14,3 +14,8 @@ mod website;
 
 pub use command::run;
 pub use website::Website;
+
+/// The Rust in a page of the documentation, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/limits.md")]
+struct Limits;
