@@ -79,7 +79,6 @@ impl Shared {
                 break;
             }
         }
-        self.lock().end_to_cancel_all();
         // What is handed in meanwhile is not to be stopped, though it may have an entry by now.
         let end = self.lock().end_of_entries();
         for first in (0..end).step_by(PORTION) {

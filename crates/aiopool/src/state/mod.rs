@@ -1085,15 +1085,11 @@ impl State {
         self.admission.begin_walk()
     }
 
-    /// As [`begin_walk`](Self::begin_walk), by a caller that cancels all of them.
+    /// As [`begin_walk`](Self::begin_walk), by a caller that cancels all of them, until there are [no
+    /// more](Self::withdraw_some).
     pub(crate) fn begin_to_cancel_all(&mut self) -> Walk {
         self.walks += 1;
         self.begin_walk()
-    }
-
-    /// That caller has come to the end of the queue.
-    pub(crate) fn end_to_cancel_all(&mut self) {
-        self.walks -= 1;
     }
 
     /// Somebody waits for the ends of all withdrawals, its own included.
@@ -1104,7 +1100,9 @@ impl State {
     /// Takes the jobs among the next `most` waiters out of the queue. Tells whether there are more.
     pub(crate) fn withdraw_some(&mut self, most: usize, jobs: &mut Vec<Withdrawn>) -> bool {
         // The items that a source has not been asked for do not exist yet.
-        self.withdraw_those(most, jobs, Waiter::is_job)
+        let are_more = self.withdraw_those(most, jobs, Waiter::is_job);
+        self.walks -= usize::from(!are_more);
+        are_more
     }
 
     /// As [`withdraw_some`](Self::withdraw_some), of those who are to run on this runtime.
