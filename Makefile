@@ -61,7 +61,7 @@ test: test-rust test-python ## the Rust tests, then pytest on the Python of the 
 # test-bench and test-services.
 test-rust: $(BIN)/python test-loom test-shuttle ## the Rust tests
 	cargo test --workspace --exclude aiopool-bench --exclude aiopool-services --locked
-	cargo test -p aiopool --features tracing --test tracing --locked
+	cargo test -p aiopool --features tracing,metrics --test tracing --test metrics --locked
 
 # What loom replaces is built under a cfg, so in a directory of its own.
 test-loom: ## the models of the Tokio face in all orders; ARGS=stream for a part
@@ -201,7 +201,7 @@ audit: $(TOOLS)/cargo-deny $(BIN)/.built ## licences, sources and advisories of 
 lint: $(BIN)/.built $(BIN)/.test $(BIN)/.lint ## formatters, linters, type checkers, rustdoc
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy -p aiopool --features tracing --all-targets --locked -- -D warnings
+	cargo clippy -p aiopool --all-features --all-targets --locked -- -D warnings
 	$(LOOM) cargo clippy --locked -p aiopool --lib --profile test -- -D warnings
 	$(SHUTTLE) cargo clippy --locked -p aiopool --lib --profile test -- -D warnings
 	$(FREE_THREADED) cargo clippy --locked -p aiopool-python -- -D warnings

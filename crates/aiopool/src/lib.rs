@@ -34,6 +34,8 @@ mod models;
 mod observe;
 mod pool;
 mod rate;
+#[cfg(feature = "metrics")]
+mod record;
 mod reserve;
 mod run;
 mod source;
@@ -53,6 +55,8 @@ pub use key::Key;
 pub use observe::{Event, Observed};
 pub use pool::Pool;
 pub use rate::Rate;
+#[cfg(feature = "metrics")]
+pub use record::record_metrics;
 pub use reserve::Permit;
 pub use stats::{HeldBy, Outcome, Stats};
 pub use stream::Itermap;

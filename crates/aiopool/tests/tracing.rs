@@ -3,7 +3,7 @@
 #![cfg(feature = "tracing")]
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aiopool::{Job, Pool};
@@ -63,6 +63,9 @@ fn a_job_whose_span_is_filtered_out_runs_in_that_of_its_hand_in() {
 
 /// What a subscriber sees of spans that are named `job`, and of events.
 fn seen(level: LevelFilter, body: impl Future<Output = ()>) -> Vec<String> {
+    // What a place in the code is interested in is kept for all threads: two subscribers at once would
+    // be in the way of each other.
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let lines = Arc::new(Mutex::new(Vec::new()));
     let subscriber = Registry::default().with(Lines(lines.clone()).with_filter(level));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -75,6 +78,8 @@ fn seen(level: LevelFilter, body: impl Future<Output = ()>) -> Vec<String> {
     let lines = lines.lock().expect("nobody panics who has it");
     lines.clone()
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 struct Lines(Arc<Mutex<Vec<String>>>);
 

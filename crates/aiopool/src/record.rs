@@ -1,0 +1,64 @@
+//! An observer that hands what happens in a pool to the `metrics` of the program.
+
+use metrics::{Label, SharedString, counter, gauge, histogram};
+
+use crate::observe::Event;
+use crate::stats::Outcome;
+
+/// An [observer](crate::Builder::observer) that records what happens in a pool with the crate
+/// [`metrics`], for whichever recorder the program has installed. It needs the feature `metrics`.
+///
+/// Each metric has the label `pool` with the name that is given here. The labels do not tell names
+/// and keys of jobs, of which there may be any number.
+///
+/// | metric | kind | unit |
+/// | --- | --- | --- |
+/// | `aiopool_jobs_queued_total` | counter | jobs |
+/// | `aiopool_jobs_started_total` | counter | jobs |
+/// | `aiopool_jobs_finished_total`, with the label `outcome` | counter | jobs |
+/// | `aiopool_job_wait_seconds`, of the jobs that start | histogram | seconds |
+/// | `aiopool_job_run_seconds`, of the jobs that finish | histogram | seconds |
+/// | `aiopool_pauses_total`, `aiopool_resumes_total` | counter | calls |
+/// | `aiopool_size`, from the first resize on | gauge | slots |
+///
+/// # Examples
+///
+/// ```
+/// let pool = aiopool::Pool::builder(8).observer(aiopool::record_metrics("pages")).build();
+/// # drop(pool);
+/// ```
+pub fn record_metrics(pool: impl Into<String>) -> impl Fn(&Event) + Send + Sync + 'static {
+    let pool = SharedString::from_shared(pool.into().into());
+    move |event| record(&pool, event)
+}
+
+fn record(pool: &SharedString, event: &Event) {
+    let pool = || Label::new("pool", pool.clone());
+    match event {
+        Event::Queued { .. } => counter!("aiopool_jobs_queued_total", vec![pool()]).increment(1),
+        Event::Started { wait, .. } => {
+            counter!("aiopool_jobs_started_total", vec![pool()]).increment(1);
+            histogram!("aiopool_job_wait_seconds", vec![pool()]).record(*wait);
+        }
+        Event::Finished { outcome, run, .. } => {
+            let outcome = match outcome {
+                Outcome::Succeeded => "succeeded",
+                Outcome::Failed => "failed",
+                Outcome::Cancelled => "cancelled",
+                Outcome::TimedOut => "timed_out",
+            };
+            let outcome = Label::from_static_parts("outcome", outcome);
+            counter!("aiopool_jobs_finished_total", vec![pool(), outcome]).increment(1);
+            histogram!("aiopool_job_run_seconds", vec![pool()]).record(*run);
+        }
+        Event::Paused { .. } => counter!("aiopool_pauses_total", vec![pool()]).increment(1),
+        Event::Resumed { .. } => counter!("aiopool_resumes_total", vec![pool()]).increment(1),
+        Event::Resized { size } => {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "no pool has so many slots that it shows"
+            )]
+            gauge!("aiopool_size", vec![pool()]).set(*size as f64);
+        }
+    }
+}
