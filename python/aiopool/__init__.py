@@ -3,7 +3,8 @@
     async with AioPool(size=20) as pool:
         results = await pool.map(fetch, urls)
 
-`AioPool` keeps exactly `size` jobs active while any jobs wait. `getres` names the shapes that the
+`AioPool` keeps exactly `size` jobs active while any jobs wait. `Rate` and `options` limit them
+further; `Event` and `Stats` tell of them. `getres` names the shapes that the
 results of many jobs can have. `iterwait` iterates over the results of futures as they settle.
 """
 

@@ -30,7 +30,7 @@ PerKeyRate: TypeAlias = Rates | Callable[[Any], Rates]
 
 
 class BasePool(HandIn):
-    """Keeps exactly `size` jobs active while any jobs wait."""
+    """Keeps exactly `size` jobs active while any jobs wait that its limits allow."""
 
     def __init__(
         self,
@@ -72,7 +72,11 @@ class BasePool(HandIn):
         return cancellations() > (before.pop() if before else 0)
 
     def __len__(self) -> int:
-        """The number of jobs that wait or are active; a running `map` counts as one waiting job."""
+        """The number of jobs that wait or are active.
+
+        A running `map` counts as one waiting job, and each of its items that waits for itself as
+        one more.
+        """
         return len(self._core)
 
     def __repr__(self) -> str:
@@ -151,7 +155,7 @@ class BasePool(HandIn):
 
     @property
     def n_waiting(self) -> int:
-        """The number of waiting jobs; a running `map` counts as one waiting job."""
+        """The number of waiting jobs, counted as by `len`."""
         return len(self._core) - self._core.active
 
     @property
@@ -166,7 +170,7 @@ class BasePool(HandIn):
 
     @property
     def is_full(self) -> bool:
-        """Whether at least `size` jobs wait or are active."""
+        """Whether the jobs that wait or are active need all slots, or more."""
         return self._core.is_full
 
     async def join(self, *, waiting: bool = True) -> Literal[True]:

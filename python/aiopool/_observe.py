@@ -16,9 +16,10 @@ class Event:
         once. The others are about the pool, or about one key.
     :param name: the name of the job; None if it is not about a job.
     :param key: the key of the job, or the key that was paused or resumed.
-    :param outcome: how the job ended, if it is `"finished"`.
+    :param outcome: how the job ended, if it is `"finished"`; `"timed_out"` is kept for later.
     :param wait: for how many seconds the job waited, if it is `"started"` or `"finished"`.
-    :param run: for how many seconds the job, with its callback, was active, if it is `"finished"`.
+    :param run: for how many seconds the job, with its callback, was active, if it is `"finished"`;
+        0 if it has never started.
     """
 
     kind: Kind
@@ -38,14 +39,15 @@ class Stats:
 
     :param size: the number of slots.
     :param active: how many jobs hold slots.
-    :param waiting: how many jobs wait; a running `map` counts as one.
-    :param outside: how many jobs have begun and hold no slot.
+    :param waiting: how many jobs wait; a running `map` counts as one, beside its items that wait
+        for themselves.
+    :param outside: always 0: kept for jobs that will be able to give their slots back for a while.
     :param parked: how many of the waiting jobs wait for their key, and let others pass.
     :param started: how many jobs have started so far.
     :param succeeded: how many jobs have returned, with their callbacks.
     :param failed: how many jobs, or their callbacks, have raised an error.
     :param cancelled: how many jobs were cancelled, before their start or after it.
-    :param timed_out: how many jobs have exceeded their time.
+    :param timed_out: always 0: kept for jobs that will have a time limit.
     :param wait_seconds: for how long the jobs that have started waited, all together; None if the
         pool has no observer.
     :param run_seconds: for how long the jobs that have ended were active, all together; None if the

@@ -229,6 +229,14 @@ async def test_keys_with_the_same_hash_are_told_apart() -> None:
     await pool.join()
 
 
+async def test_an_async_function_for_keys_is_refused() -> None:
+    async def host(n: int) -> int:
+        return n
+
+    results = await AioPool(2, per_key=1).options(key=host).map(ready, [1])
+    assert "must not be an async function" in str(results[0])
+
+
 async def test_a_callable_is_a_key_like_others_for_a_single_job() -> None:
     pool, gate = AioPool(9, per_key=1), Gate()
     for n, key in enumerate([len, len, print]):
@@ -437,7 +445,7 @@ async def test_a_key_that_calls_the_pool_while_it_is_compared_is_one_key_neverth
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
-        (0, "per_key must be at least 1, not 0"),
+        (0, "per_key must be at least 1, not 0; None is no limit"),
         (-1, "per_key must be at least 1"),
         (True, "per_key must be an int"),
         (1.5, "per_key must be an int"),

@@ -60,7 +60,8 @@ class BaseAioPool(Maps, BasePool):
         """The verbs of this pool, with options for the jobs that they hand in.
 
         A call of `map`, `map_n` or `itermap` has one job for each item: there an option may be a
-        function of the item, and a function is always taken for that. Items that ask for
+        function of the item, and whatever can be called is taken for that. For a single job, a key
+        that can be called is a key like others. Items that ask for
         another priority, key or weight than the others wait each for itself; a `map` then has at
         most `4 * size` items that are pulled and have not settled.
 
@@ -73,8 +74,8 @@ class BaseAioPool(Maps, BasePool):
             job runs alone. Jobs that wait for slots are passed by none of their priority or below.
         :param name: the name of the job, for its task, reports and events. None: that of its
             coroutine.
-        :raises TypeError: if an option is of another type, or `key` is not hashable; if a function
-            is given for a single job, by the verb.
+        :raises TypeError: if an option is of another type, or `key` is not hashable; by the verb of
+            a single job, if `priority`, `weight` or `name` is a function.
         :raises ValueError: if `priority` or `weight` is out of its range. If a function of an item
             raises, or gives such a value, that is the error of the item.
         """

@@ -61,7 +61,20 @@ pub(crate) fn per_key(given: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU32>> 
     if given.is_none() {
         return Ok(None);
     }
-    count(given, "per_key").map(Some)
+    let advice = |error: PyErr| {
+        let py = given.py();
+        let is_ours =
+            error.is_instance_of::<PyTypeError>(py) || error.is_instance_of::<PyValueError>(py);
+        if !is_ours {
+            return error;
+        }
+        let text = format!(
+            "{}; None is no limit, and a function of the key gives one of these",
+            error.value(py)
+        );
+        PyErr::from_type(error.get_type(py), text)
+    };
+    count(given, "per_key").map(Some).map_err(advice)
 }
 
 pub(crate) fn weight(given: &Bound<'_, PyAny>) -> PyResult<NonZeroU32> {

@@ -7,6 +7,7 @@ use aiopool_core::Level;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
+use crate::py::awaitable::close_unawaited;
 use crate::py::event_loop::EventLoop;
 use crate::py::{apart, imports, limits};
 use crate::state::{Asked, OptionValues, Pool};
@@ -81,13 +82,25 @@ impl OptionValues {
         let priority = chosen(&self.priority)?.map(|priority| limits::priority(&priority));
         let weight = given(&self.weight)?.map(|weight| limits::weight(&weight));
         let name = chosen(&self.name)?.map(|name| limits::name(&name));
+        let key = chosen(&self.key)?;
+        if let Some(coroutine) = key.as_ref().filter(|key| is_coroutine(key)) {
+            close_unawaited(coroutine);
+            return Err(PyTypeError::new_err(
+                "the function for key gives a coroutine: it must not be an async function",
+            ));
+        }
         Ok(Asked {
             level: priority.transpose()?,
-            key: chosen(&self.key)?.map(Bound::unbind),
+            key: key.map(Bound::unbind),
             weight: weight.unwrap_or(Ok(NonZeroU32::MIN))?,
             name: name.transpose()?.map(Bound::unbind),
         })
     }
+}
+
+fn is_coroutine(object: &Bound<'_, PyAny>) -> bool {
+    let class = imports::coroutine_type(object.py());
+    class.is_ok_and(|class| object.get_type().is(class))
 }
 
 /// The level of a job: the one that is asked for, or that of the job that hands it in.
