@@ -43,6 +43,8 @@ enum Value {
 /// Any key, whatever its type.
 trait AnyKey: Any + Send + Sync {
     fn equals(&self, other: &dyn AnyKey) -> bool;
+    // The oldest compiler does not see that it is one.
+    fn as_any(&self) -> &dyn Any;
     fn hash_to(&self, hasher: &mut dyn Hasher);
     fn type_name(&self) -> &'static str;
 }
@@ -81,8 +83,12 @@ impl Key {
 
 impl<K: Hash + Eq + Send + Sync + 'static> AnyKey for K {
     fn equals(&self, other: &dyn AnyKey) -> bool {
-        let other: &dyn Any = other;
-        other.downcast_ref::<K>().is_some_and(|other| self == other)
+        let other = other.as_any().downcast_ref::<K>();
+        other.is_some_and(|other| self == other)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn hash_to(&self, mut hasher: &mut dyn Hasher) {

@@ -48,7 +48,9 @@ async fn the_crawler_leaves_a_host_alone_for_the_second_of_its_429() {
         !after.is_zero() && after < Duration::from_secs(1)
     };
     let count = |host: &polite_crawler::Host| host.requests.iter().filter(meanwhile).count();
-    assert_eq!(count(&hosts[0]), 0);
+    // Those that were on their way when the host answered arrive after that: real sockets do not know
+    // of paused time.
+    assert!(count(&hosts[0]) <= 2);
     assert!(count(&hosts[1]) > 2 && count(&hosts[2]) > 2);
 }
 
