@@ -303,14 +303,16 @@ async def a_map_begins(pool: AioPool, shortage: Shortage) -> Results:
 async def a_job_with_options_is_handed_in(_: AioPool, shortage: Shortage) -> Results:
     pool = limited_pool()
     view = pool.options(priority=3, key="k", weight=2, name="n")
-    futures: list[Any] = [view.spawn_n(add_one(0))]
-    coro = add_one(1)
+    # One of these waits, so the pool has its watch for the end of the loop: CPython 3.13.0 crashes
+    # if it has no memory for a function that is made in there.
+    futures: list[Any] = [view.spawn_n(add_one(n)) for n in range(2)]
+    coro = add_one(2)
     one_more = shortage.during(lambda: view.spawn_n(coro, give_back))
     if isinstance(one_more, MemoryError):
         coro.close()
     results = await results_of(pool, [*futures, one_more])
     await assert_usable(pool)
-    return results, [(1,), (2,)]
+    return results, [(1,), (2,), (3,)]
 
 
 async def a_map_with_options_begins(_: AioPool, shortage: Shortage) -> Results:
@@ -465,7 +467,7 @@ def lets_each_allocation_fail(
 #: Some instructions of the interpreter say nothing but that they failed.
 SHORT_OF_MEMORY = (MemoryError, SystemError)
 #: As many allocations as one call, and what it starts, may make.
-MORE_THAN_ARE_NEEDED = 80
+MORE_THAN_ARE_NEEDED = 40
 
 
 # Threads and processes.
