@@ -43,7 +43,7 @@ class BasePool(HandIn):
         per_key_rate: PerKeyRate = None,
         observer: Observer | None = None,
     ) -> None:
-        self._core = self._verbs = _core.Pool(
+        self._core = _core.Pool(
             checked_size(size),
             checked_loop(loop),
             checked_reuse_tasks(reuse_tasks),
@@ -51,6 +51,7 @@ class BasePool(HandIn):
             per_key_rate if callable(per_key_rate) else checked_rates("per_key_rate", per_key_rate),
             checked_observer(observer),
         )
+        self._verbs = _core.Verbs(self._core)
         self._rate: Rates = None
         if rate is not None:
             self.rate = rate

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, final
 from aiopool._observe import Event
 from aiopool._results import AnyFuture, Shape
 
-__all__ = ["Items", "Job", "JoinTicket", "Pool", "Unawaited", "WithOptions", "Worker"]
+__all__ = ["Items", "Job", "JoinTicket", "Pool", "Unawaited", "Verbs", "Worker"]
 
 _Fn: TypeAlias = Callable[[Any], Awaitable[Any]]
 _Callback: TypeAlias = Callable[..., Awaitable[Any]] | None
@@ -57,31 +57,6 @@ class Pool:
         Literal["slots", "rate", "pause", "keys"] | None,
     ]: ...
     def timer_fired(self) -> None: ...
-    def spawn_n(
-        self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any
-    ) -> asyncio.Future[Any]: ...
-    def unawaited(self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any) -> Unawaited: ...
-    def map_n(
-        self, function: _Fn, values: list[Any], cb: _Callback, ctx: Any
-    ) -> list[asyncio.Future[Any]]: ...
-    def map(
-        self,
-        function: _Fn,
-        source: Iterator[Any],
-        cb: _Callback,
-        ctx: Any,
-        context: contextvars.Context,
-        shape: Shape,
-    ) -> Items: ...
-    def itermap(
-        self,
-        function: _Fn,
-        values: list[Any],
-        cb: _Callback,
-        ctx: Any,
-        context: contextvars.Context,
-        shape: Shape,
-    ) -> Items: ...
     def begin_turn(self) -> None: ...
     def stop(self, futures: Sequence[AnyFuture[Any]]) -> _Stopped: ...
     def stop_all(self) -> _Stopped: ...
@@ -89,10 +64,10 @@ class Pool:
     def end(self) -> None: ...
 
 @final
-class WithOptions:
-    def __new__(
-        cls, pool: Pool, priority: Any, key: Any, weight: Any, name: Any
-    ) -> WithOptions: ...
+class Verbs:
+    def __new__(cls, pool: Pool) -> Verbs: ...
+    @staticmethod
+    def with_options(pool: Pool, priority: Any, key: Any, weight: Any, name: Any) -> Verbs: ...
     def spawn_n(
         self, awaitable: Awaitable[Any], cb: _Callback, ctx: Any
     ) -> asyncio.Future[Any]: ...

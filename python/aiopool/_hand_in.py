@@ -18,8 +18,7 @@ Callback = Callable[..., Awaitable[G]]
 class HandIn:
     """Hands jobs in, one at a time."""
 
-    #: A pool, or its verbs with options.
-    _verbs: _core.Pool | _core.WithOptions
+    _verbs: _core.Verbs
 
     @overload
     async def spawn(

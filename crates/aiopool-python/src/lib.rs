@@ -41,7 +41,7 @@ mod _core {
     #[pymodule_export]
     use crate::state::Unawaited;
     #[pymodule_export]
-    use crate::state::WithOptions;
+    use crate::state::Verbs;
     #[pymodule_export]
     use crate::state::Worker;
 }

@@ -21,7 +21,7 @@ G = TypeVar("G")
 class Options(MxAsyncGenPool, Maps):
     """The verbs of a pool, with options for their jobs: see `AioPool.options`."""
 
-    def __init__(self, verbs: _core.WithOptions) -> None:
+    def __init__(self, verbs: _core.Verbs) -> None:
         self._verbs = verbs
 
 
@@ -79,7 +79,7 @@ class BaseAioPool(Maps, BasePool):
         :raises ValueError: if `priority` or `weight` is out of its range. If a function of an item
             raises, or gives such a value, that is the error of the item.
         """
-        return Options(_core.WithOptions(self._core, priority, key, weight, name))
+        return Options(_core.Verbs.with_options(self._core, priority, key, weight, name))
 
     async def __aexit__(
         self,

@@ -13,15 +13,15 @@ use crate::py::{errors, imports, name, owner};
 use crate::run::keys::{self, Rejected};
 use crate::run::{observe, options, start, withdraw};
 use crate::state::{
-    Asked, Callback, Called, Extras, OptionValues, Options, Other, Place, Pool, Unawaited, Waiter,
-    WaitingJob, WithOptions,
+    Asked, Callback, Called, Extras, OptionValues, Options, Other, Place, Pool, Unawaited, Verbs,
+    Waiter, WaitingJob,
 };
 
 #[pymethods]
-impl Pool {
+impl Verbs {
     /// Hands in a job and returns its future.
     fn spawn_n<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
         awaitable: &Bound<'py, PyAny>,
         cb: Option<&Bound<'py, PyAny>>,
         ctx: &Bound<'py, PyAny>,
@@ -32,8 +32,7 @@ impl Pool {
             cb,
             ctx,
         };
-        check_awaitable(&call)?;
-        let (future, _) = hand_in(slf, &call, None, false)?;
+        let (future, _) = hand_in_one(self, &call, false)?;
         Ok(future)
     }
 
@@ -44,56 +43,11 @@ impl Pool {
         cb: Option<Py<PyAny>>,
         ctx: Py<PyAny>,
     ) -> Unawaited {
-        let called = Called { awaitable, cb, ctx };
-        Unawaited::new(slf.unbind(), None, called)
+        Unawaited::new(slf.unbind(), Called { awaitable, cb, ctx })
     }
 
     /// Calls `function` with each item and hands in the awaitable that it gives. If it raises, the
-    /// error settles the future of that item.
-    fn map_n<'py>(
-        slf: &Bound<'py, Self>,
-        function: &Bound<'py, PyAny>,
-        values: &Bound<'py, PyList>,
-        cb: Option<&Bound<'py, PyAny>>,
-        ctx: &Bound<'py, PyAny>,
-    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
-        map_n(slf, None, function, values, cb, ctx)
-    }
-}
-
-#[pymethods]
-impl WithOptions {
-    fn spawn_n<'py>(
-        &self,
-        awaitable: &Bound<'py, PyAny>,
-        cb: Option<&Bound<'py, PyAny>>,
-        ctx: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = awaitable.py();
-        let call = Call {
-            verb: "spawn_n",
-            awaitable,
-            cb,
-            ctx,
-        };
-        check_awaitable(&call)?;
-        let asked = self.values.of_job(py).inspect_err(|_| refuse(awaitable))?;
-        let (future, _) = hand_in(self.pool.bind(py), &call, Some(asked), false)?;
-        Ok(future)
-    }
-
-    fn unawaited(
-        slf: Bound<'_, Self>,
-        awaitable: Py<PyAny>,
-        cb: Option<Py<PyAny>>,
-        ctx: Py<PyAny>,
-    ) -> Unawaited {
-        let called = Called { awaitable, cb, ctx };
-        let pool = slf.get().pool.clone_ref(slf.py());
-        Unawaited::new(pool, Some(slf.unbind()), called)
-    }
-
-    /// Each option may be a function of the item.
+    /// error settles the future of that item. Each option may be a function of the item.
     fn map_n<'py>(
         &self,
         function: &Bound<'py, PyAny>,
@@ -102,7 +56,7 @@ impl WithOptions {
         ctx: &Bound<'py, PyAny>,
     ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let pool = self.pool.bind(function.py());
-        map_n(pool, Some(&self.values), function, values, cb, ctx)
+        map_n(pool, self.values.as_ref(), function, values, cb, ctx)
     }
 }
 
@@ -189,12 +143,21 @@ fn hand_in_unawaited<'py>(
         cb: called.cb.as_ref().map(|cb| cb.bind(py)),
         ctx: called.ctx.bind(py),
     };
-    check_awaitable(&call)?;
-    let options = unawaited.options();
-    let asked = options.map(|options| options.get().values.of_job(py));
+    hand_in_one(unawaited.verbs(), &call, tell)
+}
+
+/// Hands in a single job.
+fn hand_in_one<'py>(
+    verbs: &Verbs,
+    call: &Call<'_, 'py>,
+    tell: bool,
+) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
+    check_awaitable(call)?;
+    let py = call.awaitable.py();
+    let asked = verbs.values.as_ref().map(|values| values.of_job(py));
     let asked = asked.transpose();
     let asked = asked.inspect_err(|_| refuse(call.awaitable))?;
-    hand_in(unawaited.pool(py), &call, asked, tell)
+    hand_in(verbs.pool.bind(py), call, asked, tell)
 }
 
 /// The settled future of an item for which no job could be made.

@@ -7,13 +7,13 @@ use crate::py::context;
 use crate::py::outcome::mark_read;
 use crate::py::shape::Shape;
 use crate::run::{map, options, start, withdraw};
-use crate::state::{Callback, Items, Mapped, OptionValues, Place, Pool, When, WithOptions};
+use crate::state::{Callback, Items, Mapped, Place, Verbs, When};
 
 #[pymethods]
-impl Pool {
+impl Verbs {
     /// Starts a `map`, which takes a place in the queue.
     fn map<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
         function: Bound<'py, PyAny>,
         source: Bound<'py, PyIterator>,
         cb: Option<Bound<'py, PyAny>>,
@@ -21,13 +21,18 @@ impl Pool {
         context: Bound<'py, PyAny>,
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
-        let mapped = mapped(slf, None, function, cb, ctx, context)?;
-        start_map(slf, mapped, source, shape)
+        let pool = self.pool.bind(source.py());
+        let mapped = mapped(self, function, cb, ctx, context)?;
+        let items = Items::of_map(pool, mapped, source, shape)?;
+        map::stand_in_queue(&items, 0);
+        start::advance(pool);
+        items.get().has_started();
+        Ok(items)
     }
 
     /// Starts an `itermap`: each item takes a place in the queue.
     fn itermap<'py>(
-        slf: &Bound<'py, Self>,
+        &self,
         function: Bound<'py, PyAny>,
         values: Bound<'py, PyList>,
         cb: Option<Bound<'py, PyAny>>,
@@ -35,39 +40,15 @@ impl Pool {
         context: Bound<'py, PyAny>,
         shape: Shape,
     ) -> PyResult<Bound<'py, Items>> {
-        let mapped = mapped(slf, None, function, cb, ctx, context)?;
-        start_itermap(slf, mapped, values, shape)
-    }
-}
-
-#[pymethods]
-impl WithOptions {
-    fn map<'py>(
-        slf: &Bound<'py, Self>,
-        function: Bound<'py, PyAny>,
-        source: Bound<'py, PyIterator>,
-        cb: Option<Bound<'py, PyAny>>,
-        ctx: Bound<'py, PyAny>,
-        context: Bound<'py, PyAny>,
-        shape: Shape,
-    ) -> PyResult<Bound<'py, Items>> {
-        let pool = slf.get().pool.bind(slf.py());
-        let mapped = mapped(pool, Some(&slf.get().values), function, cb, ctx, context)?;
-        start_map(pool, mapped, source, shape)
-    }
-
-    fn itermap<'py>(
-        slf: &Bound<'py, Self>,
-        function: Bound<'py, PyAny>,
-        values: Bound<'py, PyList>,
-        cb: Option<Bound<'py, PyAny>>,
-        ctx: Bound<'py, PyAny>,
-        context: Bound<'py, PyAny>,
-        shape: Shape,
-    ) -> PyResult<Bound<'py, Items>> {
-        let pool = slf.get().pool.bind(slf.py());
-        let mapped = mapped(pool, Some(&slf.get().values), function, cb, ctx, context)?;
-        start_itermap(pool, mapped, values, shape)
+        let pool = self.pool.bind(values.py());
+        let mapped = mapped(self, function, cb, ctx, context)?;
+        let items = Items::of_itermap(pool, mapped, values.len(), shape)?;
+        for item in values {
+            map::queue(&items, item.unbind());
+        }
+        start::advance(pool);
+        items.get().has_started();
+        Ok(items)
     }
 }
 
@@ -126,43 +107,15 @@ impl Items {
     }
 }
 
-fn start_map<'py>(
-    pool: &Bound<'py, Pool>,
-    mapped: Mapped,
-    source: Bound<'py, PyIterator>,
-    shape: Shape,
-) -> PyResult<Bound<'py, Items>> {
-    let items = Items::of_map(pool, mapped, source, shape)?;
-    map::stand_in_queue(&items, 0);
-    start::advance(pool);
-    items.get().has_started();
-    Ok(items)
-}
-
-fn start_itermap<'py>(
-    pool: &Bound<'py, Pool>,
-    mapped: Mapped,
-    values: Bound<'py, PyList>,
-    shape: Shape,
-) -> PyResult<Bound<'py, Items>> {
-    let items = Items::of_itermap(pool, mapped, values.len(), shape)?;
-    for item in values {
-        map::queue(&items, item.unbind());
-    }
-    start::advance(pool);
-    items.get().has_started();
-    Ok(items)
-}
-
 fn mapped<'py>(
-    pool: &Bound<'py, Pool>,
-    options: Option<&OptionValues>,
+    verbs: &Verbs,
     function: Bound<'py, PyAny>,
     cb: Option<Bound<'py, PyAny>>,
     ctx: Bound<'py, PyAny>,
     context: Bound<'py, PyAny>,
 ) -> PyResult<Mapped> {
-    let py = pool.py();
+    let py = function.py();
+    let (pool, options) = (verbs.pool.bind(py), verbs.values.as_ref());
     pool.get().enter(py)?;
     let asked = options.map(|options| options.of_all(py));
     let asked = asked.transpose()?.unwrap_or_default();

@@ -1,15 +1,21 @@
-//! The verbs of a pool with options: checking the options.
+//! The verbs of a pool, and checking the options that they may have.
 
 use pyo3::prelude::*;
 
 use crate::py::limits;
 use crate::run::keys;
-use crate::state::{OptionValues, Pool, WithOptions};
+use crate::state::{OptionValues, Pool, Verbs};
 
 #[pymethods]
-impl WithOptions {
+impl Verbs {
+    /// Those without options.
     #[new]
-    fn new(
+    fn new(pool: Py<Pool>) -> Self {
+        Self { pool, values: None }
+    }
+
+    #[staticmethod]
+    fn with_options(
         pool: Py<Pool>,
         priority: Option<Bound<'_, PyAny>>,
         key: Option<Bound<'_, PyAny>>,
@@ -32,6 +38,9 @@ impl WithOptions {
             weight: weight.map(Bound::unbind),
             name: name.map(Bound::unbind),
         };
-        Ok(Self { pool, values })
+        Ok(Self {
+            pool,
+            values: Some(values),
+        })
     }
 }

@@ -92,11 +92,11 @@ pub(crate) enum Other {
 /// A waiter takes no more room than a plain job.
 const _: () = assert!(mem::size_of::<Waiter>() == mem::size_of::<WaitingJob>());
 
-/// The verbs of a pool with options for their jobs.
+/// The verbs of a pool, which may have options for their jobs.
 #[pyclass(frozen, module = "aiopool._core")]
-pub struct WithOptions {
+pub struct Verbs {
     pub(crate) pool: Py<Pool>,
-    pub(crate) values: OptionValues,
+    pub(crate) values: Option<OptionValues>,
 }
 
 /// The ticket by which a joiner takes back its wait for an empty pool.
@@ -108,8 +108,7 @@ pub(crate) struct JoinTicket(pub(super) Ticket);
 /// that Python does not warn that it was never awaited.
 #[pyclass(frozen, module = "aiopool._core")]
 pub struct Unawaited {
-    pub(super) pool: Py<Pool>,
-    pub(super) options: Option<Py<WithOptions>>,
+    pub(super) verbs: Py<Verbs>,
     /// Set until the verb runs.
     pub(super) called: Guarded<Option<Called>>,
 }
@@ -354,18 +353,18 @@ impl Pool {
 }
 
 #[pymethods]
-impl WithOptions {
+impl Verbs {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
-        self.values.traverse(visit)
+        let values = self.values.as_ref();
+        values.map_or(Ok(()), |values| values.traverse(visit))
     }
 }
 
 #[pymethods]
 impl Unawaited {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.pool)?;
-        visit.call(&self.options)?;
+        visit.call(&self.verbs)?;
         self.called.traverse(&visit, |called| {
             let Some(called) = called else { return Ok(()) };
             visit.call(&called.awaitable)?;

@@ -31,7 +31,7 @@ use slab::Slab;
 
 pub(crate) use classes::{
     Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Other, Pool, Target, Task, Unawaited,
-    Waiter, WithOptions, Worker,
+    Verbs, Waiter, Worker,
 };
 pub(crate) use counts::between;
 pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker, Timer};

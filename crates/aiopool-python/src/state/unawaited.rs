@@ -2,26 +2,25 @@
 
 use pyo3::prelude::*;
 
-use super::classes::{Called, Pool, Unawaited, WithOptions};
+use super::classes::{Called, Pool, Unawaited, Verbs};
 use crate::py::awaitable::close_if_new;
 use crate::py::errors;
 use crate::py::guarded::Guarded;
 
 impl Unawaited {
-    pub(crate) fn new(pool: Py<Pool>, options: Option<Py<WithOptions>>, called: Called) -> Self {
+    pub(crate) fn new(verbs: Py<Verbs>, called: Called) -> Self {
         Self {
-            pool,
-            options,
+            verbs,
             called: Guarded::new(Some(called)),
         }
     }
 
     pub(crate) fn pool<'a, 'py>(&'a self, py: Python<'py>) -> &'a Bound<'py, Pool> {
-        self.pool.bind(py)
+        self.verbs().pool.bind(py)
     }
 
-    pub(crate) fn options(&self) -> Option<&Py<WithOptions>> {
-        self.options.as_ref()
+    pub(crate) fn verbs(&self) -> &Verbs {
+        self.verbs.get()
     }
 
     /// The verb runs: from here on it owns the awaitable.
