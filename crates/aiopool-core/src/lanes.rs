@@ -213,7 +213,7 @@ impl<W: Waiter> Lanes<W> {
         Some((waiter.weight(), waiter.pays()))
     }
 
-    /// Takes the first out of a lane, which has had its turn: it goes to the back of its ring. Says
+    /// Takes the first out of the lane whose turn it was: the lane goes to the back of its ring. Says
     /// whether that counts among the starts of its level.
     pub(crate) fn take(&mut self, id: LaneId, counts: bool) -> Option<(Ticket, W)> {
         let lane = &mut self.table[id];
@@ -222,15 +222,19 @@ impl<W: Waiter> Lanes<W> {
         self.surplus = self.surplus.wrapping_sub(surplus(&waiter));
         let is_empty = lane.list.is_empty();
         self.elsewhere -= usize::from(id != FIRST);
-        if self.levels.is_some() {
+        if is_empty {
             self.leave_ring(id);
+        }
+        let lane = &self.table[id];
+        if let Some(levels) = &mut self.levels {
             if is_empty {
-                self.levels().end_waiting(level);
-            } else {
-                self.enter_ring(id);
+                levels.end_waiting(level);
+            } else if !self.queue.is_front_first(&lane.list) {
+                // It was the first of its ring, so it is the last from now on.
+                levels.ring_mut(level).first = Some(lane.behind());
             }
             if counts {
-                self.levels().started(level);
+                levels.started(level);
             }
         }
         Some((ticket, waiter))
@@ -516,6 +520,13 @@ impl Lane {
     fn set_before(&mut self, id: LaneId) {
         if let Place::Ring { before, .. } = &mut self.place {
             *before = id;
+        }
+    }
+
+    fn behind(&self) -> LaneId {
+        match self.place {
+            Place::Ring { behind, .. } => behind,
+            Place::Nowhere | Place::Parked => FIRST,
         }
     }
 

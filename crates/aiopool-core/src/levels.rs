@@ -118,12 +118,13 @@ impl Levels {
     pub(crate) fn started(&mut self, level: Level) {
         self.starts += 1;
         self.rings[level.index()].last = self.starts;
-        let is_highest = self
-            .highest()
-            .is_none_or(|highest| highest <= level.index());
         // Those who wait for a key count too: they have their turn as soon as it lets them go.
-        let passes = below(&self.waiting, level.index()).next().is_some();
-        self.in_a_row = if is_highest && passes {
+        let passes = is_any_below(&self.waiting, level.index());
+        let is_highest = || {
+            self.highest()
+                .is_none_or(|highest| highest <= level.index())
+        };
+        self.in_a_row = if passes && is_highest() {
             self.in_a_row.saturating_add(1)
         } else {
             0
@@ -145,6 +146,12 @@ fn below(words: &[u64; LEVEL_WORDS], level: usize) -> impl Iterator<Item = usize
             Some(index * WORD + bit as usize)
         })
     })
+}
+
+/// Whether the bit of a level below this one is set.
+fn is_any_below(words: &[u64; LEVEL_WORDS], level: usize) -> bool {
+    let (word, lower) = (words[level / WORD], &words[..level / WORD]);
+    word & ((1 << (level % WORD)) - 1) != 0 || lower.iter().any(|word| *word != 0)
 }
 
 /// After so many starts in a row of the highest level, a lower one has its turn.

@@ -408,10 +408,12 @@ impl<T> Queue<T> {
 
     fn take_chunk(&mut self, list: &List, number: ListId) -> u32 {
         let mut places = core::mem::take(&mut self.spare);
-        // The first chunk of a list grows as it is filled: many lists are short.
-        let needed = if list.head == NOBODY { FEW } else { PLACES };
-        if places.len() < needed as usize {
-            places = vacant(needed as usize);
+        // The chunks of a short list grow as they are filled, so that it takes little more than it
+        // needs: there may be many of them.
+        let part = (list.len / PART).clamp(FEW, PLACES as usize);
+        let needed = 1 << part.ilog2();
+        if places.len() < needed {
+            places = vacant(needed);
         }
         let taken = Chunk {
             places,
@@ -494,12 +496,13 @@ impl<T> Chunk<T> {
     fn grow(&mut self) -> bool {
         let grows = self.places.len() < PLACES as usize;
         if grows {
-            let twice = vacant(2 * self.places.len());
-            let places = core::mem::replace(&mut self.places, twice);
-            for (place, waiter) in self.places.iter_mut().zip(places) {
+            let mut places = core::mem::take(&mut self.places).into_vec();
+            for _ in 0..places.len() {
                 step();
-                *place = waiter;
             }
+            places.reserve_exact(places.len());
+            places.resize_with(2 * places.len(), || None);
+            self.places = places.into_boxed_slice();
         }
         grows
     }
@@ -592,7 +595,9 @@ const PLACE_BITS: u32 = 5;
 /// How many stand in a chunk: as many as a word has bits.
 const PLACES: u32 = 1 << PLACE_BITS;
 /// How many stand in the first chunk of a list, until there are more.
-const FEW: u32 = 4;
+const FEW: usize = 4;
+/// A chunk begins with room for that part of those who stand in its list.
+const PART: usize = 8;
 /// The numbers of chunks, and where they begin again.
 const NUMBERS: u32 = u32::MAX >> PLACE_BITS;
 /// Debug builds walk through a queue of at most so many chunks after each step.
@@ -655,6 +660,12 @@ mod tests {
             self.queue.check(&self.list, 7);
         }
 
+        /// How many places there are, taken or not.
+        fn places(&self) -> usize {
+            let chunks = self.queue.chunks.iter();
+            chunks.map(|chunk| chunk.places.len()).sum()
+        }
+
         /// How many chunks there is storage for.
         fn chunks(&self) -> usize {
             let filled = self.queue.chunks.iter();
@@ -675,8 +686,19 @@ mod tests {
     fn a_short_list_has_room_for_few() {
         let mut queue = One::new();
         queue.push((&0_u8, 0_usize));
-        let chunk = &queue.queue.chunks[0];
-        assert_eq!(chunk.places.len(), FEW as usize);
+        assert_eq!(queue.places(), FEW);
+    }
+
+    #[test]
+    fn a_list_has_room_for_little_more_than_those_who_stand_in_it() {
+        let mut queue = One::new();
+        for n in 0..30 * MANY {
+            queue.push(n);
+            let spare = queue.places() - (n + 1);
+            // A chunk that grows has been full.
+            let most = FEW.max(n.min(MANY / 2)).max(n / PART);
+            assert!(spare <= most.min(MANY), "{spare} beside {n}");
+        }
     }
 
     #[test]

@@ -79,6 +79,16 @@ impl Key {
     pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
+
+    /// Whether no foreign code is needed to compare this key with another.
+    pub(crate) fn is_plain(&self) -> bool {
+        !matches!(self.0.value, Value::Other(_))
+    }
+
+    /// Whether the two are equal, as far as is seen without foreign code.
+    pub(crate) fn is_seen_to_be(&self, other: &Self) -> bool {
+        self.is_clone_of(other) || (self.is_plain() && self == other)
+    }
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static> AnyKey for K {

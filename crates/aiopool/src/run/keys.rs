@@ -30,7 +30,7 @@ impl Shared {
             drop(state);
             if let Some(id) = self.become_known(key)? {
                 state = lock();
-                if state.keys().has(key, id) {
+                if state.keys().has(id) {
                     return Ok((state, id));
                 }
                 // It has gone meanwhile.
@@ -52,16 +52,25 @@ impl Shared {
         &self,
         key: &mut Key,
     ) -> Result<Option<(MutexGuard<'_, State>, KeyId)>, Payload> {
+        let state = self.lock();
+        if let Some(id) = state.keys().get(key) {
+            return Ok(Some((state, id)));
+        }
+        drop(state);
         let Some(id) = self.become_known(key)? else {
             return Ok(None);
         };
         let state = self.lock();
         // It may have gone meanwhile.
-        Ok(state.keys().has(key, id).then_some((state, id)))
+        Ok(state.keys().has(id).then_some((state, id)))
     }
 
     /// Makes a key a clone of the one that the pool has, if it has one. Gives the id of that.
     fn become_known(&self, key: &mut Key) -> Result<Option<KeyId>, Payload> {
+        if key.is_plain() {
+            // It has been looked for under the lock.
+            return Ok(None);
+        }
         let mut after = None;
         loop {
             // The lock is given back before the comparison.

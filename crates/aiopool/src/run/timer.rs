@@ -40,11 +40,13 @@ impl Shared {
 
     #[cold]
     fn release_limited<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
-        let chores = state.chores();
-        drop(state);
-        self.do_chores(chores);
+        if let Some(chores) = state.chores() {
+            drop(state);
+            self.do_chores(chores);
+        }
     }
 
+    #[cold]
     fn do_chores(self: &Arc<Self>, chores: Chores) {
         chores.keys.into_iter().for_each(discard);
         match chores.timer {

@@ -453,11 +453,13 @@ impl State {
     }
 
     /// What is left to be done under no lock, after a step that has admitted others, or nobody.
-    pub(crate) fn chores(&mut self) -> Chores {
-        Chores {
-            timer: self.set_timer(),
+    pub(crate) fn chores(&mut self) -> Option<Chores> {
+        let timer = self.set_timer();
+        // Most steps leave nothing.
+        (timer.is_some() || !self.gone.is_empty()).then(|| Chores {
+            timer,
             keys: std::mem::take(&mut self.gone),
-        }
+        })
     }
 
     /// A waiter that has been admitted becomes active: its work is left to the workers of its
