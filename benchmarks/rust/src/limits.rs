@@ -154,7 +154,7 @@ async fn strictness<R: Rated>(load: Load) -> anyhow::Result<Cost> {
     let (told, begun) = (Times::default(), Times::default());
     let meter = Meter::start()?;
     let tell = told.clone();
-    let mut subject = R::observed(load.slots, STRICT, move || tell.add());
+    let mut subject = R::observed(load.slots, STRICT, move |at| tell.add(at));
     let strict = STRICT.starts.get() as usize;
     let mut left = 0..load.jobs;
     while !left.is_empty() {
@@ -162,7 +162,7 @@ async fn strictness<R: Rated>(load: Load) -> anyhow::Result<Cost> {
         for n in left.by_ref().take(burst) {
             let begun = begun.clone();
             subject.queue(async move {
-                begun.add();
+                begun.add(Instant::now());
                 if n % 4 == 0 {
                     let (now, time) = (Instant::now(), Duration::from_micros(chance(3_000) as u64));
                     while now.elapsed() < time {}
@@ -195,9 +195,9 @@ async fn strictness<R: Rated>(load: Load) -> anyhow::Result<Cost> {
 struct Times(Arc<Mutex<Vec<Instant>>>);
 
 impl Times {
-    fn add(&self) {
+    fn add(&self, at: Instant) {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        times.push(Instant::now());
+        times.push(at);
     }
 
     fn take(&self) -> Vec<Instant> {

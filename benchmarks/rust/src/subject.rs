@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt};
 
@@ -41,8 +41,12 @@ pub(crate) trait Rated: Send + Sized + 'static {
     /// With so many slots.
     fn new(slots: usize, limit: Option<Limit>) -> Self;
 
-    /// The same, and `started` is called at each start, if the subject tells of them.
-    fn observed(slots: usize, limit: Limit, started: impl Fn() + Send + Sync + 'static) -> Self {
+    /// The same, and `started` is called with the moment of each start, if the subject tells of it.
+    fn observed(
+        slots: usize,
+        limit: Limit,
+        started: impl Fn(Instant) + Send + Sync + 'static,
+    ) -> Self {
         drop(started);
         Self::new(slots, Some(limit))
     }

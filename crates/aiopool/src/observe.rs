@@ -7,6 +7,7 @@ use crate::job::id::JobId;
 use crate::job::options::Options;
 use crate::key::Key;
 use crate::stats::Outcome;
+use crate::sys::clock::Instant;
 
 /// What has happened in a pool: see [`Builder::observer`](crate::Builder::observer).
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub enum Event {
     Started {
         /// The job.
         job: Observed,
+        /// When it got its slot. That is its start, which the rates count; its worker comes soon after.
+        at: Instant,
         /// For how long it has waited for its slot.
         wait: Duration,
     },

@@ -1,5 +1,7 @@
 //! This project's pool with its own limits.
 
+use std::time::Instant;
+
 use aiopool::{Event, Job, JobHandle, Pool, Rate};
 
 use crate::subject::{Keyed, Leveled, Limit, Rated};
@@ -25,11 +27,15 @@ impl<const BUCKET: bool> Rated for WithRate<BUCKET> {
         Self(Handles::of(Pool::builder(slots).rate(rate).build()))
     }
 
-    fn observed(slots: usize, limit: Limit, started: impl Fn() + Send + Sync + 'static) -> Self {
+    fn observed(
+        slots: usize,
+        limit: Limit,
+        started: impl Fn(Instant) + Send + Sync + 'static,
+    ) -> Self {
         let pool = Pool::builder(slots).rate(rate::<BUCKET>(limit));
         let pool = pool.observer(move |event| {
-            if matches!(event, Event::Started { .. }) {
-                started();
+            if let Event::Started { at, .. } = event {
+                started(at.into_std());
             }
         });
         Self(Handles::of(pool.build()))

@@ -7,13 +7,15 @@ use crate::job::id::JobId;
 use crate::observe::{Event, Observed, Seen};
 use crate::state::{Shared, State, Watched};
 use crate::stats::Outcome;
+use crate::sys::clock::Instant;
 use crate::sys::unwind::{discard, guarded};
 
 /// A job that a worker runs, for the observer.
 pub(crate) struct Watch {
     job: Observed,
     wait: Duration,
-    has_started: bool,
+    /// When it got its slot, until the observer has been told.
+    at: Option<Instant>,
     /// Whether it had begun when it ended, how it has ended, and how long it has run.
     end: Option<(bool, Outcome, Duration)>,
 }
@@ -59,11 +61,11 @@ impl Shared {
 
     /// A worker has a job, and is about to poll it, unless that is to be stopped.
     pub(crate) fn watch(&self, entry: usize, seen: Seen, is_item: bool, is_stopped: bool) -> Watch {
-        let Watched { ticket, wait } = self.lock().watch(entry);
+        let Watched { ticket, at, wait } = self.lock().watch(entry);
         let mut watch = Watch {
             job: Observed::new(JobId(ticket), seen),
             wait: wait.unwrap_or_default(),
-            has_started: false,
+            at: Some(at),
             end: None,
         };
         if is_item && wait.is_none() {
@@ -98,10 +100,10 @@ impl Shared {
 
 impl Watch {
     fn start(&mut self, shared: &Shared) {
-        if !self.has_started {
-            self.has_started = true;
+        if let Some(at) = self.at.take() {
             shared.observe(|| Event::Started {
                 job: self.job.clone(),
+                at,
                 wait: self.wait,
             });
         }

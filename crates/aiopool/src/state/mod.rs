@@ -89,6 +89,8 @@ pub(crate) struct State {
 /// An active job, for an observer.
 pub(crate) struct Watched {
     pub(crate) ticket: Ticket,
+    /// When it got its slot.
+    pub(crate) at: Instant,
     /// How long it has waited, if it has stood in the queue.
     pub(crate) wait: Option<Duration>,
 }
@@ -646,7 +648,8 @@ impl State {
         let (ticket, at) = self.active.begun(index);
         let watch = self.watch.as_mut();
         let wait = watch.and_then(|watch| watch.leave(ticket, at));
-        Watched { ticket, wait }
+        let at = self.clock.instant(at.as_nanos());
+        Watched { ticket, at, wait }
     }
 
     /// The job of an entry has ended: how long it has run. It counts if it had begun.

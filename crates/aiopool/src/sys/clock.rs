@@ -85,8 +85,8 @@ mod explored {
         wakers: Vec<Waker>,
     }
 
-    #[derive(Debug)]
-    pub(crate) struct Instant(Clock, u64);
+    #[derive(Debug, Clone)]
+    pub struct Instant(Clock, u64);
 
     #[derive(Debug, Default)]
     pub(crate) struct Alarm {

@@ -7,10 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use aiopool::{Event, Job, Key, Outcome, Pool};
+use tokio::time::Instant;
 
 use crate::common::{
     Count, Gate, Log, assert_whole, current_thread, in_frozen_time, in_time, let_others_run,
-    millis, multi_thread, on_both, raise, until,
+    millis, multi_thread, on_both, on_current_thread, raise, until,
 };
 
 #[test]
@@ -237,6 +238,31 @@ fn a_key_that_an_event_holds_is_dropped_with_it() {
         pool.exec(async {}.key(7)).await.unwrap();
         until(|| last.lock().unwrap().is_some()).await;
         assert_eq!(*last.lock().unwrap(), Some(Key::from(7)));
+    });
+}
+
+#[test]
+fn the_moment_of_a_start_is_that_at_which_the_job_got_its_slot() {
+    on_current_thread(async || {
+        let starts = Log::new();
+        let log = starts.clone();
+        let pool = Pool::builder(1).observer(move |event| {
+            if let Event::Started { at, .. } = event {
+                log.add(*at);
+            }
+        });
+        let pool = pool.build();
+        let before = Instant::now();
+        let handle = pool.spawn_n(async {});
+        let after = Instant::now();
+        // Its worker comes when this thread is free.
+        thread::sleep(millis(2));
+        handle.await.unwrap();
+        let starts = starts.take();
+        assert!(
+            matches!(starts[..], [at] if before <= at && at <= after),
+            "{starts:?}"
+        );
     });
 }
 
