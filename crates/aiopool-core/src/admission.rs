@@ -200,8 +200,9 @@ impl<W: Waiter, J> Admission<W, J> {
             });
         }
         if request == Request::default() {
-            self.is_plain &= waiter.weight() == NonZeroU32::MIN;
-            let ticket = self.lanes.push_plain(waiter);
+            let weight = waiter.weight();
+            self.is_plain &= weight == NonZeroU32::MIN;
+            let ticket = self.lanes.push_plain(waiter, weight);
             self.check();
             return Ok(ticket);
         }

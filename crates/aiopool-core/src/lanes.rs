@@ -106,8 +106,8 @@ impl<W: Waiter> Lanes<W> {
 
     /// Puts a waiter at the back of the lane of those who ask for nothing.
     #[inline]
-    pub(crate) fn push_plain(&mut self, waiter: W) -> Ticket {
-        self.surplus = self.surplus.wrapping_add(surplus(&waiter));
+    pub(crate) fn push_plain(&mut self, waiter: W, weight: NonZeroU32) -> Ticket {
+        self.surplus = self.surplus.wrapping_add(weight.get() as usize - 1);
         let ticket = self.queue.push(&mut self.table.first.list, FIRST, waiter);
         if self.levels.is_some() {
             self.came_into(FIRST, false);

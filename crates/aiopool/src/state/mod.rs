@@ -208,7 +208,7 @@ impl Shared {
     #[track_caller]
     pub(crate) fn lock_for(&self, runtime: &Handle) -> MutexGuard<'_, State> {
         let state = self.lock();
-        if state.needs_time {
+        if state.needs_time && !state.workers.found_time_last_on(runtime) {
             return self.with_time(state, runtime);
         }
         state
@@ -369,6 +369,7 @@ impl State {
         ticket
     }
 
+    #[inline]
     fn enqueue(&mut self, waiter: Waiter, workers: usize, request: Request) -> Ticket {
         self.workers.expect(workers);
         match self.admission.submit(waiter, request) {

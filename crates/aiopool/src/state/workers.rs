@@ -153,6 +153,11 @@ impl WorkersTable {
         workers.is_some_and(|index| self.runtimes[index].has_time)
     }
 
+    /// Whether this is the runtime that was found last to have timers.
+    pub(crate) fn found_time_last_on(&self, runtime: &Handle) -> bool {
+        self.with_time == Some(runtime.id())
+    }
+
     /// This runtime has timers, on which there may be no workers yet.
     pub(crate) fn found_time_on(&mut self, runtime: &Handle) {
         self.with_time = Some(runtime.id());
