@@ -161,7 +161,7 @@ fn a_heavy_job_is_heavy_at_the_front_too() {
         front: true,
         ..Request::default()
     };
-    submit_as(&mut pool, front, 0, 1);
+    submit_as(&mut pool, Request::default(), 0, 1);
     submit_as(&mut pool, front, 1, 2);
     let (number, _slot) = admit(&mut pool, Time::ZERO).expect("it fits");
     assert_eq!((number, pool.held(), pool.active()), (1, 2, 1));
