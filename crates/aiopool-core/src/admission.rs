@@ -131,6 +131,15 @@ impl<W: Waiter, J> Admission<W, J> {
         self.held < self.size.get() && self.waiting() > 0
     }
 
+    /// Whether the time makes a difference now. If not, [`Time::ZERO`] can be given for it.
+    #[must_use]
+    #[inline]
+    pub fn is_timed(&self) -> bool {
+        self.limits.as_ref().is_some_and(|limits| {
+            !limits.rates.is_empty() || limits.paused > Time::ZERO || limits.keys.len() > 0
+        })
+    }
+
     /// What may be handed in.
     #[must_use]
     pub fn phase(&self) -> Phase {

@@ -23,14 +23,14 @@
 //!
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
-//! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`phase`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
+//! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`is_timed`], [`phase`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
 //! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`refund`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
 //! | commands | [`withdraw`], [`begin_walk`], [`walk_on`], [`leave`], [`leave_active`], [`enter`], [`resize`], [`set_rates`], [`pause`], [`resume`], [`open_key`], [`pause_key`], [`resume_key`] | take inputs back, and change the limits |
 //! | outputs | [`poll_admit`], [`next_wake`], [`poll_due`], [`poll_key_gone`], [`poll_idle`], [`poll_all_idle`], [`poll_drained`] | tell the face what to do now, and when to ask again |
 //!
-//! After any inputs and commands, first call [`poll_due`] until it returns `false`, and
-//! [`poll_admit`] until it returns `None`, and start each waiter that it returns. Then call
-//! [`poll_idle`] until it returns `None`, or [`poll_all_idle`] and [`poll_drained`] once, and tell each joiner that they return; forget the keys that
+//! After any inputs and commands, first call [`poll_due`] until it returns `false`, if the pool
+//! [`is_timed`], and [`poll_admit`] until it returns `None`, and start each waiter that it returns. Then call [`poll_idle`] until it returns `None`, or [`poll_all_idle`]
+//! and [`poll_drained`] once, and tell each joiner that they return; forget the keys that
 //! [`poll_key_gone`] returns; and at [`next_wake`] begin again. The core does nothing by itself. If
 //! the face polls late, an admission is late, never lost. Several callers that may admit agree by
 //! [`begin_advance`] on one that does.
@@ -78,6 +78,7 @@
 //! [`is_idle`]: Admission::is_idle
 //! [`is_full`]: Admission::is_full
 //! [`may_admit`]: Admission::may_admit
+//! [`is_timed`]: Admission::is_timed
 //! [`phase`]: Admission::phase
 //! [`stats`]: Admission::stats
 //! [`get`]: Admission::get

@@ -53,6 +53,10 @@ impl Rates {
         Self(rates.iter().map(|rate| Meter::new(*rate)).collect())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// When the next start may be: now, if that is not after now.
     pub(crate) fn ready_at(&self) -> Time {
         let times = self.0.iter().map(Meter::ready_at);

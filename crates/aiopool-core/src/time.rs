@@ -6,8 +6,8 @@
 pub struct Time(u64);
 
 impl Time {
-    /// The moment that the face has chosen. A pool without rates, and without pauses that end by
-    /// themselves, can be given this one instead of the time.
+    /// The moment that the face has chosen. A pool that is not [timed](crate::Admission::is_timed)
+    /// can be given this one instead of the time.
     pub const ZERO: Self = Self(0);
     /// Later than any moment that comes.
     pub const NEVER: Self = Self(u64::MAX);

@@ -240,6 +240,7 @@ fn keys_that_are_used_once_leave_nothing_behind() {
         }
     }
     assert_eq!(gone, 100_000);
+    assert!(!pool.is_timed());
 }
 
 #[test]
@@ -249,11 +250,33 @@ fn a_pool_without_limits_in_time_never_wakes_by_itself() {
         submit_as(&mut pool, in_level(level(of_level)), number, number + 1);
     }
     while let Some((_, slot)) = admit(&mut pool, Time::ZERO) {
-        assert_eq!(pool.next_wake(), None);
+        assert_eq!((pool.next_wake(), pool.is_timed()), (None, false));
         pool.finish(slot);
     }
     pool.pause(Time::NEVER);
     assert_eq!(pool.next_wake(), None);
+}
+
+#[test]
+fn the_time_makes_a_difference_while_there_is_a_rate_a_pause_or_a_key() {
+    let mut with_rate = pool(1);
+    assert!(!with_rate.is_timed());
+    with_rate.set_rates(&[rate(1, 10, None)], Time::ZERO);
+    assert!(with_rate.is_timed());
+    with_rate.set_rates(&[], Time::ZERO);
+    assert!(!with_rate.is_timed());
+
+    let mut paused = pool(1);
+    paused.pause(Time::from_nanos(5));
+    assert!(paused.is_timed());
+    paused.resume(Time::ZERO);
+    assert!(!paused.is_timed());
+
+    let mut with_key = pool(1);
+    with_key.open_key(None, &[]);
+    assert!(with_key.is_timed());
+    with_key.poll_due(Time::ZERO);
+    assert!(!with_key.is_timed());
 }
 
 #[test]

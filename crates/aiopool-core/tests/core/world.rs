@@ -6,7 +6,8 @@
 use std::num::NonZeroUsize;
 
 use aiopool_core::{
-    Admission, KeyId, Leaving, Level, Outside, Phase, Reason, Request, Slot, Ticket, Time, Walk,
+    Admission, HeldBy, KeyId, Leaving, Level, Outside, Phase, Reason, Request, Slot, Ticket, Time,
+    Walk,
 };
 
 use crate::model::{KEYS, Model, Place, Verdict, Waiting};
@@ -390,6 +391,9 @@ impl World {
         let (admitted, verdict) = (self.core.poll_admit(self.now()), self.model.verdict());
         let Some(admitted) = admitted else {
             let held_by = self.core.stats().held_by;
+            if matches!(held_by, Some(HeldBy::Pause | HeldBy::Rate)) {
+                assert!(self.core.is_timed());
+            }
             match verdict {
                 Verdict::Nobody(expected) => assert_eq!(held_by, expected),
                 // The one in front waits, and it is one of those that may be in front.
