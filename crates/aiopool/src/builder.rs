@@ -65,7 +65,8 @@ impl Pool {
 
 impl Builder {
     /// Limits how many jobs start in a time: one [`Rate`], or several that all have to agree. Jobs
-    /// can be handed in to such a pool only on a runtime with timers.
+    /// can be handed in to such a pool only on a runtime with timers. A second call replaces the first,
+    /// here and in all methods below.
     ///
     /// # Examples
     ///
@@ -107,10 +108,8 @@ impl Builder {
     /// ```
     /// use aiopool::{Key, Pool};
     ///
-    /// let ours = Key::from("example.com");
-    /// let pool = Pool::builder(20)
-    ///     .per_key_with(move |host| if *host == ours { 10 } else { 2 })
-    ///     .build();
+    /// let limit = |host: &Key| if host.as_str() == Some("example.com") { 10 } else { 2 };
+    /// let pool = Pool::builder(20).per_key_with(limit).build();
     /// ```
     pub fn per_key_with(mut self, limit: impl Fn(&Key) -> usize + Send + Sync + 'static) -> Self {
         self.key_limits.active = Some(PerKey::Found(Arc::new(limit)));
@@ -153,6 +152,9 @@ impl Builder {
     /// free again: so it may use the pool, and it delays whom it is called by. Where threads do things
     /// at once, it is called by them at once, and may hear of the start of a job before it hears that
     /// the job was queued. Its panic is reported by the panic hook, and harms nobody.
+    ///
+    /// A pool has one observer. One that calls two others serves both: `move |event| { log(event);
+    /// count(event) }`.
     ///
     /// With an observer the pool measures times: [`Stats::wait_time`](crate::Stats::wait_time) and
     /// [`Stats::run_time`](crate::Stats::run_time) are there too.

@@ -1,6 +1,7 @@
 //! What jobs share a limit by.
 
 use std::any::{Any, type_name};
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::num::NonZeroU32;
@@ -51,13 +52,62 @@ trait AnyKey: Any + Send + Sync {
 
 impl Key {
     /// A key of any type. What it is made of is hashed in this call, and compared where the key is
-    /// used.
+    /// used. Texts that are equal make equal keys, whether they are a `&str`, a `String`, a `Box<str>`,
+    /// an `Arc<str>` or a `Cow<str>`, and so do whole numbers. Beside these, only values of one type make
+    /// equal keys.
     #[must_use]
     pub fn new<K: Hash + Eq + Send + Sync + 'static>(key: K) -> Self {
         if let Some(plain) = plain(&key) {
             return plain;
         }
         Self::of(Value::Other(Box::new(key)))
+    }
+
+    /// The text that the key was made of, if it was one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiopool::{Key, Pool};
+    ///
+    /// let is_ours = |host: &Key| host.as_str().is_some_and(|host| host.ends_with(".example.com"));
+    /// let pool = Pool::builder(20)
+    ///     .per_key_with(move |host| if is_ours(host) { 10 } else { 2 })
+    ///     .build();
+    /// ```
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.0.value {
+            Value::Text(text) => Some(text),
+            Value::Number(_) | Value::Other(_) => None,
+        }
+    }
+
+    /// The whole number that the key was made of, if it was one.
+    #[must_use]
+    pub fn as_i128(&self) -> Option<i128> {
+        match &self.0.value {
+            Value::Number(number) => Some(*number),
+            Value::Text(_) | Value::Other(_) => None,
+        }
+    }
+
+    /// What the key was made of, if it was of this type, and neither a text nor a whole number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aiopool::Key;
+    ///
+    /// let key = Key::new(("example.com", 443_u16));
+    /// assert_eq!(key.downcast_ref::<(&str, u16)>().map(|(_, port)| *port), Some(443));
+    /// ```
+    #[must_use]
+    pub fn downcast_ref<K: 'static>(&self) -> Option<&K> {
+        match &self.0.value {
+            Value::Other(key) => (**key).as_any().downcast_ref(),
+            Value::Text(_) | Value::Number(_) => None,
+        }
     }
 
     fn of(value: Value) -> Self {
@@ -165,23 +215,37 @@ macro_rules! from_numbers {
             }
         })*
 
-        /// The key of a text or a number. So it makes no difference how that comes here.
-        fn plain(key: &dyn Any) -> Option<Key> {
-            if let Some(text) = key.downcast_ref::<&'static str>() {
-                return Some(Key::from(*text));
-            }
-            if let Some(text) = key.downcast_ref::<String>() {
-                return Some(Key::from(text));
-            }
+        fn number(key: &dyn Any) -> Option<Key> {
             $(if let Some(number) = key.downcast_ref::<$number>() {
                 return Some(Key::from(*number));
+            })*
+            // Larger ones are of a type of their own.
+            let number = key.downcast_ref::<u128>()?;
+            Some(Key::from(i128::try_from(*number).ok()?))
+        }
+    };
+}
+
+from_numbers!(u8 u16 u32 u64 usize i8 i16 i32 i64 i128 isize);
+
+macro_rules! texts {
+    ($($text:ty)*) => {
+        fn text(key: &dyn Any) -> Option<Key> {
+            $(if let Some(text) = key.downcast_ref::<$text>() {
+                return Some(Key::from(&**text));
             })*
             None
         }
     };
 }
 
-from_numbers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+texts!(&'static str String Box<str> Arc<str> Cow<'static, str>);
+
+/// The key of a text or a number, or a key. So it makes no difference how that comes here.
+fn plain(key: &dyn Any) -> Option<Key> {
+    let own = key.downcast_ref::<Key>().cloned();
+    own.or_else(|| text(key)).or_else(|| number(key))
+}
 
 /// Texts and numbers as they are, other keys by their type.
 impl fmt::Debug for Key {
@@ -220,10 +284,13 @@ impl<T: Clone> PerKey<T> {
 impl KeyLimits {
     /// How many jobs of a key may be active, and the rates of their starts.
     pub(crate) fn of(&self, key: &Key) -> (Option<NonZeroU32>, Vec<Rate>) {
-        let active = self
-            .active
-            .as_ref()
-            .map(|active| checked_limit(active.of(key)));
+        let active = self.active.as_ref().map(|active| match active.of(key) {
+            0 => panic!(
+                "the function for per_key_with gives 0 for the key {key:?}, which would never start a \
+                 job: give at least 1, or pause the key"
+            ),
+            limit => checked_limit(limit),
+        });
         let rates = self.rates.as_ref().map(|rates| rates.of(key));
         (active, rates.unwrap_or_default())
     }
@@ -261,12 +328,34 @@ mod tests {
         assert_eq!(Key::from("a"), Key::new("a"));
         assert_eq!(Key::from("a"), Key::new(String::from("a")));
         assert_eq!(Key::from(1_u8), Key::from(1_isize));
+        assert_eq!(Key::from("a"), Key::new(Box::<str>::from("a")));
+        assert_eq!(Key::from("a"), Key::new(Arc::<str>::from("a")));
+        assert_eq!(Key::from("a"), Key::new(Cow::Borrowed("a")));
+        assert_eq!(Key::from("a"), Key::new(Key::from("a")));
         assert_eq!(Key::from(1), Key::new(1_u64));
+        assert_eq!(Key::from(1), Key::new(1_u128));
+        assert_ne!(Key::new(u128::MAX), Key::from(i128::MAX));
         assert_eq!(Key::new((1, "a")), Key::new((1, "a")));
         assert_ne!(Key::new((1, "a")), Key::new((1_u8, "a")));
         assert_ne!(Key::from("1"), Key::from(1));
         assert_ne!(Key::from(u64::MAX), Key::from(-1));
         assert_ne!(Key::new([1]), Key::from(1));
+    }
+
+    #[test]
+    fn a_key_tells_what_it_was_made_of() {
+        let [text, number, other] = [Key::from("a"), Key::from(7), Key::new((1, "a"))];
+        assert_eq!(
+            [&text, &number, &other].map(Key::as_str),
+            [Some("a"), None, None]
+        );
+        assert_eq!(
+            [&text, &number, &other].map(Key::as_i128),
+            [None, Some(7), None]
+        );
+        assert_eq!(other.downcast_ref(), Some(&(1, "a")));
+        assert_eq!(other.downcast_ref::<(i64, &str)>(), None);
+        assert_eq!(text.downcast_ref::<&str>(), None);
     }
 
     #[test]

@@ -9,9 +9,8 @@ use crate::key::Key;
 use crate::observe::Event;
 use crate::pool::Pool;
 use crate::rate::Rate;
-use crate::state::{Shared, State};
+use crate::state::{Shared, Timers};
 use crate::stats::Stats;
-use crate::sys::sync::MutexGuard;
 
 /// Limits in time. They need a runtime with timers: one that was built with `enable_time` or
 /// `enable_all`, as that of `#[tokio::main]` is.
@@ -55,7 +54,9 @@ impl Pool {
     /// Starts no job for this time, or until the pool is [resumed](Self::resume). Active jobs run on,
     /// and jobs can be handed in and cancelled meanwhile.
     ///
-    /// A pool that is paused already stays so until the later of the two ends.
+    /// A pool that is paused already stays so until the later of the two ends. Jobs that wait in a pool
+    /// that is paused without end do not go on by themselves, also when the last handle of the pool is
+    /// dropped: who awaits them waits.
     ///
     /// # Panics
     ///
@@ -76,7 +77,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn pause(&self, time: Option<Duration>) {
-        let mut state = self.lock_to_pause(time);
+        let mut state = self.shared.lock_with(timers_for(time));
         state.pause(time.map(nanos));
         self.shared.advance(state);
         self.shared.observe(|| Event::Paused { key: None, time });
@@ -123,10 +124,7 @@ impl Pool {
     #[track_caller]
     pub fn pause_key(&self, key: impl Into<Key>, time: Option<Duration>) {
         let mut key = key.into();
-        match self
-            .shared
-            .lock_with_key(&mut key, || self.lock_to_pause(time))
-        {
+        match self.shared.lock_with_key(&mut key, timers_for(time)) {
             Ok((mut state, id)) => {
                 state.pause_key(id, time.map(nanos));
                 self.shared.advance(state);
@@ -165,7 +163,7 @@ impl Pool {
         }
     }
 
-    /// Waits until no job is active, though others may wait: in a pool that is
+    /// Waits until no job is active and no [permit](crate::Permit) is held, though others may wait: in a pool that is
     /// [paused](Self::pause), until all that had started have ended.
     ///
     /// # Returns
@@ -229,14 +227,6 @@ impl Pool {
         }
         self.shared.lock().stats()
     }
-
-    #[track_caller]
-    fn lock_to_pause(&self, time: Option<Duration>) -> MutexGuard<'_, State> {
-        match time {
-            Some(_) => self.shared.lock_with_time(),
-            None => self.shared.lock(),
-        }
-    }
 }
 
 impl Shared {
@@ -246,6 +236,14 @@ impl Shared {
         let mut state = self.lock();
         state.begin_timed();
         state.set_rates(&rates);
+    }
+}
+
+/// The timers for a pause of this length.
+fn timers_for(time: Option<Duration>) -> Timers<'static> {
+    match time {
+        Some(_) => Timers::Everywhere,
+        None => Timers::None,
     }
 }
 

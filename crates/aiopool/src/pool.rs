@@ -344,7 +344,8 @@ impl Pool {
 
 /// Waiting and stopping.
 impl Pool {
-    /// Waits until no job waits and none is active. Any number of tasks may wait for that.
+    /// Waits until no job waits and none is active, nor a [permit](crate::Permit). Any number of tasks may
+    /// wait for that.
     ///
     /// A job that joins its own pool waits for itself, for ever. `join` waits through a
     /// [pause](Self::pause); [`drained`](Self::drained) does not. `join` does not wait for a stream
@@ -537,7 +538,7 @@ impl Pool {
         self.shared.lock().admission().len()
     }
 
-    /// The number of active jobs: they hold a slot each.
+    /// The number of active jobs and permits. Each holds a slot, or as many as its weight says.
     #[must_use]
     pub fn active(&self) -> usize {
         self.shared.lock().admission().active()
@@ -555,7 +556,7 @@ impl Pool {
         self.shared.lock().admission().is_empty()
     }
 
-    /// Whether at least [`size`](Self::size) jobs wait or are active.
+    /// Whether the jobs that wait or are active need [all slots](Self::size), or more.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.shared.lock().admission().is_full()

@@ -1,6 +1,9 @@
 //! An observer that hands what happens in a pool to the `metrics` of the program.
 
-use metrics::{Label, SharedString, counter, gauge, histogram};
+use metrics::{
+    Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 
 use crate::observe::Event;
 use crate::stats::Outcome;
@@ -8,7 +11,7 @@ use crate::stats::Outcome;
 /// An [observer](crate::Builder::observer) that records what happens in a pool with the crate
 /// [`metrics`], for whichever recorder the program has installed. It needs the feature `metrics`.
 ///
-/// Each metric has the label `pool` with the name that is given here. The labels do not tell names
+/// It tells the units to the recorder that is installed when it is called. Each metric has the label `pool` with the name that is given here. The labels do not tell names
 /// and keys of jobs, of which there may be any number.
 ///
 /// | metric | kind | unit |
@@ -17,7 +20,7 @@ use crate::stats::Outcome;
 /// | `aiopool_jobs_started_total` | counter | jobs |
 /// | `aiopool_jobs_finished_total`, with the label `outcome` | counter | jobs |
 /// | `aiopool_job_wait_seconds`, of the jobs that start | histogram | seconds |
-/// | `aiopool_job_run_seconds`, of the jobs that finish | histogram | seconds |
+/// | `aiopool_job_run_seconds`, of the jobs that finish, if they had started | histogram | seconds |
 /// | `aiopool_pauses_total`, `aiopool_resumes_total` | counter | calls |
 /// | `aiopool_size`, from the first resize on | gauge | slots |
 ///
@@ -29,7 +32,36 @@ use crate::stats::Outcome;
 /// ```
 pub fn record_metrics(pool: impl Into<String>) -> impl Fn(&Event) + Send + Sync + 'static {
     let pool = SharedString::from_shared(pool.into().into());
+    describe();
     move |event| record(&pool, event)
+}
+
+/// For the recorder that is there now.
+fn describe() {
+    describe_counter!("aiopool_jobs_queued_total", Unit::Count, "jobs handed in");
+    describe_counter!("aiopool_jobs_started_total", Unit::Count, "jobs started");
+    describe_counter!(
+        "aiopool_jobs_finished_total",
+        Unit::Count,
+        "jobs ended, by how"
+    );
+    describe_histogram!(
+        "aiopool_job_wait_seconds",
+        Unit::Seconds,
+        "how long jobs waited"
+    );
+    describe_histogram!(
+        "aiopool_job_run_seconds",
+        Unit::Seconds,
+        "how long jobs were active"
+    );
+    describe_counter!("aiopool_pauses_total", Unit::Count, "pauses begun");
+    describe_counter!(
+        "aiopool_resumes_total",
+        Unit::Count,
+        "pauses ended by a call"
+    );
+    describe_gauge!("aiopool_size", Unit::Count, "slots");
 }
 
 fn record(pool: &SharedString, event: &Event) {
@@ -49,7 +81,10 @@ fn record(pool: &SharedString, event: &Event) {
             };
             let outcome = Label::from_static_parts("outcome", outcome);
             counter!("aiopool_jobs_finished_total", vec![pool(), outcome]).increment(1);
-            histogram!("aiopool_job_run_seconds", vec![pool()]).record(*run);
+            // A job that was cancelled while it waited has not run.
+            if !run.is_zero() {
+                histogram!("aiopool_job_run_seconds", vec![pool()]).record(*run);
+            }
         }
         Event::Paused { .. } => counter!("aiopool_pauses_total", vec![pool()]).increment(1),
         Event::Resumed { .. } => counter!("aiopool_resumes_total", vec![pool()]).increment(1),

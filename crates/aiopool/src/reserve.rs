@@ -14,8 +14,8 @@ use crate::job::cell::Runnable;
 use crate::job::options::Options;
 use crate::job::{Job, with_body};
 use crate::pool::Pool;
-use crate::state::Shared;
 use crate::state::permits::{Found, Grant};
+use crate::state::{Shared, Timers};
 use crate::sys::runtime::{current, current_for, poll_in_budget};
 use crate::sys::unwind::discard;
 
@@ -40,7 +40,9 @@ impl Pool {
     /// Waits for a slot, and takes it without a job: run under it what you like, be it borrowed or not
     /// `Send`, or [spawn](Permit::spawn) a job in it.
     ///
-    /// It stands in the queue as a job without options does, and counts as a start.
+    /// It stands in the queue as a job without options does, and counts as a start and as an active job,
+    /// so `join` and `drained` wait for its permit. It is no job, however: `cancel_all` leaves it alone,
+    /// and observers do not hear of it.
     ///
     /// # Returns
     ///
@@ -103,15 +105,14 @@ impl Pool {
     pub fn try_spawn<J: Job>(&self, job: J) -> Result<JobHandle<J::Output>, Refused<J>> {
         // Outside a runtime this panics, and nothing has changed.
         let runtime = current();
-        let lock = || self.shared.lock_for(&runtime);
         let options = job.options();
         let (level, weight) = match options {
             Some(options) => (options.level(), options.weight()),
             None => Options::plain(),
         };
         let (state, key) = match options.and_then(|options| options.key().cloned()) {
-            None => (lock(), None),
-            Some(mut key) => match self.shared.lock_with_key(&mut key, lock) {
+            None => (self.shared.lock_for(&runtime), None),
+            Some(mut key) => match self.shared.lock_with_key(&mut key, Timers::On(&runtime)) {
                 Ok((state, id)) => (state, Some(id)),
                 Err(payload) => {
                     discard(job);
@@ -145,6 +146,7 @@ impl Permit {
     /// Starts the job in this slot, which it gives back when it has ended.
     ///
     /// The slot has been taken, so the weight, the priority and the key of the job make no difference.
+    /// For an observer the job runs since the slot was taken.
     ///
     /// # Panics
     ///

@@ -8,15 +8,15 @@ use std::time::Duration;
 pub struct Stats {
     /// The number of slots.
     pub size: usize,
-    /// How many jobs are active. Each holds as many slots as its weight says.
+    /// How many jobs are active, permits included. Each holds as many slots as its weight says.
     pub active: usize,
     /// How many jobs wait.
     pub waiting: usize,
-    /// How many jobs have begun and hold no slot.
+    /// How many jobs have begun and hold no slot. None can, yet: this is 0.
     pub outside: usize,
     /// How many of those that wait do so for their key, and let others pass.
     pub parked: usize,
-    /// How many starts there have been, those of jobs that are active among them.
+    /// How many starts there have been, those of active jobs and of permits among them.
     pub started: u64,
     /// How many jobs have given a result.
     pub succeeded: u64,
@@ -24,7 +24,7 @@ pub struct Stats {
     pub failed: u64,
     /// How many jobs have been cancelled, before their start or after it.
     pub cancelled: u64,
-    /// How many jobs have taken longer than their timeout.
+    /// How many jobs have taken longer than their timeout. None has one, yet: this is 0.
     pub timed_out: u64,
     /// For how long all jobs that have been started had waited, together. Only a pool with an
     /// observer measures it.
@@ -61,7 +61,7 @@ pub enum Outcome {
     Failed,
     /// It was cancelled, or its runtime has shut down.
     Cancelled,
-    /// It has taken longer than its timeout.
+    /// It has taken longer than its timeout. No job has one, yet.
     TimedOut,
 }
 

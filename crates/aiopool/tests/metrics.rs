@@ -80,7 +80,7 @@ fn what_happens_in_a_pool_is_recorded_under_its_name() {
         });
     });
     let expected = [
-        ("aiopool_job_run_seconds of pages", 3),
+        ("aiopool_job_run_seconds of pages", 2),
         ("aiopool_job_wait_seconds of pages", 2),
         ("aiopool_jobs_finished_total of pages cancelled", 1),
         ("aiopool_jobs_finished_total of pages failed", 1),

@@ -83,7 +83,8 @@ pub trait Job: Send + 'static {
     /// take turns: within a level, jobs of one key do not wait for all those of another that came
     /// before.
     ///
-    /// Keys are compared when the job is handed in. If that panics, the job settles with the panic.
+    /// Keys are compared when the job is handed in. If that panics, the job settles with the panic. A
+    /// key that is neither a text nor a whole number is made by [`Key::new`].
     ///
     /// # Examples
     ///

@@ -73,6 +73,7 @@ fn job_span(parent: &Span, at: Option<Instant>, options: Option<&Options>) -> Sp
         return parent.clone();
     };
     let span = info_span!(
+        target: "aiopool",
         parent: parent,
         "job",
         name = options.and_then(Options::name).map(AsRef::<str>::as_ref),

@@ -7,29 +7,29 @@ use aiopool_core::KeyId;
 
 use crate::key::Key;
 use crate::rate::Rate;
-use crate::state::{Shared, State};
+use crate::state::{Shared, State, Timers};
 use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{Payload, discard, guarded};
 
 impl Shared {
-    /// The lock that `lock` gives, with the id of a key, which is opened if it is not there. The key
+    /// The lock, with the timers that are needed and the id of a key, which is opened if it is not there. The key
     /// becomes a clone of the one that the pool has. What is foreign may panic: nothing has changed
     /// then.
     #[track_caller]
     pub(crate) fn lock_with_key<'a>(
         &'a self,
         key: &mut Key,
-        lock: impl Fn() -> MutexGuard<'a, State>,
+        timers: Timers<'_>,
     ) -> Result<(MutexGuard<'a, State>, KeyId), Payload> {
         loop {
-            let mut state = lock();
+            let mut state = self.lock_with(timers);
             if let Some(id) = state.keys().get(key) {
                 return Ok((state, id));
             }
             let opened = state.keys().opened();
             drop(state);
             if let Some(id) = self.become_known(key)? {
-                state = lock();
+                state = self.lock_with(timers);
                 if state.keys().has(id) {
                     return Ok((state, id));
                 }
@@ -38,7 +38,7 @@ impl Shared {
             }
             let (limit, rates) = guarded(|| self.key_limits.of(key))?;
             let rates: Vec<_> = rates.into_iter().map(Rate::in_core).collect();
-            state = lock();
+            state = self.lock_with(timers);
             // Another caller may have opened it meanwhile.
             if state.keys().opened() == opened {
                 let id = state.open_key(key.clone(), limit, &rates);

@@ -18,7 +18,7 @@ use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Work};
 use crate::state::permits::Grant;
 use crate::state::workers::{Idle, Member, Wakeup};
-use crate::state::{Found, Shared, State};
+use crate::state::{Found, Shared, State, Timers};
 use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
 use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{Payload, discard, guarded, wake};
@@ -91,10 +91,9 @@ impl Shared {
         runtime: Handle,
         level: Level,
     ) -> Result<Ticket, (Runnable, Payload)> {
-        let lock = || self.lock_for(&runtime);
         let (mut state, key) = match job.with_options(Options::take_key).flatten() {
-            None => (lock(), None),
-            Some(mut key) => match self.lock_with_key(&mut key, lock) {
+            None => (self.lock_for(&runtime), None),
+            Some(mut key) => match self.lock_with_key(&mut key, Timers::On(&runtime)) {
                 Ok((state, id)) => {
                     // The one that was there has been taken: nothing foreign is dropped.
                     job.with_options(|options| options.put_key(key));
@@ -450,7 +449,7 @@ impl Worker {
         let shared = self.shared.clone();
         let key = item.as_mut().options().and_then(Options::take_key);
         let found = key.map(|mut key| {
-            let found = shared.lock_with_key(&mut key, || shared.lock());
+            let found = shared.lock_with_key(&mut key, Timers::None);
             found.map(|(state, id)| (state, id, key))
         });
         let (mut state, key) = match found.transpose() {

@@ -95,6 +95,16 @@ pub(crate) struct Watched {
     pub(crate) wait: Option<Duration>,
 }
 
+/// Which timers a step needs.
+#[derive(Clone, Copy)]
+pub(crate) enum Timers<'a> {
+    None,
+    /// See [`Shared::lock_for`].
+    On(&'a Handle),
+    /// See [`Shared::lock_with_time`].
+    Everywhere,
+}
+
 /// What has been taken out of the queue, to be dropped under no lock.
 pub(crate) struct Withdrawn {
     pub(crate) ticket: Ticket,
@@ -177,6 +187,16 @@ impl Shared {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// The lock, with the timers that are needed.
+    #[track_caller]
+    pub(crate) fn lock_with(&self, timers: Timers<'_>) -> MutexGuard<'_, State> {
+        match timers {
+            Timers::None => self.lock(),
+            Timers::On(runtime) => self.lock_for(runtime),
+            Timers::Everywhere => self.lock_with_time(),
+        }
     }
 
     /// The lock for a step after which jobs are held back until a time: on the runtimes of this

@@ -6,8 +6,9 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Once;
+use std::time::Duration;
 
-use aiopool::{Job, JobError, Panic, Pool};
+use aiopool::{Job, JobError, Panic, Pool, Rate};
 use futures_util::StreamExt;
 
 use crate::common::{on_both, poll_once, raise};
@@ -95,6 +96,34 @@ fn outside_a_runtime_what_hands_in_at_once_panics_where_it_is_called() {
     assert_here(&told, line);
     assert!(told.message.contains("Tokio"), "{told:?}");
     assert!(pool.is_empty());
+}
+
+#[test]
+fn without_timers_what_needs_them_panics_where_it_is_called() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.unwrap();
+    let _entered = runtime.enter();
+    let (pool, time) = (Pool::new(1), Duration::from_secs(1));
+    let line = line!() + 1;
+    let told = panic_of(|| pool.pause(Some(time)));
+    assert_here(&told, line);
+    assert!(told.message.contains("enable_time"), "{told:?}");
+    let line = line!() + 1;
+    assert_here(&panic_of(|| pool.pause_key("a", Some(time))), line);
+    let line = line!() + 1;
+    assert_here(&panic_of(|| pool.set_rate(Rate::new(1, time))), line);
+    let pool = Pool::builder(1).rate(Rate::new(1, time)).build();
+    let line = line!() + 1;
+    assert_here(&panic_of(|| pool.spawn_n(async {})), line);
+    let line = line!() + 1;
+    let told = panic_of(|| pool.try_spawn(async {}).is_ok());
+    assert_here(&told, line);
+    let line = line!() + 1;
+    let told = panic_of(|| pool.try_spawn(async {}.key("a")).is_ok());
+    assert_here(&told, line);
+    let line = line!() + 1;
+    assert_here(&panic_of(|| pool.spawn_n(async {}.key("a"))), line);
+    assert_eq!((pool.len(), pool.stats().started), (0, 0));
 }
 
 #[test]

@@ -223,7 +223,11 @@ fn what_is_foreign_in_a_key_may_panic_and_settles_the_job_that_it_belongs_to() {
         let Err(JobError::Panicked(panic)) = result else {
             panic!("{result:?}")
         };
-        assert!(panic.message().unwrap().contains("allow at least 1"));
+        let message = panic.message().unwrap();
+        assert!(
+            message.contains("per_key_with gives 0 for the key \"a\""),
+            "{message}"
+        );
         assert_whole(&found).await;
     });
 }
