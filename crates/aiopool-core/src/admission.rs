@@ -32,6 +32,8 @@ pub struct Admission<W, J> {
     /// How many have left the queue and have not been dropped.
     leaving: usize,
     started: u64,
+    /// That of the waiter that was admitted last.
+    level: Level,
     lanes: Lanes<W>,
     /// Whether only the slots ever held anybody back: there have been no limits, and all waiters have
     /// stood in one lane and had the weight 1.
@@ -58,6 +60,7 @@ impl<W: Waiter, J> Admission<W, J> {
             outside: 0,
             leaving: 0,
             started: 0,
+            level: Level::default(),
             lanes: Lanes::new(),
             is_plain: true,
             limits: None,
@@ -138,6 +141,13 @@ impl<W: Waiter, J> Admission<W, J> {
         self.limits.as_ref().is_some_and(|limits| {
             !limits.rates.is_empty() || limits.paused > Time::ZERO || limits.keys.len() > 0
         })
+    }
+
+    /// The [level](Request::level) of the waiter that was admitted last.
+    #[must_use]
+    #[inline]
+    pub fn admitted_level(&self) -> Level {
+        self.level
     }
 
     /// What may be handed in.
@@ -548,6 +558,7 @@ impl<W: Waiter, J> Admission<W, J> {
             }
         };
         let (ticket, waiter) = self.lanes.take(lane, pays)?;
+        self.level = self.lanes.level(lane);
         let key = self.lanes.key(lane);
         let mut slot = self.occupy(weight);
         let limits = self.limits();

@@ -207,6 +207,10 @@ impl<W: Waiter> Lanes<W> {
         self.table[id].key
     }
 
+    pub(crate) fn level(&self, id: LaneId) -> Level {
+        self.table[id].level
+    }
+
     /// How many slots the first in a lane asks for, and whether it waits for the rates.
     pub(crate) fn first(&self, id: LaneId) -> Option<(NonZeroU32, bool)> {
         let waiter = self.queue.first(&self.table[id].list)?;

@@ -419,6 +419,8 @@ impl World {
         let chosen = chosen.unwrap_or_else(|| panic!("{number} is not one of {candidates:?}"));
         assert_eq!(chosen.held_by, None, "{number} starts and may not");
         self.model.start(number, &candidates);
+        let level = self.core.admitted_level().get();
+        assert_eq!(level, self.model.level_of_active(number));
         self.slots.push((admitted.slot, number));
         self.may_pay = !admitted.waiter.pays;
         self.forget_ticket(admitted.ticket);
