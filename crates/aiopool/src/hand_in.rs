@@ -7,10 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use aiopool_core::Level;
+
 use crate::error::JobError;
 use crate::handle::JobHandle;
 use crate::job::body::Caught;
 use crate::job::cell::{Receiver, Runnable};
+use crate::run::nested;
 use crate::source::mapped::panicking;
 use crate::state::Shared;
 use crate::sys::runtime::{Handle, current_for, poll_in_budget};
@@ -54,10 +57,11 @@ pub(crate) fn queue_as<T: Send + 'static>(
     shared: Arc<Shared>,
     runtime: Handle,
 ) -> JobHandle<T> {
-    let level = runnable.with_options(|options| (options.are_plain(), options.level()));
-    let level = match level {
-        None | Some((true, _)) => return queue((runnable, receiver), shared, runtime),
-        Some((false, level)) => level,
+    let asked =
+        runnable.with_options(|options| (options.are_plain_at(Level::default()), options.level()));
+    let level = match asked {
+        None | Some((true, None)) => return queue((runnable, receiver), shared, runtime),
+        Some((_, own)) => own.unwrap_or_else(|| nested::level_in(&shared)),
     };
     match shared.submit_as(runnable, runtime.clone(), level) {
         Ok(ticket) => JobHandle::new(receiver, shared, ticket),

@@ -1,6 +1,7 @@
 //! Slots without a job, and jobs that start at once or not at all.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::job::cell::Runnable;
 use crate::job::options::Options;
 use crate::job::{Job, with_body};
 use crate::pool::Pool;
+use crate::run::nested;
 use crate::state::permits::{Found, Grant};
 use crate::state::{Shared, Timers};
 use crate::sys::runtime::{current, current_for, poll_in_budget};
@@ -106,10 +108,9 @@ impl Pool {
         // Outside a runtime this panics, and nothing has changed.
         let runtime = current();
         let options = job.options();
-        let (level, weight) = match options {
-            Some(options) => (options.level(), options.weight()),
-            None => Options::plain(),
-        };
+        let level = options.and_then(Options::level);
+        let level = level.unwrap_or_else(|| nested::level_in(&self.shared));
+        let weight = options.map_or(NonZeroU32::MIN, Options::weight);
         let (state, key) = match options.and_then(|options| options.key().cloned()) {
             None => (self.shared.lock_for(&runtime), None),
             Some(mut key) => match self.shared.lock_with_key(&mut key, Timers::On(&runtime)) {

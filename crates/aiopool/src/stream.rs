@@ -12,6 +12,7 @@ use futures_core::{FusedStream, Stream};
 
 use crate::error::JobError;
 use crate::job::Job;
+use crate::run::nested;
 use crate::source::mapped::mapped;
 use crate::source::results::{Order, Read, Results};
 use crate::source::{AnyResults, End, Items, SourceBox, SourceId};
@@ -71,8 +72,9 @@ pub(crate) struct Reader<T: Send + 'static> {
 impl Shared {
     /// Puts a new source into the queue. Its iterator runs on `runtime`.
     fn begin_source(self: &Arc<Self>, id: SourceId, items: Box<dyn Items>, runtime: Handle) {
+        let level = nested::level_in(self);
         let mut state = self.lock_for(&runtime);
-        let spare = state.begin_source(id, items, runtime);
+        let spare = state.begin_source(id, level, items, runtime);
         self.advance(state);
         discard(spare);
     }

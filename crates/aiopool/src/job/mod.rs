@@ -110,6 +110,9 @@ pub trait Job: Send + 'static {
     ///
     /// While lower ones wait, every 17th start goes to the one of them that has been passed longest.
     ///
+    /// What the job or its callback hands into the same pool while it is polled has this priority
+    /// too, unless it has one of its own. A task that it spawns is not the job.
+    ///
     /// # Panics
     ///
     /// If the priority is below -100 or above 100.

@@ -68,9 +68,9 @@ impl Options {
         }
     }
 
-    pub(crate) fn level(&self) -> Level {
-        let rest = self.rest.as_ref();
-        rest.and_then(|rest| rest.level).unwrap_or_default()
+    /// The level that the job asks for, if it asks for one.
+    pub(crate) fn level(&self) -> Option<Level> {
+        self.rest.as_ref()?.level
     }
 
     pub(crate) fn weight(&self) -> NonZeroU32 {
@@ -86,11 +86,6 @@ impl Options {
         self.key.as_ref()
     }
 
-    /// The level and the weight of a job without options.
-    pub(crate) fn plain() -> (Level, NonZeroU32) {
-        (Level::default(), NonZeroU32::MIN)
-    }
-
     pub(crate) fn take_key(&mut self) -> Option<Key> {
         self.key.take()
     }
@@ -100,9 +95,10 @@ impl Options {
         self.key = Some(key);
     }
 
-    /// Whether a job with these waits as one without any.
-    pub(crate) fn are_plain(&self) -> bool {
-        self.key.is_none() && self.level() == Level::default() && self.weight() == NonZeroU32::MIN
+    /// Whether a job with these waits as one of this level without any.
+    pub(crate) fn are_plain_at(&self, level: Level) -> bool {
+        let is_its = self.level().is_none_or(|own| own == level);
+        self.key.is_none() && is_its && self.weight() == NonZeroU32::MIN
     }
 
     fn rest(&mut self) -> &mut Rest {
@@ -120,7 +116,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("key", &self.key)
-            .field("level", &self.level().get())
+            .field("level", &self.level().unwrap_or_default().get())
             .field("weight", &self.weight())
             .field("name", &self.name())
             .finish_non_exhaustive()

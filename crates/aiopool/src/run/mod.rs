@@ -1,6 +1,7 @@
 //! Running: workers and the jobs that they are given.
 
 pub(crate) mod keys;
+pub(crate) mod nested;
 pub(crate) mod observe;
 pub(crate) mod pull;
 pub(crate) mod timer;

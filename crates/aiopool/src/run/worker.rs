@@ -13,10 +13,12 @@ use crate::job::cell::Runnable;
 use crate::job::id::JobId;
 use crate::job::options::Options;
 use crate::observe::{Event, Seen};
+use crate::run::nested;
 use crate::run::observe::Watch;
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Work};
 use crate::state::permits::Grant;
+use crate::state::signal::Orders;
 use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State, Timers};
 use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
@@ -64,6 +66,10 @@ impl Shared {
     /// free.
     #[track_caller]
     pub(crate) fn submit(self: &Arc<Self>, mut job: Runnable, runtime: Handle) -> Ticket {
+        let level = nested::level_in(self);
+        if level != Level::default() {
+            return self.submit_nested(job, runtime, level);
+        }
         let mut state = self.lock_for(&runtime);
         if self.observer.is_some() {
             // No more than counts go up for this.
@@ -79,6 +85,17 @@ impl Shared {
         }
         discard(spare);
         ticket
+    }
+
+    /// As [`submit`](Self::submit), of a job without a key that has the priority of the one that hands
+    /// it in.
+    #[cold]
+    #[track_caller]
+    fn submit_nested(self: &Arc<Self>, job: Runnable, runtime: Handle, level: Level) -> Ticket {
+        match self.submit_as(job, runtime, level) {
+            Ok(ticket) => ticket,
+            Err(_) => unreachable!("there is no key that could panic"),
+        }
     }
 
     /// As [`submit`](Self::submit), of a job that asks for more than its turn. Its key, if it has one,
@@ -147,7 +164,11 @@ impl Shared {
         mut state: MutexGuard<'a, State>,
         runtime: Handle,
     ) -> usize {
-        let (index, _, spare) = state.ask_for_slot(runtime, Request::default(), NonZeroU32::MIN);
+        let request = Request {
+            level: nested::level_in(self),
+            ..Request::default()
+        };
+        let (index, _, spare) = state.ask_for_slot(runtime, request, NonZeroU32::MIN);
         self.advance(state);
         discard(spare);
         index
@@ -187,7 +208,10 @@ impl Shared {
     }
 
     /// Starts a job in a slot that has been taken for it.
-    pub(crate) fn start_in(self: &Arc<Self>, grant: Grant, mut job: Runnable, runtime: Handle) {
+    pub(crate) fn start_in(self: &Arc<Self>, mut grant: Grant, mut job: Runnable, runtime: Handle) {
+        // What it hands in has its own, if it has one.
+        let own = job.with_options(|options| options.level()).flatten();
+        grant.level = own.unwrap_or(grant.level);
         if self.observer.is_some() {
             self.observe_queued(JobId(grant.ticket), seen(&mut job));
         }
@@ -419,7 +443,12 @@ impl Worker {
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: SourceBox) {
         self.outlive_stop();
-        match source.pull(self.spare.take()) {
+        let spare = self.spare.take();
+        let pulled = match source.level() {
+            level if level == Level::default() => source.pull(spare),
+            level => nested::poll_at(level, &self.shared, || source.pull(spare)),
+        };
+        match pulled {
             Pulled::Item(item, rest) => {
                 self.step = Step::Run(Work::Item(item));
                 if self.put_back(source, rest) {
@@ -474,10 +503,11 @@ impl Worker {
                 return;
             }
         };
-        let (level, weight) = match item.as_mut().options() {
+        let (own, weight) = match item.as_mut().options() {
             Some(options) => (options.level(), options.weight()),
-            None => (Level::default(), NonZeroU32::MIN),
+            None => (None, NonZeroU32::MIN),
         };
+        let level = own.unwrap_or_else(|| source.level());
         let is_observed = shared.observer.is_some();
         let seen = is_observed.then(|| seen_of(item.as_mut().options()));
         let mut queued = None;
@@ -601,7 +631,7 @@ impl Worker {
     /// Nobody wants the item any more that has been pulled.
     fn stop_item(&self) {
         if let Some((_, remote)) = &self.member.remote {
-            remote.set_stop(true);
+            remote.stop();
         }
     }
 
@@ -704,10 +734,18 @@ impl Future for Worker {
                 worker.watch(true);
             }
             let mut ended = match &mut worker.step {
-                Step::Run(Work::Job(job)) => ready!(job.poll(cx, worker.member.take_stop())),
-                Step::Run(Work::Item(item)) => {
-                    ready!(item.as_mut().poll(cx, worker.member.take_stop()))
-                }
+                Step::Run(Work::Job(job)) => ready!(match worker.member.take_orders() {
+                    None => job.poll(cx, false),
+                    Some(Orders { level, stop }) => {
+                        nested::poll_at(level, &worker.shared, || job.poll(cx, stop))
+                    }
+                }),
+                Step::Run(Work::Item(item)) => ready!(match worker.member.take_orders() {
+                    None => item.as_mut().poll(cx, false),
+                    Some(Orders { level, stop }) => {
+                        nested::poll_at(level, &worker.shared, || item.as_mut().poll(cx, stop))
+                    }
+                }),
                 Step::Run(Work::Pull(_)) => {
                     if let Step::Run(Work::Pull(source)) =
                         mem::replace(&mut worker.step, Step::Done)

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use aiopool_core::Level;
 use pin_project_lite::pin_project;
 
 use crate::error::JobError;
@@ -57,6 +58,7 @@ impl<I: Iterator, F> Mapped<I, F> {
         &self,
         body: B,
         source: SourceId,
+        level: Level,
         reserved: Reserved,
         spare: Option<Pin<Box<dyn Item>>>,
         has_options: bool,
@@ -91,7 +93,7 @@ impl<I: Iterator, F> Mapped<I, F> {
         match renewed.or(made) {
             Some(item) if !has_options => Pulled::Item(item, rest),
             Some(mut item) => match item.as_mut().options() {
-                Some(options) if !options.are_plain() => Pulled::Apart(item, rest),
+                Some(options) if !options.are_plain_at(level) => Pulled::Apart(item, rest),
                 _ => Pulled::Item(item, rest),
             },
             None => unreachable!("the body is in the one or the other"),
@@ -112,7 +114,13 @@ where
     F: FnMut(I::Item) -> J + Send + 'static,
     J: Job,
 {
-    fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
+    fn pull(
+        &mut self,
+        id: SourceId,
+        level: Level,
+        at: Reserved,
+        spare: Option<Pin<Box<dyn Item>>>,
+    ) -> Pulled {
         #[cfg(feature = "tracing")]
         let _entered = self.span.clone().entered();
         let item = match guarded(|| self.items.next()) {
@@ -122,13 +130,13 @@ where
         };
         let pulled = guarded(|| {
             with_body!(J, (self.function)(item), |body| {
-                self.item_job(body, id, at, spare, J::HAS_OPTIONS)
+                self.item_job(body, id, level, at, spare, J::HAS_OPTIONS)
             })
         });
         // A panic of the function is the item's own.
         pulled.unwrap_or_else(|payload| {
             let body = Caught::new(panicking::<J::Output>(payload));
-            self.item_job(body, id, at, None, false)
+            self.item_job(body, id, level, at, None, false)
         })
     }
 

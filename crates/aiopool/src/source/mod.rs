@@ -11,6 +11,8 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use aiopool_core::Level;
+
 use crate::job::body::Ended;
 use crate::job::options::Options;
 use crate::sys::unwind::Payload;
@@ -20,6 +22,8 @@ pub(crate) struct Source {
     id: SourceId,
     /// The index of its workers, which is there as long as the source.
     workers: usize,
+    /// That of the job whose call it is: its items have it, unless they ask for another.
+    level: Level,
     items: Box<dyn Items>,
     /// The place for the item that it is asked for.
     pub(crate) reserved: Option<Reserved>,
@@ -75,7 +79,13 @@ pub(crate) struct SourceId {
 /// The items of a source, whatever their types.
 pub(crate) trait Items: Send {
     /// The next item. It takes the allocation of `spare`, an item that has ended, if it fits.
-    fn pull(&mut self, id: SourceId, at: Reserved, spare: Option<Pin<Box<dyn Item>>>) -> Pulled;
+    fn pull(
+        &mut self,
+        id: SourceId,
+        level: Level,
+        at: Reserved,
+        spare: Option<Pin<Box<dyn Item>>>,
+    ) -> Pulled;
 
     /// How many items are left at least and at most, as the iterator says. It need not know.
     fn size_hint(&self) -> (usize, Option<usize>);
@@ -127,10 +137,11 @@ pub(crate) trait Item: Send {
 }
 
 impl Source {
-    pub(crate) fn new(id: SourceId, workers: usize, items: Box<dyn Items>) -> Self {
+    pub(crate) fn new(id: SourceId, workers: usize, level: Level, items: Box<dyn Items>) -> Self {
         Self {
             id,
             workers,
+            level,
             items,
             reserved: None,
             is_asked: false,
@@ -145,13 +156,17 @@ impl Source {
         self.workers
     }
 
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
     /// The next item, in the allocation of `spare` if it fits.
     pub(crate) fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
         // It was abandoned before its turn came: nobody has a place for an item.
         let Some(reserved) = self.reserved else {
             return Pulled::Nothing(End::CutShort);
         };
-        let pulled = self.items.pull(self.id, reserved, spare);
+        let pulled = self.items.pull(self.id, self.level, reserved, spare);
         // Without an item the place is given back with the end.
         if let Pulled::Item(..) | Pulled::Apart(..) = pulled {
             self.reserved = None;

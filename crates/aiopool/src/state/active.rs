@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aiopool_core::{Admitted, Slot, Ticket, Time, Walk};
+use aiopool_core::{Admitted, Level, Slot, Ticket, Time, Walk};
 use slab::Slab;
 
 use crate::job::cell::Runnable;
@@ -56,6 +56,8 @@ pub(crate) struct Spare {
 struct Active {
     /// The place that the job, or its source, had in the queue.
     ticket: Ticket,
+    /// The level at which it stood there.
+    level: Level,
     /// `None` while it is being given back.
     slot: Option<Slot>,
     /// When it was given out, if the pool is timed.
@@ -74,9 +76,10 @@ struct Active {
 
 impl ActiveTable {
     /// Adds the entry of what was admitted.
-    pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>, at: Time) -> Taken {
+    pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>, level: Level, at: Time) -> Taken {
         let index = self.slots.insert(Active {
             ticket: admitted.ticket,
+            level,
             slot: Some(admitted.slot),
             at,
             item: None,
@@ -101,10 +104,17 @@ impl ActiveTable {
     }
 
     /// The worker of an entry whose job has ended keeps it for what was admitted.
-    pub(crate) fn reuse(&mut self, index: usize, admitted: Admitted<Waiter>, at: Time) -> Taken {
+    pub(crate) fn reuse(
+        &mut self,
+        index: usize,
+        admitted: Admitted<Waiter>,
+        level: Level,
+        at: Time,
+    ) -> Taken {
         let entry = &mut self.slots[index];
         // The worker stays, and so does the index, which nobody has to look up anew.
         (entry.ticket, entry.item) = (admitted.ticket, None);
+        entry.level = level;
         (entry.slot, entry.at) = (Some(admitted.slot), at);
         Taken::new(index, admitted.waiter)
     }
@@ -142,7 +152,7 @@ impl ActiveTable {
         entry.worker = worker.map(|(index, _)| *index);
         // Under the lock, so that a stop is either in the entry by now or finds the worker there.
         if let Some((_, remote)) = worker {
-            remote.set_stop(mem::take(&mut entry.stop));
+            remote.begin(entry.level, mem::take(&mut entry.stop));
         }
     }
 

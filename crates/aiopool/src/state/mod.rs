@@ -20,7 +20,9 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use aiopool_core::{Admission, Admitted, Drain, KeyId, Leaving, Rate, Request, Ticket, Time, Walk};
+use aiopool_core::{
+    Admission, Admitted, Drain, KeyId, Leaving, Level, Rate, Request, Ticket, Time, Walk,
+};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
@@ -354,24 +356,25 @@ impl State {
     pub(crate) fn begin_source(
         &mut self,
         id: SourceId,
+        level: Level,
         items: Box<dyn Items>,
         runtime: Handle,
     ) -> Option<Handle> {
         let (workers, spare) = self.workers.on(runtime);
         self.workers.add_source(workers);
         // A source keeps the entry of its workers, also while it stands aside.
-        self.enqueue_source(SourceBox::new(Source::new(id, workers, items)));
+        self.enqueue_source(SourceBox::new(Source::new(id, workers, level, items)));
         spare
     }
 
     /// A source that has not been abandoned takes the last place in the queue.
     pub(crate) fn enqueue_source(&mut self, source: SourceBox) {
         let (id, workers) = (source.id(), source.workers());
-        let ticket = self.enqueue(
-            Waiter::Apart(source.into_box()),
-            workers,
-            Request::default(),
-        );
+        let request = Request {
+            level: source.level(),
+            ..Request::default()
+        };
+        let ticket = self.enqueue(Waiter::Apart(source.into_box()), workers, request);
         self.sources.set_ticket(id, ticket);
     }
 
@@ -492,13 +495,13 @@ impl State {
             return self.grant(index, admitted);
         }
         let workers = admitted.waiter.workers();
-        let taken = self.insert(admitted, self.admitted_at);
+        let taken = self.insert(admitted, self.admission.admitted_level(), self.admitted_at);
         self.offer(taken, workers)
     }
 
-    fn insert(&mut self, admitted: Admitted<Waiter>, at: Time) -> Taken {
+    fn insert(&mut self, admitted: Admitted<Waiter>, level: Level, at: Time) -> Taken {
         let ticket = admitted.ticket;
-        let taken = self.active.insert(admitted, at);
+        let taken = self.active.insert(admitted, level, at);
         self.begin_item(&taken, ticket);
         taken
     }
@@ -575,6 +578,7 @@ impl State {
         let grant = Grant {
             slot: admitted.slot,
             ticket: admitted.ticket,
+            level: self.admission.admitted_level(),
             at: self.admitted_at,
         };
         let waker = self.permits.grant(index, grant)?;
@@ -634,14 +638,19 @@ impl State {
         runtime: Handle,
     ) -> (Option<Wakeup>, Option<Handle>) {
         let (workers, spare) = self.workers.on(runtime);
-        let Grant { slot, ticket, at } = grant;
+        let Grant {
+            slot,
+            ticket,
+            level,
+            at,
+        } = grant;
         let waiter = Waiter::Job(job);
         let admitted = Admitted {
             slot,
             ticket,
             waiter,
         };
-        let taken = self.insert(admitted, at);
+        let taken = self.insert(admitted, level, at);
         (self.offer(taken, workers), spare)
     }
 }
@@ -893,9 +902,9 @@ impl State {
             Some(admitted) if may_begin && self.is_for(&admitted.waiter, worker) => {
                 effects.tell(self.active.watchers(index), ended.stopped);
                 let ticket = admitted.ticket;
-                let mut taken = self.active.reuse(index, admitted, self.admitted_at);
-                // What the job before was told is not meant for this one.
-                worker.forget_stop();
+                let level = self.admission.admitted_level();
+                let mut taken = self.active.reuse(index, admitted, level, self.admitted_at);
+                worker.begin(level);
                 self.begin_item(&taken, ticket);
                 self.ask(&mut taken.work);
                 (Ok(taken), None, effects)
@@ -1037,7 +1046,7 @@ impl State {
         worker: &Member,
     ) -> (Taken, Option<Wakeup>) {
         // The item keeps its entry and its slot. The turn comes with a slot of its own.
-        let mut taken = self.insert(turn, self.admitted_at);
+        let mut taken = self.insert(turn, self.admission.admitted_level(), self.admitted_at);
         self.active.unassign(item.index, worker.remote.as_ref());
         let wakeup = self.offer(item, worker.workers);
         self.assign(&mut taken, worker);

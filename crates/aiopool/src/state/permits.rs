@@ -3,7 +3,7 @@
 use std::mem;
 use std::task::Waker;
 
-use aiopool_core::{Slot, Ticket, Time};
+use aiopool_core::{Level, Slot, Ticket, Time};
 use slab::Slab;
 
 /// An entry for each caller that has not got its slot yet.
@@ -28,6 +28,7 @@ pub(crate) struct Grant {
     pub(crate) slot: Slot,
     /// The place that the caller had in the queue, which its job has from now on.
     pub(crate) ticket: Ticket,
+    pub(crate) level: Level,
     /// When it got the slot, if the pool is timed.
     pub(crate) at: Time,
 }

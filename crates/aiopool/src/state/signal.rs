@@ -3,16 +3,26 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use crate::sys::sync::{AtomicBool, Mutex, Ordering, poll_locked};
+use aiopool_core::Level;
+
+use crate::sys::sync::{AtomicBool, AtomicU16, Mutex, Ordering, poll_locked};
 use crate::sys::unwind::{discard, guarded, wake};
 
 /// What a worker can be stopped or woken by. It is changed under the lock of the pool, and read by
 /// its worker without: whoever changes it wakes the worker, which sees it at its next poll.
 pub(crate) struct Remote {
-    stop: AtomicBool,
+    /// What it is told of its job: the [level](Orders::level), and in [`STOP`] whether to stop it.
+    orders: AtomicU16,
     /// Whether the worker has nothing to do until it is woken.
     parked: AtomicBool,
     waker: Waker,
+}
+
+/// What is out of the usual in the job of a worker.
+pub(crate) struct Orders {
+    /// What the job hands in has it too.
+    pub(crate) level: Level,
+    pub(crate) stop: bool,
 }
 
 /// The active jobs whose end one caller waits for; those that another has withdrawn are among them.
@@ -29,25 +39,51 @@ struct Left {
 impl Remote {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
-            stop: AtomicBool::new(false),
+            orders: AtomicU16::new(0),
             parked: AtomicBool::new(false),
             waker,
         }
     }
 
-    /// Says whether the job that the worker runs is to be stopped.
-    pub(crate) fn set_stop(&self, stop: bool) {
-        self.stop.store(stop, Ordering::Relaxed);
+    /// The worker runs another job. What it was told of the one before is not meant for this one.
+    #[inline]
+    pub(crate) fn begin(&self, level: Level, stop: bool) {
+        let [level] = level.get().to_le_bytes();
+        let orders = u16::from_le_bytes([level, stop.into()]);
+        self.orders.store(orders, Ordering::Relaxed);
+    }
+
+    /// The job that the worker runs is to be stopped.
+    pub(crate) fn stop(&self) {
+        self.orders.fetch_or(STOP, Ordering::Relaxed);
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        self.orders.load(Ordering::Relaxed) & STOP > 0
     }
 
     /// Whether the job is to be stopped now; tells it once.
     pub(crate) fn take_stop(&self) -> bool {
+        self.orders.fetch_and(!STOP, Ordering::Relaxed) & STOP > 0
+    }
+
+    /// What is out of the usual in the job. That it is to be stopped is told once.
+    #[inline]
+    pub(crate) fn take_orders(&self) -> Option<Orders> {
         // A load costs less than an exchange, and is all that most polls need.
-        self.is_stopped() && self.stop.swap(false, Ordering::Relaxed)
+        match self.orders.load(Ordering::Relaxed) {
+            0 => None,
+            orders => Some(self.take_those(orders)),
+        }
+    }
+
+    #[cold]
+    fn take_those(&self, orders: u16) -> Orders {
+        let [level, _] = orders.to_le_bytes();
+        Orders {
+            level: Level::new(i8::from_le_bytes([level])).unwrap_or_default(),
+            stop: self.take_stop(),
+        }
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -120,3 +156,6 @@ pub(crate) fn wake_workers(remotes: impl IntoIterator<Item = Arc<Remote>>) {
         remote.wake();
     }
 }
+
+/// The bit of the orders that says so. The level is the byte below.
+const STOP: u16 = 1 << 8;

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
 
+use aiopool_core::Level;
 use slab::Slab;
 
-use crate::state::signal::Remote;
+use crate::state::signal::{Orders, Remote};
 use crate::sys::runtime::{Handle, RuntimeId, threads};
 
 /// The workers of a pool.
@@ -88,11 +89,11 @@ pub(crate) enum Idle {
 }
 
 impl Member {
-    /// Whether the job is to be stopped now; tells it once.
+    /// What is out of the usual in its job. That it is to be stopped is told once.
     #[inline]
-    pub(crate) fn take_stop(&self) -> bool {
-        let remote = self.remote.as_ref();
-        remote.is_some_and(|(_, remote)| remote.take_stop())
+    pub(crate) fn take_orders(&self) -> Option<Orders> {
+        let (_, remote) = self.remote.as_ref()?;
+        remote.take_orders()
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -100,11 +101,18 @@ impl Member {
         remote.is_some_and(|(_, remote)| remote.is_parked())
     }
 
-    /// What the worker was told of its job is not meant for the next one. Under the lock of the
-    /// pool.
+    /// The worker goes on with a job of this level. What it was told of the one before is not meant
+    /// for this one. Under the lock of the pool.
+    pub(crate) fn begin(&self, level: Level) {
+        if let Some((_, remote)) = &self.remote {
+            remote.begin(level, false);
+        }
+    }
+
+    /// It does not stop what it was told to stop. Under the lock of the pool.
     pub(crate) fn forget_stop(&self) {
         if let Some((_, remote)) = &self.remote {
-            remote.set_stop(false);
+            remote.take_stop();
         }
     }
 }
@@ -282,7 +290,7 @@ impl WorkersTable {
     /// The job that a worker runs is to be stopped. The worker is to be woken under no lock.
     pub(crate) fn stop(&self, remote: usize) -> Option<Arc<Remote>> {
         let (_, remote) = self.remotes.get(remote)?;
-        remote.set_stop(true);
+        remote.stop();
         Some(remote.clone())
     }
 }

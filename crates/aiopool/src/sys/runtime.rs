@@ -6,11 +6,13 @@ use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 #[cfg(aiopool_models)]
-pub(crate) use explored::{Handle, RuntimeId, poll_proceed, threads, yield_to_all};
+pub(crate) use explored::{
+    Handle, RuntimeId, TaskId, current_task, poll_proceed, threads, yield_to_all,
+};
 #[cfg(not(aiopool_models))]
 pub(crate) use tokio::{
     runtime::{Handle, Id as RuntimeId},
-    task::coop::poll_proceed,
+    task::{Id as TaskId, coop::poll_proceed, try_id as current_task},
 };
 
 /// The runtime of the caller.
@@ -93,6 +95,9 @@ mod explored {
 
     #[derive(Clone, Copy, PartialEq, Eq)]
     pub(crate) struct RuntimeId(usize);
+
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct TaskId;
 
     pub(crate) struct Budget;
 
@@ -195,6 +200,11 @@ mod explored {
             return Poll::Pending;
         }
         Poll::Ready(Budget)
+    }
+
+    /// A thread is one task.
+    pub(crate) fn current_task() -> Option<TaskId> {
+        None
     }
 
     pub(crate) fn threads(_: &Handle) -> usize {

@@ -28,6 +28,7 @@ mod keys;
 mod large;
 mod map;
 mod map_n;
+mod nested;
 mod observer;
 mod options;
 mod panics;
