@@ -1,11 +1,13 @@
 //! Many tasks on eight threads do to one pool whatever comes into their heads, and what must hold
-//! whatever happens is counted: no more are active than there are slots, every job settles, and
-//! every future, callback and output is dropped exactly once.
+//! whatever happens is counted: no more slots are held than there are, no key has more active jobs
+//! than its limit, every job settles, and every future, callback and output is dropped exactly once.
 //!
 //! `STRESS_SECONDS` tells for how long, and `STRESS_SEED` what the tasks do; when which of them gets
 //! its turn, nobody tells.
 
 #![cfg(not(aiopool_models))]
+
+mod limits;
 
 use std::collections::hash_map::RandomState;
 use std::env;
@@ -18,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use aiopool::{Job, JobError, JobHandle, Pool};
+use aiopool::{Job, JobError, JobHandle, Pool, WithOptions};
 use futures_util::StreamExt;
 use futures_util::future::{Either, join_all, select};
 use tokio::runtime::{self, Builder, Handle, Runtime};
@@ -26,10 +28,12 @@ use tokio::sync::{Barrier, oneshot};
 use tokio::task::yield_now;
 use tokio::time::{Sleep, sleep, timeout};
 
+use crate::limits::{Ask, Limited, Limits};
+
 #[test]
 fn tasks_of_one_runtime_can_do_whatever_they_want() {
     for (size, cancels_all) in [(1, false), (3, true), (16, false)] {
-        let stress = Stress::new(size, cancels_all, 3);
+        let stress = Stress::new(size, cancels_all, 3, None);
         let runtime = runtime(8);
         let tasks = stress.start(&runtime, 0..16);
         stress.finish(&runtime, tasks);
@@ -37,19 +41,42 @@ fn tasks_of_one_runtime_can_do_whatever_they_want() {
 }
 
 #[test]
+fn tasks_of_one_runtime_can_do_whatever_they_want_within_limits() {
+    for runtime in [runtime(8), current_thread()] {
+        for (size, cancels_all, resizes, is_observed) in [
+            (1, false, true, false),
+            (3, true, false, true),
+            (4, false, false, false),
+            (16, true, true, true),
+        ] {
+            let limits = Limits {
+                resizes,
+                is_observed,
+            };
+            let stress = Stress::new(size, cancels_all, 8, Some(limits));
+            let tasks = stress.start(&runtime, 0..16);
+            stress.finish(&runtime, tasks);
+        }
+    }
+}
+
+#[test]
 fn tasks_of_two_runtimes_can_do_whatever_they_want() {
-    let stress = Stress::new(3, true, 1);
-    let (first, second) = (runtime(4), runtime(4));
-    let mut tasks = stress.start(&first, 0..8);
-    tasks.extend(stress.start(&second, 8..16));
-    stress.finish(&first, tasks);
+    for limits in [None, Some(LIMITS)] {
+        let stress = Stress::new(3, true, 2, limits);
+        let (first, second) = (runtime(4), runtime(4));
+        let mut tasks = stress.start(&first, 0..8);
+        tasks.extend(stress.start(&second, 8..16));
+        stress.finish(&first, tasks);
+    }
 }
 
 #[test]
 fn a_runtime_that_shuts_down_in_the_middle_leaves_the_pool_to_the_other() {
     // With many slots, workers of both runtimes are parked while there are streams.
-    for size in [3, 20].into_iter().cycle().take(10) {
-        let stress = Stress::new(size, false, 10);
+    let sizes = [(3, None), (3, Some(LIMITS)), (20, None), (20, Some(LIMITS))];
+    for (size, limits) in sizes.into_iter().cycle().take(20) {
+        let stress = Stress::new(size, false, 20, limits);
         let (first, second) = (runtime(4), runtime(4));
         let tasks = stress.start(&first, 0..8);
         stress.start(&second, 8..16);
@@ -65,8 +92,12 @@ struct Stress {
     pool: Pool,
     /// Whether the tasks use `cancel_all`. If not, only jobs of their own are cancelled.
     cancels_all: bool,
+    limits: Option<Limits>,
+    /// The number of slots, at first.
+    size: usize,
     seed: u64,
     duration: Duration,
+    begun: Instant,
     until: Instant,
     tally: Arc<Tally>,
 }
@@ -76,7 +107,7 @@ struct Tally {
     futures: Count,
     callbacks: Count,
     outputs: Count,
-    /// The futures that have been polled and not been dropped.
+    /// The slots of the futures that have been polled and not been dropped, and those without one.
     active: AtomicUsize,
     /// How many jobs of which something has been polled.
     begun: AtomicU64,
@@ -85,6 +116,7 @@ struct Tally {
     too_many: AtomicBool,
     astray: AtomicBool,
     polled_after_its_end: AtomicBool,
+    limited: Limited,
 }
 
 #[derive(Debug, Default)]
@@ -97,20 +129,31 @@ type Tasks = Vec<tokio::task::JoinHandle<()>>;
 
 impl Stress {
     /// For `1 / parts` of the time.
-    fn new(size: usize, cancels_all: bool, parts: u32) -> Self {
+    fn new(size: usize, cancels_all: bool, parts: u32, limits: Option<Limits>) -> Self {
         let seconds = from_environment("STRESS_SECONDS").unwrap_or(SECONDS);
         let seed =
             from_environment("STRESS_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
         let duration = Duration::from_secs(seconds) / parts;
         println!("STRESS_SEED={seed}");
+        let tally = Arc::default();
+        let begun = Instant::now();
         Self {
-            pool: Pool::new(size),
+            pool: limits.map_or_else(|| Pool::new(size), |limits| limits.pool(size, &tally)),
             cancels_all,
+            limits,
+            size,
             seed,
             duration,
-            until: Instant::now() + duration,
-            tally: Arc::default(),
+            begun,
+            until: begun + duration,
+            tally,
         }
+    }
+
+    /// The most slots that may be held.
+    fn most(&self) -> usize {
+        let limits = self.limits;
+        limits.map_or(self.size, |limits| limits.most(self.size))
     }
 
     fn start(&self, runtime: &Runtime, numbers: Range<u64>) -> Tasks {
@@ -137,6 +180,9 @@ impl Stress {
             let is_over = timeout(self.duration + PATIENCE, end).await.is_ok();
             assert!(is_over, "{:?} hangs, {:?}", self.pool, self.tally);
             self.count();
+            if let Some(limits) = self.limits {
+                limits.check(self).await;
+            }
             self.fill().await;
         });
     }
@@ -153,7 +199,7 @@ impl Stress {
                 "{tally:?}"
             );
         }
-        assert!(!tally.too_many.load(SeqCst), "more were active than slots");
+        assert!(!tally.too_many.load(SeqCst), "more slots were held");
         assert!(!tally.astray.load(SeqCst), "a job ran on another runtime");
         assert!(
             !tally.polled_after_its_end.load(SeqCst),
@@ -199,6 +245,11 @@ impl User {
 
     async fn operate(&mut self) {
         let pool = self.stress.pool.clone();
+        if let Some(limits) = self.stress.limits {
+            if self.random.below(4) == 0 {
+                return self.use_limits(limits).await;
+            }
+        }
         match self.random.below(24) {
             0..6 => self.spawn_n(),
             6..8 => self.spawn().await,
@@ -241,10 +292,9 @@ impl User {
         let (life, work) = self.work();
         let handle = if self.random.below(3) == 0 {
             let callback = self.callback(&life);
-            let job = work.with_callback(move |result| callback.call(result));
-            self.stress.pool.spawn_n(job)
+            life.spawn_n(work.with_callback(move |result| callback.call(result)))
         } else {
-            self.stress.pool.spawn_n(work)
+            life.spawn_n(work)
         };
         self.held.push((life, handle));
     }
@@ -254,7 +304,11 @@ impl User {
         // Not before the caller knows that it has begun.
         let (speaker, word) = oneshot::channel();
         job.script.word = Some(word);
-        let spawn = self.stress.pool.spawn(job);
+        let pool = &self.stress.pool;
+        let spawn = match life.ask {
+            Some(ask) => Either::Left(pool.spawn(ask.on(job))),
+            None => Either::Right(pool.spawn(job)),
+        };
         let patience = self.patience(30);
         if let Some(handle) = give_up(spawn, patience).await {
             self.held.push((life, handle));
@@ -267,7 +321,7 @@ impl User {
         let (life, mut job) = self.work();
         let (_speaker, word) = oneshot::channel();
         job.script.word = Some(word);
-        let handle = self.stress.pool.spawn_n(job);
+        let handle = life.spawn_n(job);
         for _ in 0..self.random.below(4) {
             yield_now().await;
         }
@@ -279,10 +333,12 @@ impl User {
     async fn exec(&mut self) {
         let (life, work) = self.work();
         let callback = self.callback(&life);
-        let exec = self
-            .stress
-            .pool
-            .exec(work.with_callback(|result| callback.call(result)));
+        let pool = &self.stress.pool;
+        let job = work.with_callback(|result| callback.call(result));
+        let exec = match life.ask {
+            Some(ask) => Either::Left(pool.exec(ask.on(job))),
+            None => Either::Right(pool.exec(job)),
+        };
         let patience = self.patience(60);
         if let Some(result) = give_up(exec, patience).await {
             life.check(result);
@@ -291,8 +347,13 @@ impl User {
 
     async fn map(&mut self) {
         let items = self.random.below(20);
-        let function = self.function();
-        let map = self.stress.pool.map(0..items, function);
+        let mut function = self.function();
+        let pool = &self.stress.pool;
+        let map = if self.stress.limits.is_some() {
+            Either::Left(pool.map(0..items, with_options(function)))
+        } else {
+            Either::Right(pool.map(0..items, move |item| function(item).1))
+        };
         let patience = self.patience(200);
         if let Some(results) = give_up(map, patience).await {
             assert_eq!(results.len() as u64, items);
@@ -304,13 +365,14 @@ impl User {
     }
 
     async fn read_stream(&mut self) {
-        let (pool, function) = (self.stress.pool.clone(), self.function());
+        let (pool, mut function) = (self.stress.pool.clone(), self.function());
         let items = self.random.below(20);
         let is_ordered = self.random.below(2) == 0;
-        let stream = if is_ordered {
-            pool.itermap_ordered(0..items, function)
-        } else {
-            pool.itermap(0..items, function)
+        let stream = match (is_ordered, self.stress.limits.is_some()) {
+            (true, true) => pool.itermap_ordered(0..items, with_options(function)),
+            (true, false) => pool.itermap_ordered(0..items, move |item| function(item).1),
+            (false, true) => pool.itermap(0..items, with_options(function)),
+            (false, false) => pool.itermap(0..items, move |item| function(item).1),
         };
         let ahead = 1 + self.random.below(5);
         let mut stream = stream.ahead(usize::try_from(ahead).expect("it is small"));
@@ -378,7 +440,12 @@ impl User {
     }
 
     fn work(&mut self) -> (Arc<Life>, Work) {
-        let life = Life::new(&self.stress, 0);
+        let ask = Ask::new(&self.stress, &mut self.random);
+        self.work_of(ask)
+    }
+
+    fn work_of(&mut self, ask: Option<Ask>) -> (Arc<Life>, Work) {
+        let life = Life::new(&self.stress, 0, ask);
         let work = Work::new(&life, Script::new(&mut self.random));
         (life, work)
     }
@@ -387,11 +454,24 @@ impl User {
         Callback::new(life, Script::new(&mut self.random))
     }
 
-    /// What a map or a stream does with an item.
-    fn function(&mut self) -> impl FnMut(u64) -> Work + use<> {
+    /// What a map or a stream does with an item, and what that asks for.
+    fn function(&mut self) -> impl FnMut(u64) -> (Option<Ask>, Work) + use<> {
         let stress = self.stress.clone();
         let mut random = Random(self.random.next());
-        move |item| Work::new(&Life::new(&stress, item), Script::new(&mut random))
+        move |item| {
+            let ask = Ask::new(&stress, &mut random);
+            let life = Life::new(&stress, item, ask);
+            (ask, Work::new(&life, Script::new(&mut random)))
+        }
+    }
+}
+
+fn with_options(
+    mut function: impl FnMut(u64) -> (Option<Ask>, Work),
+) -> impl FnMut(u64) -> WithOptions<Work> {
+    move |item| match function(item) {
+        (Some(ask), work) => ask.on(work),
+        (None, _) => unreachable!("a pool with limits has jobs with options"),
     }
 }
 
@@ -401,6 +481,8 @@ struct Life {
     /// The runtime on which it was handed in.
     home: runtime::Id,
     item: u64,
+    /// What it asks for, in a pool with limits.
+    ask: Option<Ask>,
     /// Its user has cancelled it.
     is_cancelled: AtomicBool,
     /// Its future, or its callback's, has been polled.
@@ -410,15 +492,29 @@ struct Life {
 }
 
 impl Life {
-    fn new(stress: &Stress, item: u64) -> Arc<Self> {
+    fn new(stress: &Stress, item: u64, ask: Option<Ask>) -> Arc<Self> {
         Arc::new(Self {
             stress: stress.clone(),
             home: Handle::current().id(),
             item,
+            ask,
             is_cancelled: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
             parts: AtomicUsize::new(0),
         })
+    }
+
+    fn spawn_n<J: Job<WithOptions = WithOptions<J>>>(&self, job: J) -> JobHandle<J::Output> {
+        let pool = &self.stress.pool;
+        match self.ask {
+            Some(ask) => pool.spawn_n(ask.on(job)),
+            None => pool.spawn_n(job),
+        }
+    }
+
+    /// How many slots it holds.
+    fn slots(&self) -> usize {
+        self.ask.map_or(1, |ask| ask.slots(&self.stress))
     }
 
     /// The job has settled with this result.
@@ -498,19 +594,20 @@ impl Work {
 
     fn begin(&mut self) {
         self.begun = true;
-        let Stress { pool, tally, .. } = &self.life.stress;
-        let active = tally.active.fetch_add(1, SeqCst) + 1;
+        let stress = &self.life.stress;
+        let tally = &stress.tally;
+        tally.hold(self.life.slots(), stress.most());
         let is_first = !self.life.has_begun.swap(true, SeqCst);
         tally.begun.fetch_add(u64::from(is_first), SeqCst);
-        tally.too_many.fetch_or(active > pool.size(), SeqCst);
+        tally.limited.begin(self.life.ask, is_first);
         if self.script.spawns {
-            let script = Script::new(&mut Random(tally.begun.load(SeqCst)));
+            let mut random = Random(tally.begun.load(SeqCst));
             let leaf = Script {
                 spawns: false,
-                ..script
+                ..Script::new(&mut random)
             };
-            let life = Life::new(&self.life.stress, 0);
-            pool.spawn_n(Work::new(&life, leaf));
+            let life = Life::new(stress, 0, Ask::new(stress, &mut random));
+            drop(life.spawn_n(Work::new(&life, leaf)));
         }
     }
 }
@@ -552,7 +649,10 @@ impl Future for Work {
 impl Drop for Work {
     fn drop(&mut self) {
         let tally = self.life.tally();
-        tally.active.fetch_sub(usize::from(self.begun), SeqCst);
+        if self.begun {
+            tally.active.fetch_sub(self.life.slots(), SeqCst);
+            tally.limited.end(self.life.ask);
+        }
         tally.futures.dropped();
         self.life.parts.fetch_sub(1, SeqCst);
         if self.script.panics == When::Dropped {
@@ -620,6 +720,14 @@ impl Drop for Callback {
     }
 }
 
+impl Tally {
+    /// So many slots more are held.
+    fn hold(&self, slots: usize, most: usize) {
+        let active = self.active.fetch_add(slots, SeqCst) + slots;
+        self.too_many.fetch_or(active > most, SeqCst);
+    }
+}
+
 impl Count {
     fn made(&self) {
         self.made.fetch_add(1, SeqCst);
@@ -673,11 +781,21 @@ fn runtime(threads: usize) -> Runtime {
     builder.build().expect("a runtime can be built")
 }
 
+fn current_thread() -> Runtime {
+    let mut builder = Builder::new_current_thread();
+    let builder = builder.enable_time();
+    builder.build().expect("a runtime can be built")
+}
+
 fn from_environment(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
     Some(value.parse().expect("it is a number"))
 }
 
+const LIMITS: Limits = Limits {
+    resizes: true,
+    is_observed: true,
+};
 const SECONDS: u64 = 1;
 /// Who has not come to an end by then never does.
 const PATIENCE: Duration = Duration::from_secs(60);
