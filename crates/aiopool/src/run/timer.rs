@@ -40,7 +40,7 @@ impl Shared {
 
     #[cold]
     fn release_limited<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
-        if let Some(chores) = state.chores() {
+        if let Some(chores) = state.chores(self) {
             drop(state);
             self.do_chores(chores);
         }

@@ -79,7 +79,7 @@ pub(crate) struct State {
     admitted_at: Time,
     /// Whether more is due than was done: it comes before the next admission.
     is_behind: bool,
-    timer: TimerEntry,
+    timer: TimerEntry<Arc<Shared>>,
     permits: PermitTable,
     keys: KeyTable,
     /// Keys that have gone, to be dropped under no lock.
@@ -478,9 +478,10 @@ impl State {
         self.is_limited
     }
 
-    /// What is left to be done under no lock, after a step that has admitted others, or nobody.
-    pub(crate) fn chores(&mut self) -> Option<Chores> {
-        let timer = self.set_timer();
+    /// What is left to be done under no lock, after a step that has admitted others, or nobody, in
+    /// `pool`.
+    pub(crate) fn chores(&mut self, pool: &Arc<Shared>) -> Option<Chores> {
+        let timer = self.set_timer(pool);
         // Most steps leave nothing.
         (timer.is_some() || !self.gone.is_empty()).then(|| Chores {
             timer,
@@ -776,7 +777,7 @@ impl State {
         is_watched.then_some(Time::NEVER)
     }
 
-    fn set_timer(&mut self) -> Option<TimerCall> {
+    fn set_timer(&mut self, pool: &Arc<Shared>) -> Option<TimerCall> {
         let next = if self.is_behind {
             Some(self.admitted_at)
         } else {
@@ -786,7 +787,7 @@ impl State {
             return self.timer.rest();
         };
         let holds = self.admission.waiting() > 0 && at < Time::NEVER;
-        self.timer.want(at, holds, || self.workers.home())
+        self.timer.want(at, holds, pool, || self.workers.home())
     }
 
     /// The timer is polled. Tells whether it is still that of the pool.

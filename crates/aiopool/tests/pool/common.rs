@@ -3,7 +3,7 @@
 //! The runtimes have no clock: a test that sleeps does not run. Tests of what depends on the time have
 //! [a clock that stands still](in_frozen_time) while any task can go on.
 
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -117,6 +117,15 @@ pub(crate) async fn let_others_run() {
 /// Panics without a word on the terminal: these panics are expected.
 pub(crate) fn raise(message: &'static str) -> ! {
     resume_unwind(Box::new(message))
+}
+
+/// A call fails as the runtime has no timers, and tells what to do.
+#[track_caller]
+pub(crate) fn assert_names_enable_time(call: impl FnOnce()) {
+    let payload = catch_unwind(AssertUnwindSafe(call)).unwrap_err();
+    let message = payload.downcast_ref::<&str>().copied().map(str::to_owned);
+    let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
+    assert!(message.unwrap().contains("enable_time"));
 }
 
 /// The pool is idle, and each of its slots is there: jobs that need all of them at once end.

@@ -1,15 +1,16 @@
 //! The timer of a pool: it is there when it is needed, and goes on when its runtime ends.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::mpsc::channel;
 use std::thread;
 
-use aiopool::{JobError, Pool, Rate};
+use aiopool::{Job, JobError, Pool, Rate};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
 
 use crate::common::{
-    Count, current_thread, frozen, in_frozen_time, in_time, let_others_run, millis, since,
+    Count, Gate, assert_names_enable_time, current_thread, frozen, in_frozen_time, in_time,
+    let_others_run, millis, poll_once, since,
 };
 
 #[test]
@@ -61,6 +62,105 @@ fn a_pool_whose_handles_are_dropped_starts_the_jobs_that_wait() {
         drop(pool);
         tokio::time::sleep(millis(100)).await;
         assert_eq!(begun.get(), 5);
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_a_time_keeps_its_pool_from_the_moment_it_is_handed_in() {
+    in_frozen_time(async || {
+        let (pool, begun) = (Pool::new(1), Count::new());
+        pool.pause(Some(millis(10)));
+        let counted = begun.clone();
+        drop(pool.spawn_n(async move { counted.add() }));
+        drop(pool);
+        tokio::time::sleep(millis(20)).await;
+        assert_eq!(begun.get(), 1);
+    });
+}
+
+#[test]
+fn a_timer_that_only_forgets_a_key_keeps_the_pool_when_a_job_waits_for_the_same_time() {
+    in_frozen_time(async || {
+        let (pool, begun) = (
+            Pool::builder(1)
+                .per_key_rate(Rate::new(1, millis(100)))
+                .build(),
+            Count::new(),
+        );
+        pool.exec(async {}.key("a")).await.unwrap();
+        let_others_run().await;
+        let counted = begun.clone();
+        drop(pool.spawn_n(async move { counted.add() }.key("a")));
+        drop(pool);
+        tokio::time::sleep(millis(200)).await;
+        assert_eq!(begun.get(), 1);
+    });
+}
+
+#[test]
+fn a_timer_that_only_forgets_a_key_does_not_keep_the_pool() {
+    in_frozen_time(async || {
+        let held = Count::new();
+        let dropped = held.drops();
+        let pool = Pool::builder(1)
+            .per_key_rate(Rate::new(1, millis(100)))
+            .observer(move |_| {
+                let _held = &dropped;
+            })
+            .build();
+        pool.exec(async {}.key("a")).await.unwrap();
+        let_others_run().await;
+        drop(pool);
+        let_others_run().await;
+        assert_eq!(held.get(), 1, "nobody waits");
+    });
+}
+
+#[test]
+fn no_timer_waits_while_jobs_are_active_that_end() {
+    in_frozen_time(async || {
+        let tasks = || Handle::current().metrics().num_alive_tasks();
+        let (pool, gate) = (Pool::builder(1).per_key(1).build(), Gate::new());
+        let jobs = pool.map_n(0..3, |_| gate.passed().key("a"));
+        let_others_run().await;
+        assert_eq!((pool.active(), pool.waiting(), tasks()), (1, 2, 1));
+        gate.open();
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+}
+
+/// So many that one step does not do all that is due.
+#[test]
+fn a_job_whose_time_has_come_goes_first_though_the_times_of_many_keys_have_come_before() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(1)
+            .per_key_rate(Rate::new(1, millis(10)))
+            .build();
+        for key in 0..200 {
+            pool.exec(async {}.key(key)).await.unwrap();
+        }
+        tokio::time::sleep(millis(1)).await;
+        pool.exec(async {}.key("last")).await.unwrap();
+        let log = crate::common::Log::new();
+        let add = |name| {
+            let log = log.clone();
+            async move { log.add(name) }
+        };
+        // Time goes by while this job runs, and nobody else does.
+        let active = pool.spawn_n(async {
+            assert!(poll_once(pin!(tokio::time::advance(millis(50)))).is_pending());
+        });
+        let jobs = [
+            pool.spawn_n(add("plain")),
+            pool.spawn_n(add("in time").key("last").priority(1)),
+        ];
+        active.await.unwrap();
+        for job in jobs {
+            job.await.unwrap();
+        }
+        assert_eq!(log.take(), ["in time", "plain"]);
     });
 }
 
@@ -168,6 +268,40 @@ fn a_runtime_that_ends_hands_the_timer_on() {
 }
 
 #[test]
+fn a_runtime_that_ends_with_the_timer_and_active_jobs_hands_the_timer_on() {
+    // The timer is dropped before the workers, or after them.
+    for timer_comes_first in [false, true] {
+        in_time("handed on", move || {
+            let (pool, first, other) = (
+                Pool::builder(10)
+                    .per_key_rate(Rate::new(1, millis(1_000_000)))
+                    .build(),
+                timed(),
+                timed(),
+            );
+            let active = || drop(pool.spawn_n(std::future::pending::<()>()));
+            let tasks = |runtime: &Runtime| runtime.metrics().num_alive_tasks();
+            first.block_on(async {
+                if !timer_comes_first {
+                    active();
+                }
+                pool.exec(async {}.key("a")).await.unwrap();
+                active();
+                let_others_run().await;
+            });
+            other.block_on(async {
+                active();
+                let_others_run().await;
+            });
+            assert_eq!(tasks(&other), 1);
+            drop(first);
+            other.block_on(let_others_run());
+            assert_eq!((pool.active(), tasks(&other)), (1, 2));
+        });
+    }
+}
+
+#[test]
 fn runtimes_that_all_have_ended_leave_nothing() {
     in_time("all ended", || {
         let pool = Pool::builder(10)
@@ -255,14 +389,6 @@ fn a_thread_without_a_runtime_may_set_a_rate() {
         });
         job.await.unwrap();
     });
-}
-
-#[track_caller]
-fn assert_names_enable_time(call: impl FnOnce()) {
-    let payload = catch_unwind(AssertUnwindSafe(call)).unwrap_err();
-    let message = payload.downcast_ref::<&str>().copied().map(str::to_owned);
-    let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
-    assert!(message.unwrap().contains("enable_time"));
 }
 
 fn timed() -> Runtime {
