@@ -359,6 +359,13 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_the_core_cannot_count_is_none() {
+        if let Ok(limit) = usize::try_from(1_u64 << 32) {
+            assert_eq!(checked_limit(limit).get(), u32::MAX);
+        }
+    }
+
+    #[test]
     fn a_key_is_one_word() {
         assert_eq!(size_of::<Option<Key>>(), size_of::<usize>());
     }

@@ -632,6 +632,7 @@ mod tests {
         runtime.block_on(async {
             let permit = pool.reserve().await;
             assert!(pool.try_spawn(async {}).is_err());
+            assert_eq!(pool.shared.lock().runtimes(), 0);
             let mut reserve = Box::pin(pool.reserve());
             let waits =
                 std::future::poll_fn(|cx| std::task::Poll::Ready(reserve.as_mut().poll(cx)));

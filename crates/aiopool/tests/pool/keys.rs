@@ -2,10 +2,10 @@
 
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
-use aiopool::{HeldBy, Job, JobError, Key, Pool, Rate};
+use aiopool::{HeldBy, Job, JobError, JobHandle, Key, Pool, Rate};
 use tokio::time::Instant;
 
 use crate::common::{
@@ -157,6 +157,113 @@ fn keys_that_have_gone_are_dropped_and_leave_nothing_behind() {
 }
 
 #[test]
+fn a_key_without_a_rate_is_dropped_when_its_jobs_have_ended() {
+    on_both(async || {
+        let (dropped, gate) = (Count::new(), Gate::new());
+        let pool = Pool::builder(2).per_key(1).build();
+        let key = |n| Key::new(Tracked(n, dropped.clone()));
+        let jobs = pool.map_n(0..3, |_| gate.passed().key(key(0)));
+        let other = pool.spawn_n(gate.passed().key(key(1)));
+        assert_eq!(dropped.get(), 2);
+        gate.open();
+        for job in jobs {
+            job.await.unwrap();
+        }
+        other.await.unwrap();
+        pool.join().await;
+        until(|| dropped.get() == 4).await;
+        // Not while its job has a handle only.
+        let job = pool.spawn_n(async {}.key(key(2)));
+        pool.join().await;
+        until(|| dropped.get() == 5).await;
+        job.await.unwrap();
+        let job = pool.spawn_n(std::future::pending::<()>().key(key(3)));
+        let_others_run().await;
+        job.cancel();
+        pool.join().await;
+        until(|| dropped.get() == 6).await;
+        assert!(job.await.is_err());
+    });
+}
+
+#[test]
+fn a_key_that_is_paused_and_has_no_jobs_is_dropped_when_its_pause_ends() {
+    in_frozen_time(async || {
+        let (dropped, gate) = (Count::new(), Gate::new());
+        let pool = Pool::new(2);
+        let job = pool.spawn_n(gate.passed());
+        let_others_run().await;
+        pool.pause_key(Key::new(Tracked(0, dropped.clone())), Some(millis(10)));
+        tokio::time::sleep(millis(5)).await;
+        assert_eq!(dropped.get(), 0);
+        tokio::time::sleep(millis(10)).await;
+        assert_eq!(dropped.get(), 1);
+        gate.open();
+        job.await.unwrap();
+    });
+}
+
+/// Another key has its place then, and its hash.
+#[test]
+fn a_key_that_goes_while_it_is_compared_is_not_the_key_of_the_job() {
+    on_both(async || {
+        static POOL: OnceLock<Pool> = OnceLock::new();
+        static FIRST: Mutex<Option<JobHandle<()>>> = Mutex::new(None);
+        fn replace() {
+            if let Some(first) = FIRST.lock().unwrap().take() {
+                let pool = POOL.get().unwrap();
+                assert!(first.cancel());
+                drop(pool.spawn_n(async {}.key(Key::new(Spiteful::Calls(1, || {})))));
+            }
+        }
+        let pool = POOL.get_or_init(|| Pool::builder(4).per_key(1).build());
+        pool.pause(None);
+        let key = || Key::new(Spiteful::Calls(0, replace));
+        *FIRST.lock().unwrap() = Some(pool.spawn_n(async {}.key(key())));
+        let gate = Gate::new();
+        let second = pool.spawn_n(gate.passed().key(key()));
+        assert_eq!(pool.waiting(), 2);
+        pool.resume();
+        until(|| pool.executed() > 0 && pool.active() == 1).await;
+        gate.open();
+        second.await.unwrap();
+        *FIRST.lock().unwrap() = Some(pool.spawn_n(async {}));
+        drop(FIRST.lock().unwrap().take());
+        assert_whole(pool).await;
+    });
+}
+
+/// What finds its limits hands in a job of the same key.
+#[test]
+fn a_key_that_is_opened_while_its_limits_are_found_is_opened_once() {
+    on_both(async || {
+        let (of_itself, gate) = (Arc::new(OnceLock::<Pool>::new()), Gate::new());
+        let asked = Count::new();
+        let pool = Pool::builder(4)
+            .per_key_with({
+                let (of_itself, asked, gate) = (of_itself.clone(), asked.clone(), gate.clone());
+                move |_| {
+                    asked.add();
+                    if asked.get() == 1 {
+                        let pool = of_itself.get().unwrap();
+                        drop(pool.spawn_n(gate.passed().key("a")));
+                    }
+                    1
+                }
+            })
+            .build();
+        assert!(of_itself.set(pool.clone()).is_ok());
+        let job = pool.spawn_n(gate.passed().key("a"));
+        let_others_run().await;
+        let stats = pool.stats();
+        assert_eq!((stats.active, stats.parked, asked.get()), (1, 1, 2));
+        gate.open();
+        job.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
 fn a_waiting_job_keeps_the_key_of_the_pool_and_not_its_own() {
     on_both(async || {
         let (dropped, gate) = (Count::new(), Gate::new());
@@ -303,6 +410,8 @@ fn a_map_goes_on_past_items_whose_key_is_full_as_far_as_four_times_the_size() {
         gate.open();
         let results: Vec<_> = map.await.unwrap().into_iter().map(Result::unwrap).collect();
         assert!(results.into_iter().eq(0..100));
+        // The last turn may be at its end still.
+        pool.join().await;
         assert_eq!(
             pool.stats().started,
             100,
@@ -347,6 +456,28 @@ fn a_stream_that_is_dropped_takes_its_items_with_it_that_wait_for_their_key() {
         pool.join().await;
         assert_eq!(dropped.get(), 4);
         assert_eq!(pool.stats().cancelled, 4);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn items_that_wait_for_their_key_leave_the_queue_when_their_stream_is_dropped() {
+    on_both(async || {
+        let pool = Pool::builder(2).per_key(1).build();
+        pool.pause_key("a", None);
+        let dropped = Count::new();
+        let mut stream = pool.itermap(0..100, {
+            let dropped = dropped.clone();
+            move |_| dropped.pending().key("a")
+        });
+        {
+            let mut next = futures_util::StreamExt::next(&mut stream);
+            assert!(poll_once(std::pin::Pin::new(&mut next)).is_pending());
+        }
+        until(|| pool.stats().parked == 2 && pool.active() == 0).await;
+        drop(stream);
+        assert_eq!((pool.len(), dropped.get()), (0, 2));
+        pool.resume_key("a");
         assert_whole(&pool).await;
     });
 }

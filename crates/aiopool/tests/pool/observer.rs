@@ -121,6 +121,89 @@ fn each_job_is_queued_and_finishes_once_and_starts_as_often_as_is_counted() {
 }
 
 #[test]
+fn a_job_that_is_stopped_before_its_worker_comes_has_not_begun_unless_its_callback_has() {
+    in_frozen_time(async || {
+        let log = Log::new();
+        let pool = observed(1, &log);
+        for called_back in [false, true] {
+            pool.pause(None);
+            let job = pending::<()>();
+            let job = if called_back {
+                pool.spawn_n(job.with_callback(|_| async {}))
+            } else {
+                pool.spawn_n(job)
+            };
+            tokio::time::sleep(millis(20)).await;
+            pool.resume();
+            assert_eq!(pool.active(), 1);
+            log.take();
+            job.cancel();
+            pool.join().await;
+            let_others_run().await;
+            let started = u64::from(called_back);
+            let outcome = if called_back {
+                "Succeeded"
+            } else {
+                "Cancelled"
+            };
+            let mut events = vec![format!("finished None None {outcome} 20ms 0ns")];
+            if called_back {
+                events.insert(0, "started None None 20ms".to_owned());
+            }
+            assert_eq!(log.take(), events);
+            let stats = pool.stats();
+            assert_eq!(stats.started, started);
+            assert_eq!(stats.wait_time, Some(millis(20 * started)));
+        }
+    });
+}
+
+#[test]
+fn an_item_is_told_of_with_its_key_also_if_that_panics() {
+    in_frozen_time(async || {
+        let log = Log::new();
+        let pool = observed(1, &log);
+        pool.map(0..2, |n| async {}.name("item").key(n)).await;
+        assert_eq!(
+            log.take(),
+            [0, 1]
+                .map(|n| format!("queued Some(\"item\") Some({n})"))
+                .into_iter()
+                .zip([0, 1].map(|n| format!("started Some(\"item\") Some({n}) 0ns")))
+                .zip([0, 1].map(|n| format!("finished Some(\"item\") Some({n}) Succeeded 0ns 0ns")))
+                .flat_map(|((queued, started), finished)| [queued, started, finished])
+                .collect::<Vec<_>>()
+        );
+        let found = Log::new();
+        let log = found.clone();
+        let pool = Pool::builder(1)
+            .per_key_with(|_| raise("no limit"))
+            .observer(move |event| {
+                log.add(match event {
+                    Event::Queued { job, .. } => ("queued", job.id(), None),
+                    Event::Started { job, .. } => ("started", job.id(), None),
+                    Event::Finished { job, outcome, .. } => ("finished", job.id(), Some(*outcome)),
+                    _ => return,
+                });
+            })
+            .build();
+        let results = pool.map(0..1, |_| async {}.key("a")).await;
+        assert!(results[0].is_err());
+        pool.join().await;
+        let_others_run().await;
+        let events = found.take();
+        let id = events[0].1;
+        assert_eq!(
+            events,
+            [
+                ("queued", id, None),
+                ("finished", id, Some(Outcome::Failed))
+            ]
+        );
+    });
+}
+
+#[test]
 fn jobs_that_end_with_their_runtime_are_told_of() {
     for hold in [|_: &Pool| {}, |pool: &Pool| pool.pause(None)] {
         in_time("shut down", move || {

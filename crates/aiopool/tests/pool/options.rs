@@ -110,24 +110,22 @@ fn options_and_a_callback_come_together_in_any_order() {
 #[test]
 fn an_item_with_a_priority_or_a_weight_waits_for_itself() {
     on_both(async || {
-        let (pool, gate) = (Pool::new(2), Gate::new());
+        let (pool, gate, begun) = (Pool::new(2), Gate::new(), Count::new());
         let map = tokio::spawn(pool.map(0..3, {
-            let gate = gate.clone();
+            let (gate, begun) = (gate.clone(), begun.clone());
             move |n| {
-                let gate = gate.passed();
+                let (gate, begun) = (gate.passed(), begun.clone());
                 async move {
+                    begun.add();
                     gate.await;
                     n
                 }
                 .weight(2)
             }
         }));
-        until(|| pool.active() == 1).await;
+        until(|| begun.get() == 1 && pool.stats().held_by == Some(HeldBy::Slots)).await;
         let_others_run().await;
-        assert_eq!(
-            (pool.active(), pool.stats().held_by),
-            (1, Some(HeldBy::Slots))
-        );
+        assert_eq!((pool.active(), begun.get()), (1, 1));
         gate.open();
         let results: Vec<_> = map.await.unwrap().into_iter().map(Result::unwrap).collect();
         assert_eq!(results, [0, 1, 2]);
@@ -137,6 +135,49 @@ fn an_item_with_a_priority_or_a_weight_waits_for_itself() {
         assert_eq!(named.len(), 3);
         assert_whole(&pool).await;
     });
+}
+
+#[test]
+fn an_item_goes_by_its_priority_once_it_is_pulled() {
+    on_current_thread(async || {
+        for (priority, order) in [(1, ["item", "plain"]), (-1, ["plain", "item"])] {
+            let (pool, gate, log) = (Pool::new(1), Gate::new(), Log::new());
+            let first = pool.spawn_n(gate.passed());
+            let add = |name: &'static str| {
+                let log = log.clone();
+                async move { log.add(name) }
+            };
+            let item = add("item");
+            let mut item = Some(item);
+            let map = pool.map(0..1, move |_| item.take().unwrap().priority(priority));
+            let map = tokio::spawn(map);
+            let_others_run().await;
+            let plain = pool.spawn_n(add("plain"));
+            gate.open();
+            first.await.unwrap();
+            plain.await.unwrap();
+            assert_eq!(map.await.unwrap().len(), 1);
+            assert_eq!(log.take(), order);
+        }
+    });
+}
+
+#[test]
+fn the_last_of_each_option_counts_and_one_that_is_given_alone_changes_no_other() {
+    let job = std::future::ready(())
+        .key("a")
+        .weight(2)
+        .priority(1)
+        .name("first");
+    let job = job.priority(-1).name("second");
+    let expected = r#"key: Some("a"), level: -1, weight: 2, name: Some("second")"#;
+    assert!(format!("{job:?}").contains(expected), "{job:?}");
+    let job = job.weight(1);
+    let expected = r#"key: Some("a"), level: -1, weight: 1, name: Some("second")"#;
+    assert!(format!("{job:?}").contains(expected), "{job:?}");
+    let job = job.key("b");
+    let expected = r#"key: Some("b"), level: -1, weight: 1, name: Some("second")"#;
+    assert!(format!("{job:?}").contains(expected), "{job:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use aiopool::Pool;
+use aiopool::{HeldBy, Job, Pool};
 use tokio::time::Instant;
 
 use crate::common::{Count, Gate, in_frozen_time, let_others_run, millis, on_both, since, until};
@@ -44,6 +44,39 @@ fn a_pause_for_a_time_ends_by_itself_and_the_later_end_counts() {
         pool.pause(Some(millis(300)));
         let map = pool.map(0..1, move |_| async move { since(begun) });
         assert_eq!(map.await.pop().unwrap().unwrap(), 800);
+    });
+}
+
+#[test]
+fn a_pause_that_is_made_longer_ends_at_the_later_end_for_those_that_wait() {
+    in_frozen_time(async || {
+        let (pool, begun) = (Pool::new(2), Instant::now());
+        pool.pause(Some(millis(100)));
+        let job = pool.spawn_n(async move { since(begun) });
+        let_others_run().await;
+        assert_eq!(pool.stats().held_by, Some(HeldBy::Pause));
+        pool.pause(Some(millis(300)));
+        let_others_run().await;
+        pool.pause(Some(millis(200)));
+        assert_eq!(job.await.unwrap(), 300);
+    });
+}
+
+#[test]
+fn a_pause_that_has_ended_by_itself_is_none_that_can_be_ended() {
+    in_frozen_time(async || {
+        let (pool, gate) = (Pool::new(2), Gate::new());
+        // The pool knows the key as long as it has a job.
+        let job = pool.spawn_n(gate.passed().key("a"));
+        let_others_run().await;
+        pool.pause(Some(millis(100)));
+        pool.pause_key("a", Some(millis(100)));
+        tokio::time::sleep(millis(200)).await;
+        assert!(!pool.resume() && !pool.resume_key("a"));
+        pool.pause_key("a", None);
+        assert!(pool.resume_key("a") && !pool.resume_key("a"));
+        gate.open();
+        job.await.unwrap();
     });
 }
 

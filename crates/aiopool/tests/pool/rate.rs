@@ -55,6 +55,21 @@ fn the_items_of_a_map_keep_to_the_rate_and_its_end_costs_nothing() {
 }
 
 #[test]
+fn a_map_starts_its_items_at_the_rate_while_the_first_ones_run() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(10).rate(Rate::new(1, millis(100))).build();
+        let begun = Instant::now();
+        let times = pool.map(0..4, move |_| async move {
+            let time = since(begun);
+            tokio::time::sleep(millis(1000)).await;
+            time
+        });
+        let times: Vec<_> = times.await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(times, [0, 100, 200, 300]);
+    });
+}
+
+#[test]
 fn jobs_that_are_cancelled_while_they_wait_cost_nothing() {
     in_frozen_time(async || {
         let pool = Pool::builder(10).rate(Rate::new(1, millis(100))).build();

@@ -8,8 +8,8 @@ use aiopool::{HeldBy, Job, JobError, Key, Pool, Rate};
 use tokio::time::Instant;
 
 use crate::common::{
-    Count, Gate, Wakes, assert_whole, current_thread, in_frozen_time, in_time, let_others_run,
-    millis, on_both, poll_once, since, until,
+    Count, Gate, Wakes, assert_names_enable_time, assert_whole, current_thread, frozen,
+    in_frozen_time, in_time, let_others_run, millis, on_both, poll_once, since, until,
 };
 
 #[test]
@@ -105,6 +105,44 @@ fn a_reserve_that_is_dropped_while_it_waits_or_when_it_has_its_slot_loses_nothin
 }
 
 #[test]
+fn a_slot_that_nobody_comes_for_goes_to_the_next_one() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let first = pool.spawn_n(gate.passed());
+        let wakes = Wakes::new();
+        let mut reserve = Box::pin(pool.reserve());
+        assert!(wakes.poll(reserve.as_mut()).is_pending());
+        let next = pool.spawn_n(async {});
+        gate.open();
+        first.await.unwrap();
+        until(|| wakes.get() == 1).await;
+        assert_eq!(pool.waiting(), 1);
+        drop(reserve);
+        next.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_permit_that_is_dropped_wakes_those_who_wait_until_nothing_is_active() {
+    on_both(async || {
+        let pool = Pool::new(2);
+        let permit = pool.reserve().await;
+        pool.pause(None);
+        let waiting = pool.spawn_n(async {});
+        let wakes = Wakes::new();
+        let mut drained = Box::pin(pool.drained());
+        assert!(wakes.poll(drained.as_mut()).is_pending());
+        drop(permit);
+        assert_eq!(wakes.get(), 1);
+        drained.await;
+        pool.resume();
+        waiting.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
 fn a_permit_is_a_start_that_the_rate_counts() {
     in_frozen_time(async || {
         let pool = Pool::builder(5).rate(Rate::new(1, millis(100))).build();
@@ -154,6 +192,23 @@ fn a_job_is_tried_and_starts_at_once_or_comes_back() {
 }
 
 #[test]
+fn a_job_that_is_tried_passes_those_of_lower_priority_that_wait_for_slots() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(4), Gate::new());
+        let first = pool.spawn_n(gate.passed().weight(3));
+        let heavy = pool.spawn_n(gate.passed().weight(2));
+        assert!(pool.try_spawn(async {}).is_err());
+        assert!(pool.try_spawn(async {}.priority(-1)).is_err());
+        let higher = pool.try_spawn(async {}.priority(1)).unwrap();
+        higher.await.unwrap();
+        gate.open();
+        first.await.unwrap();
+        heavy.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
 fn a_job_that_is_tried_keeps_to_its_key_and_the_rate() {
     in_frozen_time(async || {
         let pool = Pool::builder(9)
@@ -186,6 +241,24 @@ fn outside_a_runtime_a_permit_keeps_its_slot_until_it_is_dropped() {
         let mut reserve = Box::pin(pool.reserve());
         assert!(catch_unwind(AssertUnwindSafe(|| poll_once(reserve.as_mut()).is_ready())).is_err());
         assert_eq!(pool.len(), 0);
+    });
+}
+
+#[test]
+fn permits_of_a_pool_with_a_rate_need_a_runtime_with_timers() {
+    in_time("no timers", || {
+        let pool = Pool::builder(1).rate(Rate::new(100, millis(1))).build();
+        let (timed, untimed) = (frozen(), current_thread());
+        let permit = timed.block_on(pool.reserve());
+        untimed.block_on(async {
+            assert_names_enable_time(|| drop(permit.spawn(async {})));
+            assert_eq!(pool.active(), 0, "the slot has gone back");
+            let mut reserve = Box::pin(pool.reserve());
+            assert_names_enable_time(|| drop(poll_once(reserve.as_mut())));
+            assert_names_enable_time(|| drop(pool.try_spawn(async {})));
+            assert_eq!(pool.len(), 0);
+        });
+        timed.block_on(async { drop(pool.reserve().await) });
     });
 }
 
