@@ -414,8 +414,20 @@ impl Worker {
         Poll::Ready(())
     }
 
-    /// Lets an observer know what it runs, if it is a job that it has not heard of. It begins, unless
-    /// it is to be stopped.
+    /// As [`watch`](Self::watch), before it polls. Gives what is out of the usual in its job: one that
+    /// an observer has heard of begins, whatever is said after that.
+    #[cold]
+    fn watch_and_take_orders(&mut self) -> Option<Orders> {
+        // What is said while it asks a source is for the item.
+        let is_job = matches!(self.step, Step::Run(Work::Job(_) | Work::Item(_)));
+        let orders = is_job.then(|| self.member.take_orders()).flatten();
+        let stop = orders.as_ref().is_some_and(|orders| orders.stop);
+        self.watch(!stop);
+        orders
+    }
+
+    /// Lets an observer know what it runs, if it is a job that it has not heard of, and whether that
+    /// begins: if it is to be stopped, it does not.
     #[cold]
     fn watch(&mut self, begins: bool) {
         let (Some(entry), None) = (self.held, &self.watch) else {
@@ -426,9 +438,7 @@ impl Worker {
             Step::Run(Work::Item(item)) => (seen_of(item.as_mut().options()), true),
             _ => return,
         };
-        let remote = self.member.remote.as_ref();
-        let is_stopped = !begins || remote.is_some_and(|(_, remote)| remote.is_stopped());
-        let watch = self.shared.watch(entry, seen, is_item, is_stopped);
+        let watch = self.shared.watch(entry, seen, is_item, !begins);
         self.watch = Some(Box::new(watch));
     }
 
@@ -730,22 +740,27 @@ impl Future for Worker {
             if mem::take(&mut worker.is_fresh) {
                 ready!(worker.begin(cx));
             }
-            if worker.shared.observer.is_some() {
-                worker.watch(true);
-            }
+            let is_observed = worker.shared.observer.is_some();
+            let orders = is_observed.then(|| worker.watch_and_take_orders());
             let mut ended = match &mut worker.step {
-                Step::Run(Work::Job(job)) => ready!(match worker.member.take_orders() {
-                    None => job.poll(cx, false),
-                    Some(Orders { level, stop }) => {
-                        nested::poll_at(level, &worker.shared, || job.poll(cx, stop))
-                    }
-                }),
-                Step::Run(Work::Item(item)) => ready!(match worker.member.take_orders() {
-                    None => item.as_mut().poll(cx, false),
-                    Some(Orders { level, stop }) => {
-                        nested::poll_at(level, &worker.shared, || item.as_mut().poll(cx, stop))
-                    }
-                }),
+                Step::Run(Work::Job(job)) => {
+                    let orders = orders.unwrap_or_else(|| worker.member.take_orders());
+                    ready!(match orders {
+                        None => job.poll(cx, false),
+                        Some(Orders { level, stop }) => {
+                            nested::poll_at(level, &worker.shared, || job.poll(cx, stop))
+                        }
+                    })
+                }
+                Step::Run(Work::Item(item)) => {
+                    let orders = orders.unwrap_or_else(|| worker.member.take_orders());
+                    ready!(match orders {
+                        None => item.as_mut().poll(cx, false),
+                        Some(Orders { level, stop }) => {
+                            nested::poll_at(level, &worker.shared, || item.as_mut().poll(cx, stop))
+                        }
+                    })
+                }
                 Step::Run(Work::Pull(_)) => {
                     if let Step::Run(Work::Pull(source)) =
                         mem::replace(&mut worker.step, Step::Done)

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use aiopool::{Event, Job, Key, Outcome, Pool};
+use aiopool::{AbortHandle, Event, Job, Key, Outcome, Pool};
 use tokio::time::Instant;
 
 use crate::common::{
@@ -155,6 +155,38 @@ fn a_job_that_is_stopped_before_its_worker_comes_has_not_begun_unless_its_callba
             assert_eq!(stats.started, started);
             assert_eq!(stats.wait_time, Some(millis(20 * started)));
         }
+    });
+}
+
+#[test]
+fn a_job_that_is_cancelled_as_its_start_is_told_has_begun() {
+    on_both(async || {
+        let (handle, begun) = (Arc::new(Mutex::new(None::<AbortHandle>)), Count::new());
+        let pool = Pool::builder(1).observer({
+            let handle = handle.clone();
+            move |event| {
+                if let Event::Started { .. } = event {
+                    let handle = handle.lock().unwrap();
+                    assert!(handle.as_ref().unwrap().cancel());
+                }
+            }
+        });
+        let pool = pool.build();
+        let counted = begun.clone();
+        let hand_in = || {
+            // Until its handle is there, nobody is told.
+            let mut handle = handle.lock().unwrap();
+            let job = pool.spawn_n(async move {
+                counted.add();
+                pending::<()>().await;
+            });
+            *handle = Some(job.abort_handle());
+            job
+        };
+        let job = hand_in();
+        assert!(job.await.unwrap_err().is_cancelled());
+        pool.join().await;
+        assert_eq!((begun.get(), pool.stats().started), (1, 1));
     });
 }
 
