@@ -36,7 +36,8 @@ impl Shared {
                 // It has gone meanwhile.
                 continue;
             }
-            let (limit, rates) = guarded(|| self.key_limits.of(key))?;
+            let found = guarded(|| self.key_limits.of(key));
+            let (limit, rates) = found.inspect_err(|_| give_up(key))?;
             let rates: Vec<_> = rates.into_iter().map(Rate::in_core).collect();
             state = self.lock_with(timers);
             // Another caller may have opened it meanwhile.
@@ -86,10 +87,16 @@ impl Shared {
                 Ok(false) => discard(other),
                 Err(payload) => {
                     discard(other);
+                    give_up(key);
                     return Err(payload);
                 }
             }
             after = Some(id);
         }
     }
+}
+
+/// A key that cannot be used goes here, where its panic harms nobody. Whoever has it drops another.
+fn give_up(key: &mut Key) {
+    discard(mem::replace(key, Key::from(0)));
 }

@@ -31,6 +31,7 @@ fn a_key_has_so_many_active_jobs_and_others_pass_those_that_wait_for_it() {
         plain.await.unwrap();
         let stats = pool.stats();
         assert_eq!((stats.active, stats.waiting, stats.parked), (2, 3, 3));
+        assert_eq!(stats.outside, 0);
         assert_eq!(stats.held_by, Some(HeldBy::Keys));
         gate.let_pass();
         until(|| pool.waiting() == 2).await;
@@ -182,6 +183,11 @@ fn a_key_without_a_rate_is_dropped_when_its_jobs_have_ended() {
         job.cancel();
         pool.join().await;
         until(|| dropped.get() == 6).await;
+        assert!(job.await.is_err());
+        pool.pause(None);
+        let job = pool.spawn_n(std::future::pending::<()>().key(key(4)));
+        job.cancel();
+        until(|| dropped.get() == 7).await;
         assert!(job.await.is_err());
     });
 }
@@ -336,6 +342,32 @@ fn what_is_foreign_in_a_key_may_panic_and_settles_the_job_that_it_belongs_to() {
             "{message}"
         );
         assert_whole(&found).await;
+    });
+}
+
+#[test]
+fn a_key_may_panic_when_it_is_dropped() {
+    on_both(async || {
+        let pool = Pool::builder(2).per_key(1).build();
+        let gate = Gate::new();
+        let key = || Key::new(Spiteful::Drops);
+        let first = pool.spawn_n(gate.passed().key(key()));
+        // Each is compared with the first, which panics too: nobody else has the key then.
+        for _ in 0..2 {
+            assert!(pool.spawn_n(async {}.key(key())).await.is_err());
+            let results = pool.map(0..3, move |_| async {}.key(key())).await;
+            assert!(results.iter().all(Result::is_err));
+            let tried = || drop(pool.try_spawn(async {}.key(key())));
+            assert!(catch_unwind(AssertUnwindSafe(tried)).is_err());
+            let paused = || pool.pause_key(key(), None);
+            assert!(catch_unwind(AssertUnwindSafe(paused)).is_err());
+        }
+        gate.open();
+        first.await.unwrap();
+        let job = pool.spawn_n(std::future::pending::<()>().key(key()));
+        job.cancel();
+        assert!(job.await.is_err());
+        assert_whole(&pool).await;
     });
 }
 
@@ -542,6 +574,16 @@ impl Drop for Tracked {
 enum Spiteful {
     Panics,
     Calls(u32, fn()),
+    /// As the first, and when it is dropped.
+    Drops,
+}
+
+impl Drop for Spiteful {
+    fn drop(&mut self) {
+        if let Self::Drops = self {
+            raise("not droppable");
+        }
+    }
 }
 
 impl PartialEq for Spiteful {
