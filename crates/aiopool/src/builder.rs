@@ -166,7 +166,7 @@ impl Builder {
     ///
     /// let pool = Pool::builder(20)
     ///     .observer(|event| {
-    ///         if let Event::Finished { job, run, .. } = event {
+    ///         if let Event::Finished { job, run: Some(run), .. } = event {
     ///             println!("{:?} took {run:?}", job.name());
     ///         }
     ///     })

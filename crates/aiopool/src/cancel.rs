@@ -224,8 +224,11 @@ const PORTION: usize = if cfg!(aiopool_models) { 1 } else { 128 };
 #[cfg(all(test, not(aiopool_models)))]
 mod tests {
     use std::future::pending;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
 
     use super::*;
+    use crate::job::Job;
     use crate::pool::Pool;
 
     #[tokio::test]
@@ -262,5 +265,92 @@ mod tests {
         pool.resume();
         drop(pool.reserve().await);
         assert_eq!(pool.len(), 0);
+    }
+
+    /// Another may be admitted before those that wait have left the queue.
+    #[tokio::test]
+    async fn an_item_that_starts_after_its_source_was_abandoned_is_stopped() {
+        let (pool, begun) = (
+            Pool::builder(2).per_key(1).build(),
+            Arc::new(AtomicUsize::new(0)),
+        );
+        let (gate, passed) = tokio::sync::watch::channel(false);
+        let mut stream = pool.itermap(0..2, {
+            let begun = begun.clone();
+            move |_| {
+                let (begun, mut passed) = (begun.clone(), passed.clone());
+                async move {
+                    begun.fetch_add(1, Ordering::Relaxed);
+                    passed.wait_for(|may| *may).await.is_ok()
+                }
+                .key("a")
+            }
+        });
+        stream = stream.ahead(2);
+        assert!(poll_next(&mut stream).await.is_pending());
+        while pool.active() == 0 || pool.waiting() == 0 || begun.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let (shared, id) = (
+            &pool.shared,
+            SourceId {
+                index: 0,
+                serial: 0,
+            },
+        );
+        let waiting = shared.lock().waiting_items(id);
+        assert_eq!(waiting.len(), 1);
+        let (abandoned, effects) = shared.lock().abandon(id).expect("it is there");
+        effects.carry_out();
+        gate.send(true).expect("it is waited for");
+        while pool.stats().cancelled + pool.stats().succeeded < 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((pool.executed(), begun.load(Ordering::Relaxed)), (1, 1));
+        discard(abandoned.results.discard());
+        if let Some(withdrawal) = abandoned.withdrawal {
+            shared.end_withdrawal(withdrawal, []);
+        }
+        pool.join().await;
+    }
+
+    #[tokio::test]
+    async fn a_source_knows_only_those_items_that_wait() {
+        let pool = Pool::builder(1).per_key(1).build();
+        let mut left = 0..20;
+        let items = std::iter::from_fn(move || left.next());
+        let mut stream = pool.itermap(items, |_| async {}.key("a")).ahead(3);
+        let id = SourceId {
+            index: 0,
+            serial: 0,
+        };
+        for read in 0..20 {
+            pool.pause_key("a", None);
+            while matches!(poll_next(&mut stream).await, Poll::Ready(Some(_))) {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            if read == 10 {
+                pool.cancel_all().await;
+            }
+            let waiting = pool.shared.lock().waiting_items(id);
+            assert_eq!(waiting.len(), pool.stats().parked);
+            pool.resume_key("a");
+            while pool.stats().parked > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    async fn poll_next<T: Send + 'static>(
+        stream: &mut crate::stream::Itermap<T>,
+    ) -> Poll<Option<Result<T, crate::error::JobError>>> {
+        std::future::poll_fn(|cx| {
+            let stream = std::pin::Pin::new(&mut *stream);
+            Poll::Ready(futures_core::Stream::poll_next(stream, cx))
+        })
+        .await
     }
 }

@@ -39,8 +39,8 @@ pub enum Event {
         outcome: Outcome,
         /// For how long it has waited for its slot.
         wait: Duration,
-        /// For how long it has had its slot.
-        run: Duration,
+        /// For how long it has had its slot. `None` if it has never started.
+        run: Option<Duration>,
     },
     /// The pool, or a key, has been paused. It may have been paused before.
     #[non_exhaustive]

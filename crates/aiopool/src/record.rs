@@ -81,8 +81,7 @@ fn record(pool: &SharedString, event: &Event) {
             };
             let outcome = Label::from_static_parts("outcome", outcome);
             counter!("aiopool_jobs_finished_total", vec![pool(), outcome]).increment(1);
-            // A job that was cancelled while it waited has not run.
-            if !run.is_zero() {
+            if let Some(run) = run {
                 histogram!("aiopool_job_run_seconds", vec![pool()]).record(*run);
             }
         }

@@ -5,31 +5,39 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aiopool::{Pool, record_metrics};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     with_local_recorder,
 };
+use tokio::time::sleep;
 
 /// Keeps all that is recorded, by name and labels.
 #[derive(Default)]
 struct Kept(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 
-/// Counts what is recorded in a histogram.
-struct Counted(Arc<AtomicU64>);
+/// Counts what is recorded in a histogram, and adds it up, in milliseconds.
+struct Counted(Arc<AtomicU64>, Arc<AtomicU64>);
 
 impl HistogramFn for Counted {
     fn record(&self, value: f64) {
-        assert!(value >= 0.0);
+        let millis = Duration::from_secs_f64(value).as_millis();
         self.0.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(millis).expect("a test is short");
+        self.1.fetch_add(millis, Ordering::Relaxed);
     }
 }
 
 impl Kept {
     fn of(&self, key: &Key) -> Arc<AtomicU64> {
+        self.named(key.name(), key)
+    }
+
+    fn named(&self, name: &str, key: &Key) -> Arc<AtomicU64> {
         let labels: Vec<_> = key.labels().map(|label| label.value().to_owned()).collect();
-        let name = format!("{} of {}", key.name(), labels.join(" "));
+        let name = format!("{name} of {}", labels.join(" "));
         let mut kept = self.0.lock().expect("nobody panics with it");
         kept.entry(name).or_default().clone()
     }
@@ -57,7 +65,8 @@ impl Recorder for Kept {
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Arc::new(Counted(self.of(key))))
+        let sum = format!("{} in ms", key.name());
+        Histogram::from_arc(Arc::new(Counted(self.of(key), self.named(&sum, key))))
     }
 }
 
@@ -65,11 +74,17 @@ impl Recorder for Kept {
 fn what_happens_in_a_pool_is_recorded_under_its_name() {
     let kept = Kept::default();
     with_local_recorder(&kept, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
         runtime.expect("it needs nothing").block_on(async {
             let pool = Pool::builder(1).observer(record_metrics("pages")).build();
-            let _panics = pool.spawn_n(async { panic!("on purpose") });
-            let _returns = pool.spawn_n(async {});
+            let _panics = pool.spawn_n(async {
+                sleep(Duration::from_millis(30)).await;
+                panic!("on purpose")
+            });
+            let _returns = pool.spawn_n(async { sleep(Duration::from_millis(5)).await });
             pool.join().await;
             pool.pause(None);
             let waits = pool.spawn_n(async {});
@@ -80,7 +95,9 @@ fn what_happens_in_a_pool_is_recorded_under_its_name() {
         });
     });
     let expected = [
+        ("aiopool_job_run_seconds in ms of pages", 35),
         ("aiopool_job_run_seconds of pages", 2),
+        ("aiopool_job_wait_seconds in ms of pages", 30),
         ("aiopool_job_wait_seconds of pages", 2),
         ("aiopool_jobs_finished_total of pages cancelled", 1),
         ("aiopool_jobs_finished_total of pages failed", 1),

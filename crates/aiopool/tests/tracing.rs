@@ -3,10 +3,11 @@
 #![cfg(feature = "tracing")]
 
 use std::fmt::{Debug, Write};
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aiopool::{Job, Pool};
+use aiopool::{Job, JobHandle, Pool};
 use tokio::time::sleep;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -59,6 +60,38 @@ fn a_job_whose_span_is_filtered_out_runs_in_that_of_its_hand_in() {
         job.await.expect("it logs");
     });
     assert_eq!(lines, ["one: runs"]);
+}
+
+#[test]
+fn the_span_of_a_job_ends_with_it_though_its_handle_is_kept() {
+    let lines = seen(LevelFilter::INFO, async {
+        let pool = Pool::new(1);
+        let ended = pool.spawn_n(async {}.name("ended"));
+        pool.join().await;
+        let active = pool.spawn_n(pending::<()>().name("active"));
+        while pool.stats().started < 2 {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        let waiting = pool.spawn_n(pending::<()>().name("waiting"));
+        waiting.cancel();
+        active.cancel();
+        pool.join().await;
+        info_span!("here").in_scope(|| info!("they are kept"));
+        assert!([ended, active, waiting].iter().all(JobHandle::is_finished));
+    });
+    assert_eq!(
+        lines,
+        [
+            "begun job name=\"ended\" wait=0ns",
+            "ended job",
+            "begun job name=\"active\" wait=0ns",
+            "begun job name=\"waiting\" wait=0ns",
+            "ended job",
+            "ended job",
+            "here: they are kept",
+        ]
+    );
 }
 
 /// What a subscriber sees of spans that are named `job`, and of events.

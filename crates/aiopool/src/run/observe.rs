@@ -55,7 +55,7 @@ impl Shared {
             job: Observed::new(id, seen),
             outcome,
             wait,
-            run: Duration::ZERO,
+            run: None,
         });
     }
 
@@ -88,12 +88,13 @@ impl Shared {
         if begun {
             watch.start(self);
         }
-        let Watch { job, wait, .. } = watch;
+        let Watch { job, wait, at, .. } = watch;
+        let has_started = at.is_none();
         self.observe(|| Event::Finished {
             job,
             outcome,
             wait,
-            run,
+            run: has_started.then_some(run),
         });
     }
 }

@@ -40,3 +40,30 @@ impl WatchTable {
 pub(crate) fn between(since: Time, now: Time) -> Duration {
     Duration::from_nanos(now.as_nanos().saturating_sub(since.as_nanos()))
 }
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use aiopool_core::{Admission, Request};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Anyone;
+
+    impl aiopool_core::Waiter for Anyone {}
+
+    #[test]
+    fn a_time_is_forgotten_with_the_job_that_leaves_the_queue() {
+        let mut admission = Admission::<_, ()>::new(NonZeroUsize::MIN);
+        let mut table = WatchTable::default();
+        let ticket = admission
+            .submit(Anyone, Request::default())
+            .expect("it is open");
+        table.queue(ticket, Time::from_nanos(3));
+        let waited = Some(Duration::from_nanos(4));
+        assert_eq!(table.leave(ticket, Time::from_nanos(7)), waited);
+        assert_eq!(table.leave(ticket, Time::from_nanos(7)), None);
+    }
+}

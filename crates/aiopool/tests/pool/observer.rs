@@ -34,7 +34,7 @@ fn an_observer_is_told_of_a_job_with_its_name_its_key_and_its_times() {
                 "queued Some(\"second\") Some(\"a\")",
                 "queued Some(\"withdrawn\") None",
                 "started None None 0ns",
-                "finished Some(\"withdrawn\") None Cancelled 20ms 0ns",
+                "finished Some(\"withdrawn\") None Cancelled 20ms never",
                 "finished None None Succeeded 0ns 100ms",
                 "started Some(\"second\") Some(\"a\") 100ms",
                 "finished Some(\"second\") Some(\"a\") Succeeded 100ms 50ms",
@@ -146,7 +146,7 @@ fn a_job_that_is_stopped_before_its_worker_comes_has_not_begun_unless_its_callba
             } else {
                 "Cancelled"
             };
-            let mut events = vec![format!("finished None None {outcome} 20ms 0ns")];
+            let mut events = vec![format!("finished None None {outcome} 20ms never")];
             if called_back {
                 events.insert(0, "started None None 20ms".to_owned());
             }
@@ -395,11 +395,11 @@ fn observed(size: usize, log: &Log<String>) -> Pool {
                 wait,
                 run,
                 ..
-            } => format!(
-                "finished {:?} {:?} {outcome:?} {wait:?} {run:?}",
-                job.name(),
-                job.key()
-            ),
+            } => {
+                let run = run.map_or(String::from("never"), |run| format!("{run:?}"));
+                let (name, key) = (job.name(), job.key());
+                format!("finished {name:?} {key:?} {outcome:?} {wait:?} {run}")
+            }
             Event::Paused { key, time, .. } => format!("paused {key:?} {time:?}"),
             Event::Resumed { key, .. } => format!("resumed {key:?}"),
             Event::Resized { size, .. } => format!("resized {size}"),

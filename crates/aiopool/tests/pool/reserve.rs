@@ -1,10 +1,12 @@
 //! Slots without a job, and jobs that start at once or not at all.
 
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::thread;
 
 use aiopool::{HeldBy, Job, JobError, Key, Pool, Rate};
+use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use crate::common::{
@@ -64,8 +66,16 @@ fn a_job_in_a_permit_starts_at_once_and_gives_the_slot_back() {
         let pool = Pool::builder(1).per_key(1).build();
         let permit = pool.reserve().await;
         let waiting = pool.spawn_n(async {});
-        let job = permit.spawn(async { 7 }.key("a").weight(3).name("it"));
+        let gate = Gate::new();
+        let passed = gate.passed();
+        let job = async move {
+            passed.await;
+            7
+        };
+        let job = permit.spawn(job.key("a").weight(3).name("it"));
+        let_others_run().await;
         assert_eq!((pool.active(), pool.waiting()), (1, 1));
+        gate.open();
         assert_eq!(job.await.unwrap(), 7);
         waiting.await.unwrap();
         assert_eq!(pool.stats().started, 2);
@@ -109,6 +119,8 @@ fn a_slot_that_nobody_comes_for_goes_to_the_next_one() {
     on_both(async || {
         let (pool, gate) = (Pool::new(1), Gate::new());
         let first = pool.spawn_n(gate.passed());
+        // Its worker could begin another job in the poll in which this one ends.
+        let_others_run().await;
         let wakes = Wakes::new();
         let mut reserve = Box::pin(pool.reserve());
         assert!(wakes.poll(reserve.as_mut()).is_pending());
@@ -263,18 +275,60 @@ fn permits_of_a_pool_with_a_rate_need_a_runtime_with_timers() {
 }
 
 #[test]
+fn tasks_that_are_not_send_keep_to_the_limits_by_permits() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(2)
+            .per_key(1)
+            .rate(Rate::new(2, millis(100)))
+            .build();
+        let (begun, times) = (Instant::now(), Rc::new(RefCell::new(Vec::new())));
+        let local = LocalSet::new();
+        for n in 0..4 {
+            let (pool, times) = (pool.clone(), times.clone());
+            local.spawn_local(async move {
+                let _permit = pool.reserve().await;
+                times.borrow_mut().push((n, since(begun)));
+                tokio::time::sleep(millis(150)).await;
+                assert!(pool.active() <= 2);
+            });
+        }
+        local
+            .run_until(async {
+                // Those of a key take turns with those without.
+                let_others_run().await;
+                let jobs = pool.map_n(4..7, |_| async move { since(begun) }.key("a"));
+                let task = tokio::task::spawn_local({
+                    let pool = pool.clone();
+                    async move { pool.exec(async { 7 }).await.unwrap() }
+                });
+                let mut of_jobs = Vec::new();
+                for job in jobs {
+                    of_jobs.push(job.await.unwrap());
+                }
+                assert_eq!(of_jobs, [150, 300, 400]);
+                assert_eq!(task.await.unwrap(), 7);
+            })
+            .await;
+        local.await;
+        assert_eq!(*times.borrow(), [(0, 0), (1, 0), (2, 150), (3, 250)]);
+        pool.set_rate(None);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
 fn a_caller_whose_runtime_ends_while_it_waits_for_a_time_may_go_on_elsewhere() {
     in_time("two runtimes", || {
         let pool = Pool::new(1);
         pool.pause(None);
-        let mut reserve = Box::pin(pool.reserve());
+        let (mut reserve, wakes) = (Box::pin(pool.reserve()), Wakes::new());
         let first = current_thread();
         first.block_on(async {
-            assert!(poll_once(reserve.as_mut()).is_pending());
+            assert!(wakes.poll(reserve.as_mut()).is_pending());
             let_others_run().await;
         });
         drop(first);
-        assert_eq!(pool.waiting(), 0);
+        assert_eq!((pool.waiting(), wakes.get()), (0, 1));
         let second = current_thread();
         second.block_on(async {
             pool.resume();

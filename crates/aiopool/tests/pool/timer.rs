@@ -148,16 +148,13 @@ fn a_job_whose_time_has_come_goes_first_though_the_times_of_many_keys_have_come_
             let log = log.clone();
             async move { log.add(name) }
         };
+        let in_time = pool.spawn_n(add("in time").key("last").priority(1));
         // Time goes by while this job runs, and nobody else does.
         let active = pool.spawn_n(async {
             assert!(poll_once(pin!(tokio::time::advance(millis(50)))).is_pending());
         });
-        let jobs = [
-            pool.spawn_n(add("plain")),
-            pool.spawn_n(add("in time").key("last").priority(1)),
-        ];
-        active.await.unwrap();
-        for job in jobs {
+        let plain = pool.spawn_n(add("plain"));
+        for job in [active, in_time, plain] {
             job.await.unwrap();
         }
         assert_eq!(log.take(), ["in time", "plain"]);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiopool::{Event, Job, JobHandle, Key, Outcome, Permit, Pool, Rate, WithOptions};
-use futures_util::FutureExt;
+use aiopool::{Event, Job, JobHandle, Outcome, Permit, Pool, Rate, WithOptions};
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::{JoinHandle, yield_now};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 enum Act {
     Spawn(Ask),
     Map(Vec<Ask>),
+    Stream(Vec<Ask>, usize),
     TrySpawn(Ask),
     Reserve(u64),
     Cancel(usize),
@@ -55,19 +56,23 @@ proptest! {
         size in 1..5_usize,
         per_key in 1..3_usize,
         rate in prop::option::of(limit()),
+        key_rate in prop::option::of(limit()),
         acts in prop::collection::vec(act(), 0..40),
     ) {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime can be built");
-        runtime.block_on(perform(size, per_key, rate, acts));
+        runtime.block_on(perform(size, per_key, [rate, key_rate], acts));
     }
 }
 
-async fn perform(size: usize, per_key: usize, rate: Option<Limit>, acts: Vec<Act>) {
-    let seen = Arc::new(Mutex::new(Seen::new(size, per_key, rate)));
+/// With the rates of the pool and of each key.
+async fn perform(size: usize, per_key: usize, rates: [Option<Limit>; 2], acts: Vec<Act>) {
+    let seen = Arc::new(Mutex::new(Seen::new(size, per_key, rates)));
+    let [rate, key_rate] = rates;
     let pool = Pool::builder(size)
         .per_key(per_key)
         .rate(rate.map(Limit::rate))
+        .per_key_rate(key_rate.map(Limit::rate))
         .observer({
             let seen = seen.clone();
             move |event| seen.lock().expect(UNHARMED).see(event)
@@ -117,16 +122,19 @@ async fn perform_one(pool: &Pool, seen: &Arc<Mutex<Seen>>, held: &mut Held, act:
         Act::Spawn(ask) => held.jobs.push(pool.spawn_n(ask.with_options())),
         Act::TrySpawn(ask) => held.jobs.extend(pool.try_spawn(ask.with_options()).ok()),
         Act::Map(asks) => {
-            // Keys are keys of the pool, which may differ from item to item.
-            let map = pool.map(asks.clone(), |ask| {
-                let job = ask.job().weight(ask.weight).priority(ask.priority);
-                let job = job.name(ask.weight.to_string());
-                job.key(
-                    ask.key
-                        .map_or(Key::from("none"), |key| Key::from(i64::from(key))),
-                )
-            });
+            let map = pool.map(asks.clone(), Ask::with_options);
             held.maps.push(tokio::spawn(async move { drop(map.await) }));
+        }
+        Act::Stream(asks, ahead) => {
+            let stream = pool.itermap(asks.clone(), Ask::with_options);
+            let mut stream = stream.ahead(*ahead);
+            held.maps.push(tokio::spawn(async move {
+                while let Some(result) = stream.next().await {
+                    drop(result);
+                    // It reads more slowly than items come.
+                    sleep(Duration::from_millis(3)).await;
+                }
+            }));
         }
         Act::Reserve(time) => {
             let reserve = pool.reserve();
@@ -186,7 +194,9 @@ struct Seen {
     per_key: usize,
     /// With the number of starts that there were when it was set.
     rate: Option<(Limit, usize)>,
+    key_rate: Option<Limit>,
     starts: Vec<Instant>,
+    starts_of_keys: BTreeMap<String, Vec<Instant>>,
     queued: u64,
     started: u64,
     /// How many have succeeded, failed, been cancelled.
@@ -199,12 +209,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(size: usize, per_key: usize, rate: Option<Limit>) -> Self {
+    fn new(size: usize, per_key: usize, [rate, key_rate]: [Option<Limit>; 2]) -> Self {
         Self {
             size,
             per_key,
             rate: rate.map(|rate| (rate, 0)),
+            key_rate,
             starts: Vec::new(),
+            starts_of_keys: BTreeMap::new(),
             queued: 0,
             started: 0,
             ended: [0; 3],
@@ -238,6 +250,11 @@ impl Seen {
                     if *active > self.per_key {
                         self.violations.push(format!("{active} of the key {key:?}"));
                     }
+                    let starts = self.starts_of_keys.entry(format!("{key:?}")).or_default();
+                    starts.push(Instant::now());
+                    let starts = &*starts;
+                    let violations = self.key_rate.map(|rate| rate.violations(starts));
+                    self.violations.extend(violations.into_iter().flatten());
                 }
             }
             Event::Finished { job, outcome, .. } => {
@@ -261,24 +278,11 @@ impl Seen {
         self.rate = limit.map(|limit| (limit, self.starts.len()));
     }
 
-    /// Checks all windows that end now.
     fn count_start(&mut self) {
-        let now = Instant::now();
-        self.starts.push(now);
-        let Some((Limit { starts, per, burst }, before)) = self.rate else {
-            return;
-        };
-        for (count, first) in (1..).zip(self.starts[before..].iter().rev()) {
-            let window = u64::try_from((now - *first).as_millis()).expect("a test is short");
-            let most = match burst {
-                None if window < per => u64::from(starts),
-                None => continue,
-                Some(burst) => u64::from(burst) + window * u64::from(starts) / per,
-            };
-            if count > most {
-                self.violations
-                    .push(format!("{count} starts in {window} ms: {:?}", self.rate));
-            }
+        self.starts.push(Instant::now());
+        if let Some((rate, before)) = self.rate {
+            let violations = rate.violations(&self.starts[before..]);
+            self.violations.extend(violations);
         }
     }
 }
@@ -312,6 +316,24 @@ impl Limit {
         let rate = Rate::new(self.starts, Duration::from_millis(self.per));
         self.burst.map_or(rate, |burst| rate.burst(burst))
     }
+
+    /// What is wrong in the windows that end with the last of these starts.
+    fn violations(self, begun: &[Instant]) -> Vec<String> {
+        let Self { starts, per, burst } = self;
+        let (now, mut violations) = (Instant::now(), Vec::new());
+        for (count, first) in (1..).zip(begun.iter().rev()) {
+            let window = u64::try_from((now - *first).as_millis()).expect("a test is short");
+            let most = match burst {
+                None if window < per => u64::from(starts),
+                None => continue,
+                Some(burst) => u64::from(burst) + window * u64::from(starts) / per,
+            };
+            if count > most {
+                violations.push(format!("{count} starts in {window} ms: {self:?}"));
+            }
+        }
+        violations
+    }
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -319,6 +341,8 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => ask().prop_map(Act::Spawn),
         3 => prop::collection::vec(ask(), 0..12).prop_map(Act::Map),
+        2 => (prop::collection::vec(ask(), 0..12), 1..6_usize)
+            .prop_map(|(asks, ahead)| Act::Stream(asks, ahead)),
         2 => ask().prop_map(Act::TrySpawn),
         2 => (0..30_u64).prop_map(Act::Reserve),
         3 => (0..12_usize).prop_map(Act::Cancel),
