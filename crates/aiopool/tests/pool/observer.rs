@@ -141,15 +141,14 @@ fn a_job_that_is_stopped_before_its_worker_comes_has_not_begun_unless_its_callba
             pool.join().await;
             let_others_run().await;
             let started = u64::from(called_back);
-            let outcome = if called_back {
-                "Succeeded"
+            let events: &[_] = if called_back {
+                &[
+                    "started None None 20ms",
+                    "finished None None Succeeded 20ms 0ns",
+                ]
             } else {
-                "Cancelled"
+                &["finished None None Cancelled 20ms never"]
             };
-            let mut events = vec![format!("finished None None {outcome} 20ms never")];
-            if called_back {
-                events.insert(0, "started None None 20ms".to_owned());
-            }
             assert_eq!(log.take(), events);
             let stats = pool.stats();
             assert_eq!(stats.started, started);
