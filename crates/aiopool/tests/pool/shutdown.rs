@@ -287,21 +287,38 @@ fn an_exec_a_handle_and_a_spawn_that_are_awaited_elsewhere_end_with_the_cancella
 
 #[test]
 fn those_who_join_or_cancel_elsewhere_are_told() {
-    for_both(|runtime| {
-        let pool = Pool::new(2);
-        let gate = Gate::new();
-        // The callbacks hold the cancellation up until the runtime is gone.
-        let jobs = |_| {
-            let passed = gate.passed();
-            std::future::pending::<()>().with_callback(|_| passed)
-        };
-        let mut handles = runtime.block_on(async { pool.map_n(0..2, jobs) });
-        let clone = pool.clone();
-        let cancel = async move { clone.cancel(&mut handles).await.0 };
-        let all = futures_util::future::join3(cancel, pool.cancel_all(), pool.join());
-        let (stopped, of_all, ()) = read_elsewhere(runtime, all, || pool.active() == 2);
-        assert_eq!((stopped, of_all, pool.len()), (2, 2, 0));
-    });
+    // One cancellation each: a second one would cancel the callbacks.
+    for cancels_all in [false, true] {
+        for_both(move |runtime| {
+            let (pool, gate, begun) = (Pool::new(2), Gate::new(), Count::new());
+            // The callbacks hold the cancellation up until the runtime is gone.
+            let jobs = |_| {
+                let (passed, begun) = (gate.passed(), begun.clone());
+                let job = async move {
+                    begun.add();
+                    std::future::pending::<()>().await;
+                };
+                job.with_callback(|_| passed)
+            };
+            let mut handles = runtime.block_on(async {
+                let handles = pool.map_n(0..2, jobs);
+                // A job that has not begun has no callback.
+                until(|| begun.get() == 2).await;
+                handles
+            });
+            let clone = pool.clone();
+            let cancel = async move {
+                if cancels_all {
+                    clone.cancel_all().await
+                } else {
+                    clone.cancel(&mut handles).await.0
+                }
+            };
+            let both = futures_util::future::join(cancel, pool.join());
+            let (stopped, ()) = read_elsewhere(runtime, both, || pool.active() == 2);
+            assert_eq!((stopped, pool.len()), (2, 0));
+        });
+    }
 }
 
 #[test]
