@@ -258,6 +258,16 @@ fn a_pool_without_limits_in_time_never_wakes_by_itself() {
 }
 
 #[test]
+fn one_caller_at_a_time_admits() {
+    let mut pool = pool(1);
+    assert!(!pool.is_advancing());
+    assert!(pool.begin_advance() && pool.is_advancing());
+    assert!(!pool.begin_advance() && pool.is_advancing());
+    pool.end_advance();
+    assert!(!pool.is_advancing() && pool.begin_advance());
+}
+
+#[test]
 fn the_time_makes_a_difference_while_there_is_a_rate_a_pause_or_a_key() {
     let mut with_rate = pool(1);
     assert!(!with_rate.is_timed());
