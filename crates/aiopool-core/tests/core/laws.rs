@@ -258,6 +258,18 @@ fn a_pool_without_limits_in_time_never_wakes_by_itself() {
 }
 
 #[test]
+fn a_start_of_the_moment_in_which_the_first_rate_was_set_is_given_back() {
+    let (mut pool, now) = (pool(2), Time::from_nanos(5));
+    pool.set_rates(&[rate(1, 10, None)], now);
+    for number in 0..2 {
+        submit_as(&mut pool, Request::default(), number, 1);
+    }
+    let (_, slot) = admit(&mut pool, now).expect("it may start");
+    pool.refund(slot, now);
+    assert!(admit(&mut pool, now).is_some());
+}
+
+#[test]
 fn one_caller_at_a_time_admits() {
     let mut pool = pool(1);
     assert!(!pool.is_advancing());
