@@ -317,14 +317,14 @@ mod tests {
     #[tokio::test]
     async fn a_source_knows_only_those_items_that_wait() {
         let pool = Pool::builder(1).per_key(1).build();
-        let mut left = 0..20;
+        let mut left = 0..60;
         let items = std::iter::from_fn(move || left.next());
         let mut stream = pool.itermap(items, |_| async {}.key("a")).ahead(3);
         let id = SourceId {
             index: 0,
             serial: 0,
         };
-        for read in 0..20 {
+        for read in 0..10 {
             pool.pause_key("a", None);
             while matches!(poll_next(&mut stream).await, Poll::Ready(Some(_))) {
                 tokio::task::yield_now().await;
@@ -332,7 +332,7 @@ mod tests {
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
-            if read == 10 {
+            if read == 2 {
                 pool.cancel_all().await;
             }
             let waiting = pool.shared.lock().waiting_items(id);

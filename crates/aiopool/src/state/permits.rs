@@ -114,3 +114,44 @@ impl PermitTable {
         (left, caller.waker)
     }
 }
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use aiopool_core::{Admission, Admitted, Request};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Anyone;
+
+    impl aiopool_core::Waiter for Anyone {}
+
+    #[test]
+    fn a_caller_that_has_gone_or_has_taken_its_slot_leaves_no_entry() {
+        let mut admission = Admission::<_, ()>::new(NonZeroUsize::MIN);
+        let mut table = PermitTable::default();
+        for takes in [true, false] {
+            let ticket = admission.submit(Anyone, Request::default());
+            let index = table.add();
+            table.wait(index, ticket.expect("it is open"));
+            assert!(table.take(index).is_none(), "it waits");
+            let at = Time::ZERO;
+            let admitted = admission.poll_admit(at);
+            let Admitted { slot, ticket, .. } = admitted.expect("a slot is free");
+            let waker = table.grant(index, Grant { slot, ticket, at });
+            assert!(waker.is_none(), "it has left none");
+            let slot = if takes {
+                table.take(index).map(|grant| grant.slot)
+            } else {
+                match table.leave(index) {
+                    (Left::Slot(slot), None) => Some(slot),
+                    _ => None,
+                }
+            };
+            admission.finish(slot.expect("it has one"));
+            assert!(table.0.is_empty());
+        }
+    }
+}

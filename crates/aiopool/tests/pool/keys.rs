@@ -433,10 +433,13 @@ fn a_map_goes_on_past_items_whose_key_is_full_as_far_as_four_times_the_size() {
                 .key("a")
             }
         }));
-        until(|| pulled.get() == 12).await;
+        let counted = || {
+            let stats = pool.stats();
+            (pulled.get(), stats.active, stats.parked)
+        };
+        until(|| counted() == (12, 1, 11)).await;
         let_others_run().await;
-        let stats = pool.stats();
-        assert_eq!((pulled.get(), stats.active, stats.parked), (12, 1, 11));
+        assert_eq!(counted(), (12, 1, 11));
         gate.let_pass();
         until(|| pulled.get() == 13).await;
         gate.open();

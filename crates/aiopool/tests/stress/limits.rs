@@ -57,7 +57,7 @@ struct Resumes(Pool, Option<usize>);
 
 impl Limits {
     pub(crate) fn pool(self, size: usize, tally: &Arc<Tally>) -> Pool {
-        let rate = |key: &Key| (*key == Key::from(RATED)).then(|| Rate::new(STARTS, PER));
+        let rate = |key: &Key| (*key == Key::from(RATED)).then(|| Rate::new(1, PER));
         let builder = Pool::builder(size).per_key(PER_KEY).per_key_rate_with(rate);
         if !self.is_observed {
             return builder.build();
@@ -90,7 +90,7 @@ impl Limits {
         assert_eq!(limited.too_many.load(SeqCst), 0, "active jobs of one key");
         let windows = stress.begun.elapsed().as_nanos() / PER.as_nanos() + 1;
         let rated = u128::from(limited.rated.load(SeqCst));
-        assert!(rated <= windows * u128::from(STARTS), "in {windows} of it");
+        assert!(rated <= windows, "{rated} starts in {windows} ms");
         if !self.is_observed {
             return;
         }
@@ -292,7 +292,8 @@ impl Random {
 const KEYS: usize = 4;
 /// How many jobs of each key may be active.
 const PER_KEY: usize = 2;
-/// The key that has a rate.
+/// The key that has a rate: one start in a [time](PER).
 const RATED: usize = 0;
+/// How often the pool may start a job in that time, when it has a rate.
 const STARTS: u32 = 50;
 const PER: Duration = Duration::from_millis(1);

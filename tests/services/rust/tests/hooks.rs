@@ -53,6 +53,30 @@ fn jobs_are_cancelled_while_the_hook_panics_and_run_when_it_does_so_no_more() ->
 }
 
 #[test]
+fn jobs_that_wait_for_a_time_are_cancelled_when_the_hook_panics_for_their_timer()
+-> anyhow::Result<()> {
+    for builder in flavours() {
+        let pool = Pool::new(1);
+        runtime(builder, 1)?.block_on(async {
+            pool.pause(Some(Duration::from_millis(1)));
+            let job = pool.spawn_n(async {});
+            let error = timeout(PATIENCE, job).await?.unwrap_err();
+            assert!(error.is_cancelled());
+            for number in 0..10 {
+                pool.pause(Some(Duration::from_millis(1)));
+                let job = pool.spawn_n(async move { number });
+                assert_eq!(timeout(PATIENCE, job).await??, number);
+            }
+            timeout(PATIENCE, pool.join()).await?;
+            anyhow::Ok(())
+        })?;
+        // Its runtime has kept the timer that was never polled, and drops it now.
+        assert!(pool.is_empty());
+    }
+    Ok(())
+}
+
+#[test]
 fn each_slot_can_be_used_after_the_hook_has_panicked() -> anyhow::Result<()> {
     for builder in flavours() {
         runtime(builder, 2)?.block_on(async {
