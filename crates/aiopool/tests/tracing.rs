@@ -94,6 +94,32 @@ fn the_span_of_a_job_ends_with_it_though_its_handle_is_kept() {
     );
 }
 
+#[test]
+fn a_job_is_dropped_in_its_span_when_it_is_cancelled() {
+    struct Tells;
+
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            info!("dropped");
+        }
+    }
+
+    let lines = seen(LevelFilter::INFO, async {
+        let pool = Pool::new(1);
+        let job = |tells| async move {
+            let _tells: Tells = tells;
+            pending::<()>().await;
+        };
+        let active = pool.spawn_n(job(Tells));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let waiting = pool.spawn_n(job(Tells));
+        assert!(waiting.cancel() && active.cancel());
+        pool.join().await;
+    });
+    let dropped = lines.iter().filter(|line| **line == "job: dropped");
+    assert_eq!(dropped.count(), 2, "{lines:?}");
+}
+
 /// What a subscriber sees of spans that are named `job`, and of events.
 fn seen(level: LevelFilter, body: impl Future<Output = ()>) -> Vec<String> {
     // What a place in the code is interested in is kept for all threads: two subscribers at once would

@@ -51,6 +51,16 @@ fn a_spawn_that_is_given_up_for_want_of_budget_has_handed_nothing_in() {
 }
 
 #[test]
+fn a_loop_that_reserves_slots_that_are_free_gives_turns() {
+    gives_turns(async || {
+        let pool = Pool::new(1);
+        for _ in 0..MANY {
+            drop(pool.reserve().await);
+        }
+    });
+}
+
+#[test]
 fn joins_of_an_idle_pool_give_turns() {
     gives_turns(async || {
         let pool = Pool::new(1);

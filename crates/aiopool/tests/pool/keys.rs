@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
-use aiopool::{HeldBy, Job, JobError, JobHandle, Key, Pool, Rate};
+use aiopool::{HeldBy, Itermap, Job, JobError, JobHandle, Key, Pool, Rate};
 use tokio::time::Instant;
 
 use crate::common::{
@@ -513,6 +513,35 @@ fn items_that_wait_for_their_key_leave_the_queue_when_their_stream_is_dropped() 
         drop(stream);
         assert_eq!((pool.len(), dropped.get()), (0, 2));
         pool.resume_key("a");
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn an_item_that_is_pulled_as_its_stream_is_dropped_is_no_job() {
+    on_both(async || {
+        let (pool, dropped) = (Pool::builder(2).per_key(1).build(), Count::new());
+        let stream = Arc::new(Mutex::new(None::<Itermap<()>>));
+        let items = std::iter::from_fn({
+            let stream = stream.clone();
+            move || stream.lock().unwrap().take().map(drop)
+        });
+        let mut made = pool.itermap(items, {
+            let dropped = dropped.clone();
+            move |()| dropped.pending().key("a")
+        });
+        let hand_over = || {
+            // Until it is there, the iterator waits for it.
+            let mut place = stream.lock().unwrap();
+            let mut next = futures_util::StreamExt::next(&mut made);
+            assert!(poll_once(std::pin::Pin::new(&mut next)).is_pending());
+            *place = Some(made);
+        };
+        hand_over();
+        until(|| dropped.get() == 1).await;
+        pool.join().await;
+        let stats = pool.stats();
+        assert_eq!((stats.started, stats.cancelled), (0, 0));
         assert_whole(&pool).await;
     });
 }
