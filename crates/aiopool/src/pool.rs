@@ -629,21 +629,23 @@ mod tests {
     fn the_runtime_of_a_caller_is_kept_only_while_it_waits_or_has_its_slot() {
         let builder = &mut Builder::new_current_thread();
         let (runtime, pool) = (builder.build().expect("no drivers"), Pool::new(1));
+        // A lock that an assertion holds would be waited for by what it drops when it fails.
+        let runtimes = || pool.shared.lock().runtimes();
         runtime.block_on(async {
             let permit = pool.reserve().await;
             assert!(pool.try_spawn(async {}).is_err());
-            assert_eq!(pool.shared.lock().runtimes(), 0);
+            assert_eq!(runtimes(), 0);
             let mut reserve = Box::pin(pool.reserve());
             let waits =
                 std::future::poll_fn(|cx| std::task::Poll::Ready(reserve.as_mut().poll(cx)));
             assert!(waits.await.is_pending());
-            assert_eq!(pool.shared.lock().runtimes(), 1);
+            assert_eq!(runtimes(), 1);
             drop(reserve);
-            assert_eq!(pool.shared.lock().runtimes(), 0);
+            assert_eq!(runtimes(), 0);
             drop(permit);
             drop(pool.reserve().await);
         });
-        assert_eq!(pool.shared.lock().runtimes(), 0);
+        assert_eq!(runtimes(), 0);
     }
 
     #[test]
