@@ -140,7 +140,13 @@ mod tests {
             let at = Time::ZERO;
             let admitted = admission.poll_admit(at);
             let Admitted { slot, ticket, .. } = admitted.expect("a slot is free");
-            let waker = table.grant(index, Grant { slot, ticket, at });
+            let grant = Grant {
+                slot,
+                ticket,
+                level: admission.admitted_level(),
+                at,
+            };
+            let waker = table.grant(index, grant);
             assert!(waker.is_none(), "it has left none");
             let slot = if takes {
                 table.take(index).map(|grant| grant.slot)
