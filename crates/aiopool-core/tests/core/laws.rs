@@ -255,6 +255,9 @@ fn a_pool_without_limits_in_time_never_wakes_by_itself() {
     }
     pool.pause(Time::NEVER);
     assert_eq!(pool.next_wake(), None);
+    submit_as(&mut pool, Request::default(), 0, 1);
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    assert_eq!(pool.next_wake(), None);
 }
 
 #[test]
