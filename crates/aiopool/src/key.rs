@@ -112,10 +112,15 @@ impl Key {
 
     fn of(value: Value) -> Self {
         let mut hasher = HASHING.build_hasher();
+        // The kind comes first: no key of a type of its own has the hash of a text or a number, however
+        // its user hashes it.
         match &value {
-            Value::Text(text) => text.hash(&mut hasher),
-            Value::Number(number) => number.hash(&mut hasher),
-            Value::Other(key) => key.hash_to(&mut hasher),
+            Value::Text(text) => (0_u8, text).hash(&mut hasher),
+            Value::Number(number) => (1_u8, number).hash(&mut hasher),
+            Value::Other(key) => {
+                2_u8.hash(&mut hasher);
+                key.hash_to(&mut hasher);
+            }
         }
         let hash = hasher.finish();
         Self(Arc::new(Hashed { hash, value }))

@@ -129,7 +129,7 @@ impl Pool {
         match self.shared.take_slot_now(state, &runtime, request, weight) {
             Some(grant) => {
                 let permit = Permit::new(self.shared.clone(), grant);
-                Ok(permit.spawn(job))
+                Ok(permit.start(job, false))
             }
             None => Err(Refused::new(job)),
         }
@@ -153,7 +153,14 @@ impl Permit {
     ///
     /// Outside a Tokio runtime.
     #[track_caller]
-    pub fn spawn<J: Job>(mut self, job: J) -> JobHandle<J::Output> {
+    pub fn spawn<J: Job>(self, job: J) -> JobHandle<J::Output> {
+        self.start(job, true)
+    }
+
+    /// As [`spawn`](Self::spawn). If the slot was held before, that was a start, whatever becomes of the
+    /// job.
+    #[track_caller]
+    fn start<J: Job>(mut self, job: J, was_held: bool) -> JobHandle<J::Output> {
         let runtime = current();
         let (job, receiver) = with_body!(J, job, |body| Runnable::new(body, false));
         // Without timers that are needed this panics, and the slot goes back.
@@ -162,7 +169,7 @@ impl Permit {
             unreachable!("a permit has its slot until it is used");
         };
         let ticket = grant.ticket;
-        self.shared.start_in(grant, job, runtime);
+        self.shared.start_in(grant, was_held, job, runtime);
         JobHandle::new(receiver, self.shared.clone(), ticket)
     }
 }

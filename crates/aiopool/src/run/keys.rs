@@ -26,7 +26,7 @@ impl Shared {
             if let Some(id) = state.keys().get(key) {
                 return Ok((state, id));
             }
-            let opened = state.keys().opened();
+            let newest = state.keys().newest(key.hash());
             drop(state);
             if let Some(id) = self.become_known(key)? {
                 state = self.lock_with(timers);
@@ -40,8 +40,12 @@ impl Shared {
             let (limit, rates) = found.inspect_err(|_| give_up(key))?;
             let rates: Vec<_> = rates.into_iter().map(Rate::in_core).collect();
             state = self.lock_with(timers);
-            // Another caller may have opened it meanwhile.
-            if state.keys().opened() == opened {
+            // Another caller may have opened it meanwhile. Keys of other hashes may come and go: they
+            // hold nobody up.
+            if let Some(id) = state.keys().get(key) {
+                return Ok((state, id));
+            }
+            if state.keys().newest(key.hash()) == newest {
                 let id = state.open_key(key.clone(), limit, &rates);
                 return Ok((state, id));
             }
@@ -53,17 +57,22 @@ impl Shared {
         &self,
         key: &mut Key,
     ) -> Result<Option<(MutexGuard<'_, State>, KeyId)>, Payload> {
-        let state = self.lock();
-        if let Some(id) = state.keys().get(key) {
-            return Ok(Some((state, id)));
+        loop {
+            let state = self.lock();
+            if let Some(id) = state.keys().get(key) {
+                return Ok(Some((state, id)));
+            }
+            let newest = state.keys().newest(key.hash());
+            drop(state);
+            let known = self.become_known(key)?;
+            let state = self.lock();
+            match known {
+                Some(id) if state.keys().has(id) => return Ok(Some((state, id))),
+                None if state.keys().newest(key.hash()) == newest => return Ok(None),
+                // It has gone or come meanwhile: once more.
+                Some(_) | None => {}
+            }
         }
-        drop(state);
-        let Some(id) = self.become_known(key)? else {
-            return Ok(None);
-        };
-        let state = self.lock();
-        // It may have gone meanwhile.
-        Ok(state.keys().has(id).then_some((state, id)))
     }
 
     /// Makes a key a clone of the one that the pool has, if it has one. Gives the id of that.

@@ -151,9 +151,11 @@ impl Shared {
     ) -> Ticket {
         let (ticket, spare) = state.submit_as(job, runtime, request.unwrap_or_default());
         state.note_queued(ticket);
-        self.advance(state);
-        discard(spare);
+        drop(state);
+        // Before this caller starts it, so that the observer hears of that later.
         self.observe_queued(JobId(ticket), seen);
+        self.advance(self.lock());
+        discard(spare);
         ticket
     }
 
@@ -184,8 +186,18 @@ impl Shared {
     ) -> Option<Grant> {
         let (index, ticket, spare) = state.ask_for_slot(runtime.clone(), request, weight);
         let mut wakeups = Vec::new();
-        for _ in 0..MOST_STARTS {
-            let Some(admitted) = state.admit() else { break };
+        let mut left = MOST_STARTS;
+        while left > 0 {
+            let Some(admitted) = state.admit() else {
+                if !state.is_behind() {
+                    break;
+                }
+                // As in `advance`: what is due comes before.
+                drop(state);
+                state = self.lock();
+                continue;
+            };
+            left -= 1;
             let is_it = admitted.ticket == ticket;
             wakeups.extend(state.start(admitted));
             if is_it {
@@ -207,8 +219,14 @@ impl Shared {
         grant
     }
 
-    /// Starts a job in a slot that has been taken for it.
-    pub(crate) fn start_in(self: &Arc<Self>, mut grant: Grant, mut job: Runnable, runtime: Handle) {
+    /// Starts a job in a slot that has been taken for it, or `was_held` before.
+    pub(crate) fn start_in(
+        self: &Arc<Self>,
+        mut grant: Grant,
+        was_held: bool,
+        mut job: Runnable,
+        runtime: Handle,
+    ) {
         // What it hands in has its own, if it has one.
         let own = job.with_options(|options| options.level()).flatten();
         grant.level = own.unwrap_or(grant.level);
@@ -216,7 +234,7 @@ impl Shared {
             self.observe_queued(JobId(grant.ticket), seen(&mut job));
         }
         let mut state = self.lock();
-        let (wakeup, spare) = state.start_in(grant, job, runtime);
+        let (wakeup, spare) = state.start_in(grant, was_held, job, runtime);
         self.release(state);
         if let Some(wakeup) = wakeup {
             self.wake_up(wakeup);
@@ -224,11 +242,29 @@ impl Shared {
         discard(spare);
     }
 
-    /// Changes the number of slots, and starts who fits now. That is this caller's work, so it leaves
-    /// none of it to the workers.
+    /// Changes the number of slots, and starts who fits now. That is this caller's work: it leaves none
+    /// of it to the workers, nor to a caller that is at it just now, which may be inside a waker, and this
+    /// call inside of that.
     pub(crate) fn resize(self: &Arc<Self>, size: NonZeroUsize) {
         let mut state = self.lock();
         state.resize(size);
+        while state.is_advancing() {
+            let mut started = Vec::new();
+            while let Some(admitted) = (started.len() < MOST_STARTS)
+                .then(|| state.admit())
+                .flatten()
+            {
+                started.push(state.start(admitted));
+            }
+            if started.is_empty() && !state.is_behind() {
+                break;
+            }
+            drop(state);
+            for wakeup in started.into_iter().flatten() {
+                self.wake_up(wakeup);
+            }
+            state = self.lock();
+        }
         self.advance_by(state, usize::MAX);
         self.observe(|| Event::Resized { size: size.get() });
     }

@@ -62,6 +62,8 @@ struct Active {
     slot: Option<Slot>,
     /// When it was given out, if the pool is timed.
     at: Time,
+    /// Whether that was a start already, whatever becomes of the job: a permit had the slot before.
+    has_started: bool,
     /// The source whose item it is, and the place of the entry among those of its items.
     item: Option<(SourceId, usize)>,
     /// The work, while no worker has taken it.
@@ -82,6 +84,7 @@ impl ActiveTable {
             level,
             slot: Some(admitted.slot),
             at,
+            has_started: false,
             item: None,
             open: None,
             worker: None,
@@ -91,10 +94,17 @@ impl ActiveTable {
         Taken::new(index, admitted.waiter)
     }
 
-    /// The slot of an entry whose job has ended, and when it was given out.
-    pub(crate) fn take_slot(&mut self, index: usize) -> Option<(Slot, Time)> {
+    /// A slot was used before the job of this entry had it.
+    pub(crate) fn has_started(&mut self, index: usize) {
+        self.slots[index].has_started = true;
+    }
+
+    /// The slot of an entry whose job has ended, and when it was given out, if that was no start unless
+    /// the job has begun.
+    pub(crate) fn take_slot(&mut self, index: usize) -> Option<(Slot, Option<Time>)> {
         let entry = &mut self.slots[index];
-        Some((entry.slot.take()?, entry.at))
+        let at = (!entry.has_started).then_some(entry.at);
+        Some((entry.slot.take()?, at))
     }
 
     /// The place that the job of an entry had in the queue, and when it got its slot.
@@ -116,6 +126,7 @@ impl ActiveTable {
         (entry.ticket, entry.item) = (admitted.ticket, None);
         entry.level = level;
         (entry.slot, entry.at) = (Some(admitted.slot), at);
+        entry.has_started = false;
         Taken::new(index, admitted.waiter)
     }
 

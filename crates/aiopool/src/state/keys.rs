@@ -16,8 +16,6 @@ pub(crate) struct KeyTable {
     /// The keys by the indices of their ids.
     keys: Vec<Option<Known>>,
     len: usize,
-    /// How many have come. While that is the same, a key that was not there is not there.
-    opened: u64,
 }
 
 struct Known {
@@ -42,7 +40,14 @@ impl KeyTable {
         Some(known.id)
     }
 
-    /// The first key with this hash, or the next one behind that with the id `after`.
+    /// The key with this hash that has come last. While it is the same, no key that was not there is
+    /// there.
+    pub(crate) fn newest(&self, hash: u64) -> Option<KeyId> {
+        let mut known = self.with_hash(hash, self.first(hash));
+        known.next().map(|known| known.id)
+    }
+
+    /// The newest key with this hash, or the next one behind that with the id `after`.
     pub(crate) fn next(&self, hash: u64, after: Option<KeyId>) -> Option<(Key, KeyId)> {
         let after = after.and_then(|id| self.at(id));
         let first = after.map_or_else(|| self.first(hash), |known| known.behind);
@@ -55,12 +60,7 @@ impl KeyTable {
         self.at(id).is_some()
     }
 
-    pub(crate) fn opened(&self) -> u64 {
-        self.opened
-    }
-
     pub(crate) fn insert(&mut self, key: Key, id: KeyId) {
-        self.opened += 1;
         self.len += 1;
         if self.len > self.chains.len() {
             self.add_chain();
@@ -138,13 +138,15 @@ impl KeyTable {
             return;
         };
         let old = new - (1 << bit);
-        let mut next = self.chains[old];
+        let (mut next, mut last) = (self.chains[old], NONE);
         while let Some(known) = self.known(next) {
             let (index, is_its) = (next, self.chain(known.key.hash()) == new);
             next = known.behind;
             if is_its {
                 self.unlink(index, old);
-                self.link(index, new);
+                // Behind the others: those with one hash stay in their order.
+                self.link_behind(index, last, new);
+                last = index;
             }
         }
     }
@@ -157,6 +159,17 @@ impl KeyTable {
         }
         if let Some(known) = self.known_mut(behind) {
             known.before = index;
+        }
+    }
+
+    /// A key comes to the end of a chain, where this is the last so far.
+    fn link_behind(&mut self, index: u32, last: u32, chain: usize) {
+        match self.known_mut(last) {
+            Some(known) => known.behind = index,
+            None => self.chains[chain] = index,
+        }
+        if let Some(known) = self.known_mut(index) {
+            (known.before, known.behind) = (last, NONE);
         }
     }
 

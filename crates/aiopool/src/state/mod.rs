@@ -410,6 +410,11 @@ impl State {
         self.admission.begin_advance()
     }
 
+    /// Whether a caller starts those who are admitted.
+    pub(crate) fn is_advancing(&self) -> bool {
+        self.admission.is_advancing()
+    }
+
     /// Whether somebody would be admitted, and nobody sees to it.
     pub(crate) fn has_unattended_turn(&self) -> bool {
         !self.admission.is_advancing() && self.admission.may_admit()
@@ -631,10 +636,11 @@ impl State {
         self.workers.forget_unused()
     }
 
-    /// A job starts in the slot of a permit.
+    /// A job starts in the slot of a permit, which may have been used before.
     pub(crate) fn start_in(
         &mut self,
         grant: Grant,
+        was_held: bool,
         job: Runnable,
         runtime: Handle,
     ) -> (Option<Wakeup>, Option<Handle>) {
@@ -652,6 +658,9 @@ impl State {
             waiter,
         };
         let taken = self.insert(admitted, level, at);
+        if was_held {
+            self.active.has_started(taken.index);
+        }
         (self.offer(taken, workers), spare)
     }
 }
@@ -967,8 +976,10 @@ impl State {
         if ended.begun {
             self.executed += 1;
             self.admission.finish(slot);
-        } else {
+        } else if let Some(at) = at {
             self.admission.refund(slot, at);
+        } else {
+            self.admission.finish(slot);
         }
     }
 

@@ -635,3 +635,96 @@ impl Eq for Spiteful {}
 impl Hash for Spiteful {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }
+
+/// A host and a number, of which only the host is hashed.
+#[derive(PartialEq, Eq)]
+struct Tenant(&'static str, u32);
+
+impl Hash for Tenant {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+#[test]
+fn a_text_is_found_among_any_number_of_other_keys_that_are_hashed_as_it_is() {
+    on_current_thread(async || {
+        let pool = Pool::builder(100).per_key(1).build();
+        let mut kept = vec![pool.spawn_n(std::future::pending().key("a"))];
+        for number in 0..40 {
+            let key = Key::new(Tenant("a", number));
+            kept.push(pool.spawn_n(std::future::pending::<()>().key(key)));
+            kept.push(pool.spawn_n(std::future::pending().key("a")));
+            let others = number as usize + 1;
+            assert_eq!((pool.active(), pool.waiting()), (1 + others, others));
+        }
+        pool.pause_key("a", None);
+        assert!(pool.resume_key("a"));
+        pool.cancel_all().await;
+    });
+}
+
+/// While these are compared, keys come that the table of keys grows by.
+#[test]
+fn a_key_is_found_though_others_come_while_it_is_compared() {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    static COMING: Mutex<Option<i64>> = Mutex::new(None);
+
+    struct Alike(u8);
+
+    impl Hash for Alike {
+        fn hash<H: Hasher>(&self, _: &mut H) {}
+    }
+
+    impl PartialEq for Alike {
+        fn eq(&self, other: &Self) -> bool {
+            let coming = COMING.lock().unwrap().as_mut().map(|next| {
+                *next += 64;
+                *next
+            });
+            for number in coming.into_iter().flat_map(|next| next..next + 64) {
+                POOL.get().unwrap().pause_key(number, None);
+            }
+            self.0 == other.0
+        }
+    }
+
+    impl Eq for Alike {}
+
+    on_current_thread(async || {
+        let pool = POOL.get_or_init(|| Pool::new(10));
+        for number in 0..10 {
+            pool.pause_key(Key::new(Alike(number)), None);
+        }
+        *COMING.lock().unwrap() = Some(0);
+        let resumed: Vec<_> = (0..10)
+            .map(|number| pool.resume_key(Key::new(Alike(number))))
+            .collect();
+        assert_eq!(resumed, [true; 10]);
+    });
+}
+
+#[test]
+fn a_key_is_opened_though_others_come_and_go_while_its_limit_is_found() {
+    on_current_thread(async || {
+        let of_itself = Arc::new(OnceLock::<Pool>::new());
+        let asked = Count::new();
+        let pool = Pool::builder(4)
+            .per_key_with({
+                let (of_itself, asked) = (of_itself.clone(), asked.clone());
+                move |key| {
+                    asked.add();
+                    if *key == Key::from("a") {
+                        let pool = of_itself.get().unwrap();
+                        pool.pause_key("b", None);
+                        pool.resume_key("b");
+                    }
+                    1
+                }
+            })
+            .build();
+        assert!(of_itself.set(pool.clone()).is_ok());
+        pool.exec(async {}.key("a")).await.unwrap();
+        assert_eq!(asked.get(), 2);
+    });
+}

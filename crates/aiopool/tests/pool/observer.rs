@@ -356,6 +356,23 @@ fn a_key_that_an_event_holds_is_dropped_with_it() {
 }
 
 #[test]
+fn a_job_of_a_runtime_that_has_ended_is_told_of_in_order() {
+    let log = Log::new();
+    let pool = observed(2, &log);
+    let runtime = current_thread();
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let _entered = handle.enter();
+    assert!(pool.spawn_n(async {}).is_finished());
+    let kinds = log.take();
+    let kinds: Vec<_> = kinds
+        .iter()
+        .filter_map(|event| event.split(' ').next())
+        .collect();
+    assert_eq!(kinds, ["queued", "finished"]);
+}
+
+#[test]
 fn the_moment_of_a_start_is_that_at_which_the_job_got_its_slot() {
     on_current_thread(async || {
         let starts = Log::new();

@@ -337,3 +337,40 @@ fn a_caller_whose_runtime_ends_while_it_waits_for_a_time_may_go_on_elsewhere() {
         });
     });
 }
+
+/// What the permit was for may have been done under it.
+#[test]
+fn a_job_that_is_stopped_in_a_permit_before_it_begins_leaves_the_start_of_the_permit() {
+    in_frozen_time(async || {
+        let pool = Pool::builder(5).rate(Rate::new(1, millis(100))).build();
+        let begun = Instant::now();
+        let job = pool.reserve().await.spawn(async {});
+        assert!(job.cancel());
+        assert!(matches!(job.await, Err(JobError::Cancelled)));
+        assert_eq!(pool.stats().started, 1);
+        drop(pool.reserve().await);
+        assert_eq!(since(begun), 100);
+        // The slot of a job that is started at once was nobody's before.
+        let_others_run().await;
+        tokio::time::sleep(millis(100)).await;
+        assert!(pool.try_spawn(async {}).unwrap().cancel());
+        pool.join().await;
+        assert!(pool.try_spawn(async {}).is_ok());
+    });
+}
+
+#[test]
+fn keys_that_are_to_be_forgotten_keep_no_job_from_its_start() {
+    in_frozen_time(async || {
+        tokio::time::resume();
+        let rate = Rate::new(1, millis(300));
+        let pool = Pool::builder(2_000).per_key_rate(rate).build();
+        for key in 0..1_000 {
+            drop(pool.spawn_n(async {}.key(key)));
+        }
+        pool.join().await;
+        // The timer cannot come.
+        thread::sleep(millis(400));
+        assert!(pool.try_spawn(async {}).is_ok());
+    });
+}

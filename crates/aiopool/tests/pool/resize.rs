@@ -1,6 +1,9 @@
 //! A pool that grows and shrinks.
 
 use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use aiopool::Pool;
@@ -17,6 +20,31 @@ fn a_pool_that_grows_starts_as_many_as_fit_before_the_call_returns() {
         gate.open();
         pool.join().await;
         assert_eq!(pool.executed(), 200);
+    });
+}
+
+#[test]
+fn it_does_so_in_a_waker_that_the_pool_calls_too() {
+    struct Grows(Pool, AtomicUsize);
+
+    impl Wake for Grows {
+        fn wake(self: Arc<Self>) {
+            self.0.resize(3);
+            self.1.store(self.0.active(), Ordering::Relaxed);
+        }
+    }
+
+    on_both(async || {
+        let pool = Pool::new(1);
+        let permit = pool.reserve().await;
+        let grows = Arc::new(Grows(pool.clone(), AtomicUsize::new(0)));
+        let waker = Waker::from(grows.clone());
+        let mut next = Box::pin(pool.reserve());
+        let polled = next.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let _jobs = pool.map_n(0..2, |_| std::future::pending::<()>());
+        drop(permit);
+        assert_eq!(grows.1.load(Ordering::Relaxed), 3);
     });
 }
 
