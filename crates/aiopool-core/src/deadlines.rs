@@ -110,3 +110,67 @@ impl Deadlines {
         self.heap.get(place).map(|(at, _)| *at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Set(u32, u64),
+        Clear(u32),
+        PopDue(u64),
+    }
+
+    proptest! {
+        #[test]
+        fn deadlines_do_what_a_map_does(steps in prop::collection::vec(step(), 0..300)) {
+            let (mut deadlines, mut map) = (Deadlines::default(), BTreeMap::new());
+            for step in steps {
+                match step {
+                    Step::Set(index, at) => {
+                        deadlines.set(index, Time::from_nanos(at));
+                        map.insert(index, at);
+                    }
+                    Step::Clear(index) => {
+                        deadlines.clear(index);
+                        map.remove(&index);
+                    }
+                    Step::PopDue(now) => {
+                        let popped = deadlines.pop_due(Time::from_nanos(now));
+                        let at = popped.map(|index| map.remove(&index));
+                        let next = map.values().min().copied();
+                        match at {
+                            // The next of all, and it has none any more.
+                            Some(at) => {
+                                let at = at.expect("it had one");
+                                prop_assert!(at <= now && next.is_none_or(|next| at <= next));
+                            }
+                            None => prop_assert!(next.is_none_or(|next| next > now)),
+                        }
+                    }
+                }
+                let next = map.values().min().map(|at| Time::from_nanos(*at));
+                prop_assert_eq!(deadlines.next(), next);
+                for index in 0..INDICES {
+                    let at = map.get(&index).map(|at| Time::from_nanos(*at));
+                    prop_assert_eq!(deadlines.get(index), at);
+                }
+            }
+        }
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            5 => (0..INDICES, 0..50_u64).prop_map(|(index, at)| Step::Set(index, at)),
+            1 => (0..INDICES).prop_map(Step::Clear),
+            1 => (0..50_u64).prop_map(Step::PopDue),
+        ]
+    }
+
+    const INDICES: u32 = 40;
+}
