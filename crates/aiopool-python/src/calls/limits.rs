@@ -84,8 +84,12 @@ impl Pool {
         Ok(())
     }
 
-    fn stats(&self, py: Python<'_>) -> Numbers {
-        let (core, [succeeded, failed, cancelled], seconds) = self.numbers(py);
+    fn stats(slf: &Bound<'_, Self>) -> Numbers {
+        let (pool, py) = (slf.get(), slf.py());
+        if pool.may_be_held(py) {
+            pool.note_what_holds(py, timer::now(slf));
+        }
+        let (core, [succeeded, failed, cancelled], seconds) = pool.numbers(py);
         let held_by = core.held_by.map(|held_by| match held_by {
             HeldBy::Slots => "slots",
             HeldBy::Rate => "rate",
@@ -101,7 +105,7 @@ impl Pool {
                 core.parked,
             ],
             [core.started, succeeded, failed, cancelled, 0],
-            self.observer()
+            pool.observer()
                 .map(|_| seconds.map(|seconds| seconds.as_secs_f64())),
             held_by,
         )

@@ -291,14 +291,15 @@ impl Pool {
     pub(crate) fn begin_advance(&self, py: Python<'_>) -> Option<Next> {
         self.state.with(py, |state| {
             let begins = state.admission.begin_advance();
-            begins.then(|| state.next(py, state.asks()))
+            begins.then(|| state.next(py, state.admission.may_admit()))
         })
     }
 
     /// `is_held` says that the core has admitted nobody.
     pub(crate) fn go_on(&self, py: Python<'_>, is_held: bool) -> Next {
-        self.state
-            .with(py, |state| state.next(py, !is_held && state.asks()))
+        self.state.with(py, |state| {
+            state.next(py, !is_held && state.admission.may_admit())
+        })
     }
 
     /// Without a time it is that which was told last: a limit that has come since was told it.
@@ -550,6 +551,29 @@ impl Pool {
         self.state.with(py, |state| state.counts.ran += run);
     }
 
+    /// Whether the core has to be asked what holds the next one back: it is not asked for that one while
+    /// no slot is free, and so reads no clock for it.
+    pub(crate) fn may_be_held(&self, py: Python<'_>) -> bool {
+        self.ask(py, |admission| {
+            admission.is_timed() && admission.waiting() > 0 && !admission.may_admit()
+        })
+    }
+
+    /// Asks it.
+    pub(crate) fn note_what_holds(&self, py: Python<'_>, now: Time) {
+        let gone = self.state.with(py, |state| {
+            // To read the clock was foreign code, which may have changed that.
+            if state.admission.may_admit() {
+                return None;
+            }
+            let gone = state.forget_keys(now);
+            let admitted = state.admission.poll_admit(now);
+            debug_assert!(admitted.is_none(), "no slot is free");
+            gone
+        });
+        drop(gone);
+    }
+
     /// The numbers of the core, how many have succeeded, failed and were cancelled, and for how long
     /// they waited and ran.
     pub(crate) fn numbers(&self, py: Python<'_>) -> (Stats, [u64; 3], [Duration; 2]) {
@@ -742,13 +766,6 @@ impl Pool {
 }
 
 impl PoolState {
-    /// Whether the core is asked for the next waiter. If time matters, it notes what holds that one
-    /// back.
-    fn asks(&self) -> bool {
-        let admission = &self.admission;
-        admission.may_admit() || admission.is_timed() && admission.waiting() > 0
-    }
-
     /// Whether a waiter that may be admitted is admitted at once.
     fn admits_at_once(&self) -> bool {
         !self.admission.is_advancing() && !self.pump.is_over()
