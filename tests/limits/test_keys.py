@@ -487,6 +487,21 @@ async def test_a_function_for_limits_that_raises_is_the_error_of_its_call_or_ite
     assert pool.is_empty
 
 
+async def test_a_function_for_limits_may_open_other_keys_and_is_asked_once() -> None:
+    asked = list[str]()
+
+    def limit(key: str) -> int:
+        asked.append(key)
+        if key == "a" and len(asked) < 100:
+            pool.pause(key="b")
+            pool.resume(key="b")
+        return 1
+
+    pool = AioPool(4, per_key=limit)
+    assert await pool.options(key="a").exec(ready(1)) == 1
+    assert asked == ["a", "b"]
+
+
 async def test_a_key_that_raises_when_its_map_goes_on_ends_the_map_and_its_items() -> None:
     pool, key, gate = AioPool(3), Hostile(raises), Gate()
 

@@ -82,8 +82,15 @@ pub(crate) fn find_or_open(pool: &Bound<'_, Pool>, object: &Bound<'_, PyAny>) ->
 
 /// The same, if it is open.
 pub(crate) fn find(pool: &Bound<'_, Pool>, object: &Bound<'_, PyAny>) -> PyResult<Option<KeyId>> {
-    let candidates = pool.get().keys_with_hash(pool.py(), hash(object)?);
-    among(&candidates, pool, object)
+    let (py, hash) = (pool.py(), hash(object)?);
+    loop {
+        let candidates = pool.get().keys_with_hash(py, hash);
+        let found = among(&candidates, pool, object)?;
+        // To compare them may have opened it.
+        if found.is_some() || !pool.get().has_more_keys(py, hash, &candidates) {
+            return Ok(found);
+        }
+    }
 }
 
 fn among(
@@ -92,7 +99,7 @@ fn among(
     object: &Bound<'_, PyAny>,
 ) -> PyResult<Option<KeyId>> {
     let py = pool.py();
-    for (id, other) in &candidates.keys {
+    for (id, other) in &candidates.0 {
         let is_it = other.is(object) || other.bind(py).eq(object)?;
         if is_it && pool.get().has_key(py, *id) {
             return Ok(Some(*id));

@@ -13,8 +13,6 @@ pub(super) struct Keys {
     entries: Vec<Option<Entry>>,
     /// Those indexes, by the hash of the object.
     indexes: HashTable<usize>,
-    /// How many have ever been opened.
-    opened: u64,
 }
 
 struct Entry {
@@ -23,11 +21,8 @@ struct Entry {
     object: Py<PyAny>,
 }
 
-/// The keys with one hash, when so many had ever been opened.
-pub(crate) struct Candidates {
-    pub(crate) keys: Vec<(KeyId, Py<PyAny>)>,
-    pub(super) opened: u64,
-}
+/// The keys with one hash.
+pub(crate) struct Candidates(pub(crate) Vec<(KeyId, Py<PyAny>)>);
 
 impl Keys {
     pub(super) fn is_empty(&self) -> bool {
@@ -35,20 +30,22 @@ impl Keys {
     }
 
     pub(super) fn candidates(&self, py: Python<'_>, hash: u64) -> Candidates {
-        let entries = self.indexes.iter_hash(hash);
-        let entries = entries.filter_map(|index| self.entries.get(*index)?.as_ref());
-        let entries = entries.filter(|entry| entry.hash == hash);
-        Candidates {
-            keys: entries
-                .map(|entry| (entry.id, entry.object.clone_ref(py)))
-                .collect(),
-            opened: self.opened,
-        }
+        let entries = self.with_hash(hash);
+        let entries = entries.map(|entry| (entry.id, entry.object.clone_ref(py)));
+        Candidates(entries.collect())
     }
 
-    /// Whether no key has been opened since then.
-    pub(super) fn are_as_in(&self, candidates: &Candidates) -> bool {
-        self.opened == candidates.opened
+    /// Whether a key with this hash is there that is none of these. Keys of other hashes may come and go:
+    /// they hold nobody up.
+    pub(super) fn has_more(&self, hash: u64, Candidates(seen): &Candidates) -> bool {
+        let mut entries = self.with_hash(hash);
+        entries.any(|entry| seen.iter().all(|(id, _)| *id != entry.id))
+    }
+
+    fn with_hash(&self, hash: u64) -> impl Iterator<Item = &Entry> {
+        let entries = self.indexes.iter_hash(hash);
+        let entries = entries.filter_map(|index| self.entries.get(*index)?.as_ref());
+        entries.filter(move |entry| entry.hash == hash)
     }
 
     pub(super) fn insert(&mut self, id: KeyId, hash: u64, object: Py<PyAny>) {
@@ -57,7 +54,6 @@ impl Keys {
             self.entries.resize_with(index + 1, || None);
         }
         self.entries[index] = Some(Entry { id, hash, object });
-        self.opened += 1;
         let entries = &self.entries;
         let hash_of = |index: &usize| entries[*index].as_ref().map_or(0, |entry| entry.hash);
         self.indexes.insert_unique(hash, index, hash_of);
@@ -73,10 +69,7 @@ impl Keys {
         }
         if self.indexes.is_empty() {
             // As long as there were many at once.
-            *self = Self {
-                opened: self.opened,
-                ..Self::default()
-            };
+            *self = Self::default();
         }
         Some(entry.object)
     }

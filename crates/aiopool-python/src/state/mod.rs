@@ -479,7 +479,12 @@ impl Pool {
         self.ask(py, |admission| admission.has_key(key))
     }
 
-    /// Opens a key, unless another has been opened since the candidates were looked up.
+    /// Whether a key with this hash has been opened since the candidates were looked up.
+    pub(crate) fn has_more_keys(&self, py: Python<'_>, hash: u64, seen: &Candidates) -> bool {
+        self.state.with(py, |state| state.keys.has_more(hash, seen))
+    }
+
+    /// Opens a key, unless another with its hash has been opened since the candidates were looked up.
     pub(crate) fn open_key(
         &self,
         object: &Bound<'_, PyAny>,
@@ -490,7 +495,7 @@ impl Pool {
     ) -> Option<KeyId> {
         let own = object.clone().unbind();
         self.state.with(object.py(), |state| {
-            state.keys.are_as_in(seen).then(|| {
+            (!state.keys.has_more(hash, seen)).then(|| {
                 let id = state.admission.open_key(limit, rates);
                 state.keys.insert(id, hash, own);
                 id
