@@ -163,8 +163,8 @@ impl Pool {
         }
     }
 
-    /// Waits until no job is active and no [permit](crate::Permit) is held, though others may wait: in a pool that is
-    /// [paused](Self::pause), until all that had started have ended.
+    /// Waits until no job is active and no [permit](crate::Permit) is held, though others may wait: in a
+    /// pool that is [paused](Self::pause), until all that had started have ended.
     ///
     /// # Returns
     ///

@@ -11,8 +11,9 @@ use crate::stats::Outcome;
 /// An [observer](crate::Builder::observer) that records what happens in a pool with the crate
 /// [`metrics`], for whichever recorder the program has installed. It needs the feature `metrics`.
 ///
-/// It tells the units to the recorder that is installed when it is called. Each metric has the label `pool` with the name that is given here. The labels do not tell names
-/// and keys of jobs, of which there may be any number.
+/// It tells the units to the recorder that is installed when it is called. Each metric has the label
+/// `pool` with the name that is given here. The labels do not tell names and keys of jobs, of which
+/// there may be any number.
 ///
 /// | metric | kind | unit |
 /// | --- | --- | --- |

@@ -12,9 +12,9 @@ use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{Payload, discard, guarded};
 
 impl Shared {
-    /// The lock, with the timers that are needed and the id of a key, which is opened if it is not there. The key
-    /// becomes a clone of the one that the pool has. What is foreign may panic: nothing has changed
-    /// then.
+    /// The lock, with the timers that are needed and the id of a key, which is opened if it is not
+    /// there. The key becomes a clone of the one that the pool has. What is foreign may panic: nothing
+    /// has changed then.
     #[track_caller]
     pub(crate) fn lock_with_key<'a>(
         &'a self,
