@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use aiopool_core::{Level, Request, Ticket};
+use aiopool_core::{Admitted, Level, Request, Ticket};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
@@ -16,7 +16,7 @@ use crate::observe::{Event, Seen};
 use crate::run::nested;
 use crate::run::observe::Watch;
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
-use crate::state::active::{Taken, Work};
+use crate::state::active::{Taken, Waiter, Work};
 use crate::state::permits::Grant;
 use crate::state::signal::Orders;
 use crate::state::workers::{Idle, Member, Wakeup};
@@ -186,18 +186,10 @@ impl Shared {
     ) -> Option<Grant> {
         let (index, ticket, spare) = state.ask_for_slot(runtime.clone(), request, weight);
         let mut wakeups = Vec::new();
-        let mut left = MOST_STARTS;
-        while left > 0 {
-            let Some(admitted) = state.admit() else {
-                if !state.is_behind() {
-                    break;
-                }
-                // As in `advance`: what is due comes before.
-                drop(state);
-                state = self.lock();
-                continue;
-            };
-            left -= 1;
+        for _ in 0..MOST_STARTS {
+            let admitted;
+            (state, admitted) = self.admit(state);
+            let Some(admitted) = admitted else { break };
             let is_it = admitted.ticket == ticket;
             wakeups.extend(state.start(admitted));
             if is_it {
@@ -248,15 +240,16 @@ impl Shared {
     pub(crate) fn resize(self: &Arc<Self>, size: NonZeroUsize) {
         let mut state = self.lock();
         state.resize(size);
-        while state.is_advancing() {
+        loop {
+            // In portions: others get the lock in between.
             let mut started = Vec::new();
-            while let Some(admitted) = (started.len() < MOST_STARTS)
-                .then(|| state.admit())
-                .flatten()
-            {
+            for _ in 0..MOST_STARTS {
+                let admitted;
+                (state, admitted) = self.admit(state);
+                let Some(admitted) = admitted else { break };
                 started.push(state.start(admitted));
             }
-            if started.is_empty() && !state.is_behind() {
+            if started.is_empty() {
                 break;
             }
             drop(state);
@@ -265,7 +258,7 @@ impl Shared {
             }
             state = self.lock();
         }
-        self.advance_by(state, usize::MAX);
+        self.advance(state);
         self.observe(|| Event::Resized { size: size.get() });
     }
 
@@ -279,27 +272,16 @@ impl Shared {
     ///
     /// What others hand in meanwhile is not this caller's work: after some starts it leaves the rest
     /// to the workers, each of which comes here when it searches.
-    pub(crate) fn advance<'a>(self: &'a Arc<Self>, state: MutexGuard<'a, State>) {
-        self.advance_by(state, MOST_STARTS);
-    }
-
-    /// The same, with so many starts before the rest is left to the workers.
-    fn advance_by<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, most: usize) {
+    pub(crate) fn advance<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) {
         if !state.begin_advance() {
             // The one that is at it looks again before it stops, under this lock.
             return;
         }
-        let mut left = most;
+        let mut left = MOST_STARTS;
         loop {
-            let Some(admitted) = state.admit() else {
-                if !state.is_behind() {
-                    break;
-                }
-                // What is due is done in portions: others get the lock in between.
-                drop(state);
-                state = self.lock();
-                continue;
-            };
+            let admitted;
+            (state, admitted) = self.admit(state);
+            let Some(admitted) = admitted else { break };
             if let Some(wakeup) = state.start(admitted) {
                 drop(state);
                 self.wake_up(wakeup);
@@ -323,6 +305,22 @@ impl Shared {
         let effects = state.end_advance();
         self.release(state);
         effects.carry_out();
+    }
+
+    /// Who is next in the queue, if it may start. What is due is done before that, in portions: others get
+    /// the lock in between.
+    fn admit<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> (MutexGuard<'a, State>, Option<Admitted<Waiter>>) {
+        loop {
+            let admitted = state.admit();
+            if admitted.is_some() || !state.is_behind() {
+                return (state, admitted);
+            }
+            drop(state);
+            state = self.lock();
+        }
     }
 
     /// Wakes or starts the worker that is to look for an open entry, under no lock: a runtime that

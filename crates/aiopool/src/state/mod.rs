@@ -410,11 +410,6 @@ impl State {
         self.admission.begin_advance()
     }
 
-    /// Whether a caller starts those who are admitted.
-    pub(crate) fn is_advancing(&self) -> bool {
-        self.admission.is_advancing()
-    }
-
     /// Whether somebody would be admitted, and nobody sees to it.
     pub(crate) fn has_unattended_turn(&self) -> bool {
         !self.admission.is_advancing() && self.admission.may_admit()
