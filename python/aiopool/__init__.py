@@ -10,6 +10,7 @@ results of many jobs can have. `iterwait` iterates over the results of futures a
 
 from aiopool._observe import Event, Stats
 from aiopool._rate import Rate
+from aiopool._timeout import JobTimeout
 from aiopool.compat import AioPool, getres, iterwait
 
-__all__ = ["AioPool", "Event", "Rate", "Stats", "getres", "iterwait"]
+__all__ = ["AioPool", "Event", "JobTimeout", "Rate", "Stats", "getres", "iterwait"]

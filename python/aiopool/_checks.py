@@ -59,14 +59,25 @@ def checked_observer(observer: Observer | None) -> Observer | None:
 
 
 def checked_seconds(seconds: float | None) -> float | None:
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, Real):
-        raise TypeError(f"seconds must be a number, such as 1.5, or None, not {seconds!r}")
+    return None if seconds is None else _seconds("seconds", seconds)
+
+
+def checked_timeout(timeout: object) -> float:
+    seconds = _seconds("timeout", timeout)
+    if not seconds > 0:  # nan is not above 0 either
+        raise ValueError(
+            f"timeout must be a number of seconds above 0, not {timeout!r}: None is no timeout"
+        )
+    return seconds
+
+
+def _seconds(what: str, given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise TypeError(f"{what} must be a number, such as 1.5, or None, not {given!r}")
     try:
-        return float(seconds)
+        return float(given)
     except OverflowError:  # an exact number beyond all floats
-        return math.inf if seconds > 0 else -math.inf
+        return math.inf if given > 0 else -math.inf
 
 
 def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:

@@ -16,7 +16,7 @@ class Event:
         once. The others are about the pool, or about one key.
     :param name: the name of the job; None if it is not about a job.
     :param key: the key of the job, or the key that was paused or resumed.
-    :param outcome: how the job ended, if it is `"finished"`; `"timed_out"` is kept for later.
+    :param outcome: how the job ended, if it is `"finished"`.
     :param wait: for how many seconds the job waited, if it is `"started"` or `"finished"`.
     :param run: for how many seconds the job, with its callback, was active, if it is `"finished"`;
         0 if it has never started.
@@ -47,7 +47,7 @@ class Stats:
     :param succeeded: how many jobs have returned, with their callbacks.
     :param failed: how many jobs, or their callbacks, have raised an error.
     :param cancelled: how many jobs were cancelled, before their start or after it.
-    :param timed_out: always 0: kept for jobs that will have a time limit.
+    :param timed_out: how many jobs have ended with `JobTimeout`.
     :param wait_seconds: for how long the jobs that have started waited, all together; None if the
         pool has no observer.
     :param run_seconds: for how long the jobs that have ended were active, all together; None if the

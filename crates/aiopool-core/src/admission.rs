@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::mem;
 use core::num::{NonZeroU32, NonZeroUsize};
 
+use crate::deadlines::Deadlines;
 use crate::joiners::Joiners;
 use crate::keys::Key;
 use crate::lanes::{LaneId, Lanes};
@@ -39,6 +40,8 @@ pub struct Admission<W, J> {
     /// stood in one lane and had the weight 1.
     is_plain: bool,
     limits: Option<Box<Limits>>,
+    /// When active jobs have had their time.
+    timeouts: Deadlines,
     phase: Phase,
     /// Whether somebody admits.
     advancing: bool,
@@ -64,6 +67,7 @@ impl<W: Waiter, J> Admission<W, J> {
             lanes: Lanes::new(),
             is_plain: true,
             limits: None,
+            timeouts: Deadlines::default(),
             phase: Phase::Open,
             advancing: false,
             joiners: Joiners::new(),
@@ -369,6 +373,19 @@ impl<W: Waiter, J> Admission<W, J> {
         slot
     }
 
+    /// From now until then a job holds its slots, unless that [ends](Self::end_timeout) before.
+    /// [`poll_timed_out`](Self::poll_timed_out) gives its index, which is a small number that the face
+    /// chooses, and no other job has now.
+    pub fn begin_timeout(&mut self, index: u32, until: Time) {
+        self.timeouts.set(index, until);
+    }
+
+    /// The job with this index ends, or waits outside. It need not have a timeout.
+    #[inline]
+    pub fn end_timeout(&mut self, index: u32) {
+        self.timeouts.clear(index);
+    }
+
     /// Adds a joiner, which [`poll_idle`](Self::poll_idle) gives when the pool is idle. If the pool
     /// is idle now, the next call gives it.
     pub fn join(&mut self, joiner: J) -> Ticket {
@@ -619,10 +636,16 @@ impl<W: Waiter, J> Admission<W, J> {
     }
 
     /// When [`poll_admit`](Self::poll_admit), after it has given `None`, or else
-    /// [`poll_due`](Self::poll_due) has something to do, if nothing happens until then.
+    /// [`poll_due`](Self::poll_due) or [`poll_timed_out`](Self::poll_timed_out) has something to do, if
+    /// nothing happens until then.
     #[must_use]
     pub fn next_wake(&self) -> Option<Time> {
-        let limits = self.limits.as_ref()?;
+        let limits = self.limits.as_ref().and_then(|limits| self.next_of(limits));
+        limits.into_iter().chain(self.timeouts.next()).min()
+    }
+
+    /// When the limits have something to do.
+    fn next_of(&self, limits: &Limits) -> Option<Time> {
         // While no slot is free, the end of a job is waited for, however long ago it was asked what
         // holds the next one back.
         let start = match limits.held_by.filter(|_| self.may_admit()) {
@@ -651,6 +674,11 @@ impl<W: Waiter, J> Admission<W, J> {
             limits.forget_key(index, now);
         }
         true
+    }
+
+    /// The index of a job whose timeout has come. It has none from now on.
+    pub fn poll_timed_out(&mut self, now: Time) -> Option<u32> {
+        self.timeouts.pop_due(now)
     }
 
     /// A key that has gone. Its [index](KeyId::index) may be used again.

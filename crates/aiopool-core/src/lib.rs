@@ -24,14 +24,14 @@
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
 //! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`is_timed`], [`phase`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
-//! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`refund`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
+//! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`refund`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`begin_timeout`], [`end_timeout`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
 //! | commands | [`withdraw`], [`begin_walk`], [`walk_on`], [`leave`], [`leave_active`], [`enter`], [`resize`], [`set_rates`], [`pause`], [`resume`], [`open_key`], [`pause_key`], [`resume_key`] | take inputs back, and change the limits |
-//! | outputs | [`poll_admit`], [`next_wake`], [`poll_due`], [`poll_key_gone`], [`poll_idle`], [`poll_all_idle`], [`poll_drained`] | tell the face what to do now, and when to ask again |
+//! | outputs | [`poll_admit`], [`next_wake`], [`poll_due`], [`poll_timed_out`], [`poll_key_gone`], [`poll_idle`], [`poll_all_idle`], [`poll_drained`] | tell the face what to do now, and when to ask again |
 //!
 //! After any inputs and commands, first call [`poll_due`] until it returns `false`, if the pool
 //! [`is_timed`], and [`poll_admit`] until it returns `None`, and start each waiter that it returns. Then call [`poll_idle`] until it returns `None`, or [`poll_all_idle`]
 //! and [`poll_drained`] once, and tell each joiner that they return; forget the keys that
-//! [`poll_key_gone`] returns; and at [`next_wake`] begin again. The core does nothing by itself. If
+//! [`poll_key_gone`] returns; stop the jobs that [`poll_timed_out`] returns; and at [`next_wake`] begin again. The core does nothing by itself. If
 //! the face polls late, an admission is late, never lost. Several callers that may admit agree by
 //! [`begin_advance`] on one that does.
 //!
@@ -94,6 +94,8 @@
 //! [`come_back`]: Admission::come_back
 //! [`end_outside`]: Admission::end_outside
 //! [`force`]: Admission::force
+//! [`begin_timeout`]: Admission::begin_timeout
+//! [`end_timeout`]: Admission::end_timeout
 //! [`join`]: Admission::join
 //! [`join_active`]: Admission::join_active
 //! [`begin_leaving`]: Admission::begin_leaving
@@ -114,6 +116,7 @@
 //! [`poll_admit`]: Admission::poll_admit
 //! [`next_wake`]: Admission::next_wake
 //! [`poll_due`]: Admission::poll_due
+//! [`poll_timed_out`]: Admission::poll_timed_out
 //! [`poll_key_gone`]: Admission::poll_key_gone
 //! [`poll_idle`]: Admission::poll_idle
 //! [`poll_all_idle`]: Admission::poll_all_idle

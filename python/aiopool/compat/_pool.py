@@ -52,6 +52,7 @@ class BaseAioPool(Maps, BasePool):
     def options(
         self,
         *,
+        timeout: float | Callable[[Any], float | None] | None = None,
         priority: int | Callable[[Any], int | None] | None = None,
         key: Hashable | Callable[[Any], Hashable] = None,
         weight: int | Callable[[Any], int] = 1,
@@ -65,6 +66,10 @@ class BaseAioPool(Maps, BasePool):
         another priority, key or weight than the others wait each for itself; a `map` then has at
         most `4 * size` items that are pulled and have not settled.
 
+        :param timeout: for how many seconds, above 0, a job may hold its slots. Then it is cancelled,
+            as by `asyncio.timeout`, and its slots come back when it has ended. It ends with
+            `JobTimeout`, unless it handles the cancellation and returns. The time does not include
+            its wait for slots, nor its callback. None: no limit.
         :param priority: from -100 to 100; jobs of higher ones start first. While lower ones wait,
             every 17th start goes to the one of these that has been passed longest. None: that of
             the job that hands it in, or 0.
@@ -75,11 +80,12 @@ class BaseAioPool(Maps, BasePool):
         :param name: the name of the job, for its task, reports and events. None: that of its
             coroutine.
         :raises TypeError: if an option is of another type, or `key` is not hashable; by the verb of
-            a single job, if `priority`, `weight` or `name` is a function.
-        :raises ValueError: if `priority` or `weight` is out of its range. If a function of an item
+            a single job, if `timeout`, `priority`, `weight` or `name` is a function.
+        :raises ValueError: if `timeout`, `priority` or `weight` is out of its range. If a function of an item
             raises, or gives such a value, that is the error of the item.
         """
-        return Options(_core.Verbs.with_options(self._core, priority, key, weight, name))
+        verbs = _core.Verbs.with_options(self._core, timeout, priority, key, weight, name)
+        return Options(verbs)
 
     async def __aexit__(
         self,

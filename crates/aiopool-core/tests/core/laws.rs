@@ -305,6 +305,24 @@ fn the_time_makes_a_difference_while_there_is_a_rate_a_pause_or_a_key() {
 }
 
 #[test]
+fn jobs_that_have_had_their_time_are_told_once_in_the_order_of_their_ends() {
+    let mut pool = pool(1);
+    for (index, until) in [(0, 30), (1, 10), (2, 20), (3, 10)] {
+        pool.begin_timeout(index, Time::from_nanos(until));
+    }
+    pool.end_timeout(3);
+    pool.end_timeout(7);
+    assert_eq!(pool.next_wake(), Some(Time::from_nanos(10)));
+    assert_eq!(pool.poll_timed_out(Time::from_nanos(9)), None);
+    let now = Time::from_nanos(20);
+    let told = std::iter::from_fn(|| pool.poll_timed_out(now));
+    assert_eq!(told.collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(pool.next_wake(), Some(Time::from_nanos(30)));
+    pool.end_timeout(0);
+    assert_eq!((pool.next_wake(), pool.is_timed()), (None, false));
+}
+
+#[test]
 fn a_job_that_comes_back_by_force_has_its_slots_and_nobody_else_starts_until_they_fit() {
     let mut pool = pool(1);
     let slot = submit_and_admit(&mut pool, 0, 1);

@@ -220,7 +220,15 @@ fn hand_in<'py>(
         name.map_or_else(|| name::of(awaitable), Ok)
     });
     let told = observed.as_ref().map(|observed| observed.clone_ref(py));
-    let waiter = match Extras::of(asked.weight, asked.level, asked.name, observed) {
+    let extras = Extras {
+        timeout: asked.timeout,
+        weight: asked.weight,
+        level: asked.level,
+        name: asked.name,
+        observed,
+        ..Extras::plain()
+    };
+    let waiter = match extras.boxed() {
         None => Waiter::Job(job),
         Some(extras) => Waiter::Other(Other::Job(Box::new(job), extras)),
     };

@@ -5,7 +5,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::py::limits;
-use crate::run::{keys, observe, start, timer};
+use crate::run::{keys, observe, start, timeout, timer};
 use crate::state::{JoinTicket, Pool};
 
 /// The numbers of a pool, in the order of `Stats` in `_observe.py`.
@@ -44,7 +44,7 @@ impl Pool {
                     )));
                 }
                 slf.get().enter(py)?;
-                timer::now(slf).after(timer::nanos(seconds))
+                timer::now(slf).after(limits::nanos(seconds))
             }
         };
         match key {
@@ -89,7 +89,7 @@ impl Pool {
         if pool.may_be_held(py) {
             pool.note_what_holds(py, timer::now(slf));
         }
-        let (core, [succeeded, failed, cancelled], seconds) = pool.numbers(py);
+        let (core, ends, seconds) = pool.numbers(py);
         let held_by = core.held_by.map(|held_by| match held_by {
             HeldBy::Slots => "slots",
             HeldBy::Rate => "rate",
@@ -104,7 +104,7 @@ impl Pool {
                 core.outside,
                 core.parked,
             ],
-            [core.started, succeeded, failed, cancelled, 0],
+            [core.started, ends[0], ends[1], ends[2], ends[3]],
             pool.observer()
                 .map(|_| seconds.map(|seconds| seconds.as_secs_f64())),
             held_by,
@@ -134,6 +134,7 @@ impl Pool {
     fn timer_fired(slf: &Bound<'_, Self>) {
         let now = timer::now(slf);
         slf.get().timer_has_fired(slf.py(), now);
+        timeout::expire(slf);
         start::advance(slf);
     }
 }

@@ -17,6 +17,7 @@ impl Verbs {
     #[staticmethod]
     fn with_options(
         pool: Py<Pool>,
+        timeout: Option<Bound<'_, PyAny>>,
         priority: Option<Bound<'_, PyAny>>,
         key: Option<Bound<'_, PyAny>>,
         weight: &Bound<'_, PyAny>,
@@ -28,11 +29,13 @@ impl Verbs {
             option.map_or(Ok(()), check)
         };
         let weight = Some(weight.clone());
+        fixed(&timeout, &|timeout| limits::timeout(timeout).map(drop))?;
         fixed(&priority, &|priority| limits::priority(priority).map(drop))?;
         fixed(&weight, &|weight| limits::weight(weight).map(drop))?;
         fixed(&name, &|name| limits::name(name).map(drop))?;
         fixed(&key, &|key| keys::hash(key).map(drop))?;
         let values = OptionValues {
+            timeout: timeout.map(Bound::unbind),
             priority: priority.map(Bound::unbind),
             key: key.map(Bound::unbind),
             weight: weight.map(Bound::unbind),

@@ -18,6 +18,7 @@ borrowed! {
     apart = "aiopool._job", "apart";
     awaited = "aiopool._job", "awaited";
     call_back = "aiopool._job", "call_back";
+    checked_timeout = "aiopool._checks", "checked_timeout";
     cancelled_error = "asyncio", "CancelledError";
     context = "contextvars", "Context";
     coroutine = "collections.abc", "Coroutine";
@@ -44,6 +45,7 @@ borrowed! {
     read_cancellation = "aiopool._job", "read_cancellation";
     set_level = "aiopool._within", "set_level";
     task = "asyncio", "Task";
+    timed_out = "aiopool._timeout", "timed_out";
     tell_close = "aiopool._loop_end", "tell_close";
     run_job = "aiopool._job", "run_job";
     run_jobs = "aiopool._job", "run_jobs";

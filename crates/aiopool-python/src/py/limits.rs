@@ -92,6 +92,25 @@ pub(crate) fn priority(given: &Bound<'_, PyAny>) -> PyResult<Level> {
     })
 }
 
+/// A time in seconds, in nanoseconds; None if it is longer than all time.
+pub(crate) fn timeout(given: &Bound<'_, PyAny>) -> PyResult<Option<NonZeroU64>> {
+    let seconds = imports::checked_timeout(given.py())?.call1((given,))?;
+    let nanos = nanos(seconds.extract()?);
+    // Below a nanosecond it is one.
+    Ok(NonZeroU64::new(nanos.max(1)).filter(|nanos| nanos.get() < u64::MAX))
+}
+
+/// So many seconds, as the core counts them. More than all time is for ever.
+pub(crate) fn nanos(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is not negative, and beyond the last moment it is the last"
+    )]
+    let nanos = (seconds * 1e9).round() as u64;
+    nanos
+}
+
 pub(crate) fn name<'py>(given: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     let name = given.cast::<PyString>();
     name.cloned()

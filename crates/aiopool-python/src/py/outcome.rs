@@ -12,6 +12,8 @@ pub(crate) enum Outcome {
     Returned(Py<PyAny>),
     Failed(Py<PyAny>),
     Cancelled(Option<Py<PyAny>>),
+    /// With the `JobTimeout`.
+    TimedOut(Py<PyAny>),
 }
 
 /// The kind of an outcome.
@@ -20,6 +22,7 @@ pub(crate) enum How {
     Succeeded,
     Failed,
     Cancelled,
+    TimedOut,
 }
 
 impl Outcome {
@@ -28,7 +31,13 @@ impl Outcome {
             Self::Returned(_) => How::Succeeded,
             Self::Failed(_) => How::Failed,
             Self::Cancelled(_) => How::Cancelled,
+            Self::TimedOut(_) => How::TimedOut,
         }
+    }
+
+    /// Whether its future gets an error.
+    pub(crate) fn is_error(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::TimedOut(_))
     }
 
     pub(crate) fn of_error(error: &Bound<'_, PyAny>) -> Self {
@@ -51,6 +60,7 @@ impl Outcome {
         match self {
             Self::Returned(result) => Self::Returned(result.clone_ref(py)),
             Self::Failed(error) => Self::Failed(error.clone_ref(py)),
+            Self::TimedOut(error) => Self::TimedOut(error.clone_ref(py)),
             Self::Cancelled(error) => {
                 Self::Cancelled(error.as_ref().map(|error| error.clone_ref(py)))
             }
@@ -81,7 +91,7 @@ impl Outcome {
         errors::contained(py, || {
             match self {
                 Self::Returned(result) => future.call_method1(intern!(py, "set_result"), (result,)),
-                Self::Failed(error) => {
+                Self::Failed(error) | Self::TimedOut(error) => {
                     let error = storable(error.into_bound(py));
                     future.call_method1(intern!(py, "set_exception"), (error,))
                 }

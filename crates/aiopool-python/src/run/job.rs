@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports};
-use crate::run::{settle, start, task, withdraw};
+use crate::run::{settle, start, task, timeout, withdraw};
 use crate::state::{Callback, FirstStep, Job, Made};
 
 /// The coroutine of the job makes a step before the job has begun. Tells whether the coroutine has
@@ -60,6 +60,8 @@ pub(crate) fn raised<'py>(
     job: &Bound<'py, Job>,
     error: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let timed_out = timeout::error_of(job, error);
+    let error = timed_out.as_ref().unwrap_or(error);
     // If nothing of the job has run, its callback is not called.
     let began = !settle::never_began(job);
     if began {
@@ -74,7 +76,10 @@ pub(crate) fn raised<'py>(
             return Ok(call_back(job, callback, None, Some(error)));
         }
     }
-    settle_error(job, error, began)?;
+    match timed_out {
+        Some(error) => settle(job, Outcome::TimedOut(error.unbind()), began),
+        None => settle_error(job, error, began)?,
+    }
     Ok(None)
 }
 
@@ -157,6 +162,8 @@ fn call_back<'py>(
     error: Option<&Bound<'py, PyAny>>,
 ) -> Option<Bound<'py, PyAny>> {
     let py = job.py();
+    // Its time does not count for the callback.
+    job.get().pool(py).get().end_timeout(job);
     let made = errors::contained(py, || {
         imports::call_back(py)?.call1((job, callback.function, callback.ctx, result, error))
     });

@@ -23,9 +23,11 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) -> bool {
     let waiter = Waiter::Other(Other::Item {
         items: items.clone().unbind(),
         item: None,
-        extras: (mapped.weight > NonZeroU32::MIN)
-            .then(|| Extras::of(mapped.weight, None, None, None))
-            .flatten(),
+        extras: Extras {
+            weight: mapped.weight,
+            ..Extras::plain()
+        }
+        .boxed(),
     });
     let submitted = keys::submit(pool, waiter, &mapped.place);
     // The place is noted before foreign code runs again, which may stop the map and so withdraw it.
@@ -187,13 +189,20 @@ fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Un
         return Err((error, observed));
     }
     let own_level = Some(level).filter(|level| *level != mapped.place.level);
-    let extras = Extras::of(asked.weight, own_level, asked.name, observed);
+    let extras = Extras {
+        timeout: asked.timeout,
+        weight: asked.weight,
+        level: own_level,
+        name: asked.name,
+        observed,
+        ..Extras::plain()
+    };
     let place = Place {
         level,
         key: asked.key,
         front: false,
     };
-    Ok((place, asked.weight, extras))
+    Ok((place, asked.weight, extras.boxed()))
 }
 
 /// Puts an item in the queue, or settles it with its error.

@@ -10,6 +10,7 @@ pub(crate) mod options;
 pub(crate) mod settle;
 pub(crate) mod start;
 mod task;
+pub(crate) mod timeout;
 pub(crate) mod timer;
 pub(crate) mod withdraw;
 pub(crate) mod worker;

@@ -90,6 +90,7 @@ fn word(how: How) -> &'static str {
         How::Succeeded => "succeeded",
         How::Failed => "failed",
         How::Cancelled => "cancelled",
+        How::TimedOut => "timed_out",
     }
 }
 

@@ -16,6 +16,7 @@ impl OptionValues {
     /// What is asked for a single job. A callable key is a key like others.
     pub(crate) fn of_job(&self, py: Python<'_>) -> PyResult<Asked> {
         let options = [
+            ("timeout", &self.timeout),
             ("priority", &self.priority),
             ("weight", &self.weight),
             ("name", &self.name),
@@ -79,6 +80,7 @@ impl OptionValues {
             Some(option) => value(option.bind(py)),
         };
         let chosen = |option| PyResult::Ok(given(option)?.filter(|value| !value.is_none()));
+        let timeout = chosen(&self.timeout)?.map(|timeout| limits::timeout(&timeout));
         let priority = chosen(&self.priority)?.map(|priority| limits::priority(&priority));
         let weight = given(&self.weight)?.map(|weight| limits::weight(&weight));
         let name = chosen(&self.name)?.map(|name| limits::name(&name));
@@ -90,6 +92,7 @@ impl OptionValues {
             ));
         }
         Ok(Asked {
+            timeout: timeout.transpose()?.flatten(),
             level: priority.transpose()?,
             key: key.map(Bound::unbind),
             weight: weight.unwrap_or(Ok(NonZeroU32::MIN))?,

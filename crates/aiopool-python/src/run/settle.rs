@@ -32,10 +32,8 @@ pub(crate) fn finish(
         return false;
     };
     let py = job.py();
-    let name = match outcome {
-        Outcome::Failed(_) => ended.coroutine(py).and_then(|own| name_of(own.bind(py))),
-        _ => None,
-    };
+    let coroutine = outcome.is_error().then(|| ended.coroutine(py)).flatten();
+    let name = coroutine.and_then(|own| name_of(own.bind(py)));
     give_back(job, target, ended, outcome, name, run);
     true
 }
@@ -44,13 +42,11 @@ pub(crate) fn finish(
 pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
     // Read first: a settled job no longer has it.
     let coroutine = job.get().coroutine(job.py());
-    let name = match outcome {
-        Outcome::Failed(_) => {
-            let name = job.get().name(job.py()).map(Bound::into_any);
-            name.or_else(|| name_of(&job.get().awaitable(job.py())?))
-        }
-        _ => None,
-    };
+    let name = outcome.is_error().then(|| {
+        let name = job.get().name(job.py()).map(Bound::into_any);
+        name.or_else(|| name_of(&job.get().awaitable(job.py())?))
+    });
+    let name = name.flatten();
     never_began(job);
     if let Some((target, ended)) = job.get().end(job.py()) {
         give_back(job, target, ended, outcome, name, false);
@@ -134,7 +130,7 @@ pub(crate) fn settle_item(
     name: Option<Bound<'_, PyAny>>,
 ) {
     let py = items.py();
-    let failed = matches!(outcome, Outcome::Failed(_));
+    let failed = outcome.is_error();
     if let Some(results) = items.get().open_results(py) {
         let stored = errors::contained(py, || {
             let own_loop = items.get().pool(py).get().own_loop();

@@ -2,6 +2,8 @@
 //!
 //! Each end of a job comes back to [`advance`], the only place that admits waiters.
 
+use std::num::NonZeroU64;
+
 use aiopool_core::Slot;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
@@ -10,7 +12,7 @@ use crate::py::awaitable::close_unawaited;
 use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
 use crate::py::{context, errors, name, owner};
-use crate::run::{assign, map, observe, options, settle, timer, withdraw};
+use crate::run::{assign, map, observe, options, settle, timeout, timer, withdraw};
 use crate::state::{
     Callback, Extras, Items, Job, Next, Observed, Other, Pool, Target, Waiter, WaitingJob,
 };
@@ -182,7 +184,7 @@ fn admit_job(
     let awaitable = job.awaitable.into_bound(py);
     let target = Target::Future(job.future);
     let level = extras.as_ref().and_then(|extras| extras.level);
-    let (name, observed) = split(extras);
+    let (name, observed, timeout) = split(extras);
     let context = context::of_job(job.context.bind(py)).and_then(|context| {
         options::note_level(pool, &context, level)?;
         Ok(context)
@@ -192,6 +194,7 @@ fn admit_job(
         callback,
         name,
         observed,
+        timeout,
     };
     match context {
         Ok(context) => start(pool, slot, awaitable, &context, begun),
@@ -209,10 +212,19 @@ struct Begins {
     callback: Option<Callback>,
     name: Option<Py<PyString>>,
     observed: Option<Box<Observed>>,
+    timeout: Option<NonZeroU64>,
 }
 
-fn split(extras: Option<Box<Extras>>) -> (Option<Py<PyString>>, Option<Box<Observed>>) {
-    extras.map_or((None, None), |extras| (extras.name, extras.observed))
+type Split = (
+    Option<Py<PyString>>,
+    Option<Box<Observed>>,
+    Option<NonZeroU64>,
+);
+
+fn split(extras: Option<Box<Extras>>) -> Split {
+    extras.map_or((None, None, None), |extras| {
+        (extras.name, extras.observed, extras.timeout)
+    })
 }
 
 /// Pulls the next item of a `map` that is at the head of the queue. The item starts, if all allows
@@ -258,12 +270,13 @@ fn start_item(
     };
     let level = extras.as_ref().and_then(|extras| extras.level);
     let called = errors::contained(py, || map::call(items, item, level));
-    let (name, observed) = split(extras);
+    let (name, observed, timeout) = split(extras);
     let begins = Begins {
         target,
         callback: items.get().mapped().callback(py),
         name,
         observed,
+        timeout,
     };
     match called {
         Ok((awaitable, context)) => start(pool, slot, awaitable, &context, begins),
@@ -288,6 +301,7 @@ fn start<'py>(
         callback,
         name,
         observed,
+        timeout,
     } = begins;
     let job = match Job::new(pool, &awaitable, callback, name) {
         Ok(job) => job,
@@ -298,6 +312,7 @@ fn start<'py>(
                 callback: None,
                 name: None,
                 observed,
+                timeout: None,
             };
             not_started(pool, slot, begins, &error, &awaitable);
             return true;
@@ -308,6 +323,9 @@ fn start<'py>(
     }
     // Before there is a task: making one runs foreign code, which may cancel the job already.
     hold(pool, &job, slot, target);
+    if let Some(timeout) = timeout {
+        timeout::begin(&job, timeout);
+    }
     let assigned = if pool.get().reuses_tasks() {
         assign::to_worker(pool, &job, context)
     } else {

@@ -48,17 +48,6 @@ pub(crate) fn change(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// So many seconds, as the core counts them. More than all time is for ever.
-pub(crate) fn nanos(seconds: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is not negative, and beyond the last moment it is the last"
-    )]
-    let nanos = (seconds * 1e9).round() as u64;
-    nanos
-}
-
 /// Has the pool go on in the next turn of the loop.
 pub(crate) fn begin_turn_soon(pool: &Bound<'_, Pool>) -> PyResult<()> {
     let py = pool.py();

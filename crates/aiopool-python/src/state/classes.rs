@@ -2,7 +2,7 @@
 //! Only the other files of this folder change their fields.
 
 use std::mem;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::AtomicBool;
 
 use aiopool_core::{Admission, Slot, Ticket, Time};
@@ -137,6 +137,10 @@ pub(super) struct JobState {
     pub(super) awaitable: Option<Py<PyAny>>,
     pub(super) callback: Option<Callback>,
     pub(super) observed: Option<Box<Observed>>,
+    /// For how many nanoseconds it may hold its slots.
+    pub(super) timeout: Option<NonZeroU64>,
+    /// Whether it has had that time, and was cancelled for it.
+    pub(super) has_expired: bool,
     /// None when the job has settled.
     pub(super) runner: Option<Runner>,
 }

@@ -11,6 +11,7 @@ pub(super) struct Counts {
     pub(super) succeeded: u64,
     pub(super) failed: u64,
     pub(super) cancelled: u64,
+    pub(super) timed_out: u64,
     /// For how long those that have started had waited, and those that have ended had run. Only for
     /// a pool with an observer.
     pub(super) waited: Duration,
@@ -23,6 +24,7 @@ impl Counts {
             How::Succeeded => self.succeeded += 1,
             How::Failed => self.failed += 1,
             How::Cancelled => self.cancelled += 1,
+            How::TimedOut => self.timed_out += 1,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The steps of an active job.
 
 use std::mem;
+use std::num::NonZeroU64;
 
 use aiopool_core::{Slot, Time};
 use pyo3::prelude::*;
@@ -23,6 +24,8 @@ impl Job {
             awaitable: Some(awaitable.clone().unbind()),
             callback,
             observed: None,
+            timeout: None,
+            has_expired: false,
             runner: None,
         };
         let job = Self {
@@ -40,6 +43,28 @@ impl Job {
     /// Whether the job has not settled.
     pub(crate) fn is_held(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.held.is_some())
+    }
+
+    /// Where the pool holds the job, until it has settled.
+    pub(super) fn index(&self, py: Python<'_>) -> Option<usize> {
+        self.state
+            .with(py, |state| state.held.as_ref().map(|held| held.index))
+    }
+
+    /// The job has had its time.
+    pub(super) fn expire(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.has_expired = true);
+    }
+
+    /// The time that the job has had, if it was cancelled for that.
+    pub(crate) fn expired(&self, py: Python<'_>) -> Option<NonZeroU64> {
+        self.state
+            .with(py, |state| state.timeout.filter(|_| state.has_expired))
+    }
+
+    /// The job may hold its slots for so many nanoseconds.
+    pub(super) fn may_take(&self, py: Python<'_>, timeout: NonZeroU64) {
+        self.state.with(py, |state| state.timeout = Some(timeout));
     }
 
     /// The future of the job. An item of a `map` has none, and gets the `fresh` one.

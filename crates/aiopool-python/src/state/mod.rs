@@ -19,7 +19,7 @@ mod unawaited;
 mod worker;
 mod workers;
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -579,19 +579,21 @@ impl Pool {
         drop(gone);
     }
 
-    /// The numbers of the core, how many have succeeded, failed and were cancelled, and for how long
-    /// they waited and ran.
-    pub(crate) fn numbers(&self, py: Python<'_>) -> (Stats, [u64; 3], [Duration; 2]) {
+    /// The numbers of the core, how many have succeeded, failed, were cancelled and timed out, and for how
+    /// long they waited and ran.
+    pub(crate) fn numbers(&self, py: Python<'_>) -> (Stats, [u64; 4], [Duration; 2]) {
         self.state.with(py, |state| {
             let Counts {
                 succeeded,
                 failed,
                 cancelled,
+                timed_out,
                 waited,
                 ran,
             } = state.counts;
             let stats = state.admission.stats();
-            (stats, [succeeded, failed, cancelled], [waited, ran])
+            let ends = [succeeded, failed, cancelled, timed_out];
+            (stats, ends, [waited, ran])
         })
     }
 
@@ -623,6 +625,38 @@ impl Pool {
             *place = Some(items.get().hold(py, index));
         }
         job.get().hold(py, slot, index, target);
+    }
+
+    /// The job has this long from now on.
+    pub(crate) fn begin_timeout(&self, job: &Bound<'_, Job>, timeout: NonZeroU64, now: Time) {
+        let py = job.py();
+        let until = now.after(timeout.get());
+        job.get().may_take(py, timeout);
+        if let Some(index) = job.get().index(py) {
+            let index = small(index);
+            self.state
+                .with(py, |state| state.admission.begin_timeout(index, until));
+        }
+    }
+
+    /// The time of the job counts no longer.
+    pub(crate) fn end_timeout(&self, job: &Bound<'_, Job>) {
+        let py = job.py();
+        if let Some(index) = job.get().index(py) {
+            let index = small(index);
+            self.state
+                .with(py, |state| state.admission.end_timeout(index));
+        }
+    }
+
+    /// A job that has had its time. It knows that from here on.
+    pub(crate) fn next_timed_out<'py>(&self, py: Python<'py>, now: Time) -> Option<Bound<'py, Job>> {
+        let job = self.state.with(py, |state| {
+            let index = state.admission.poll_timed_out(now)?;
+            Some(state.jobs.get(index as usize)?.clone_ref(py))
+        })?;
+        job.get().expire(py);
+        Some(job.into_bound(py))
     }
 
     /// Whether an item that a `map` of this level has pulled may start now. Then it is counted. None if
@@ -682,6 +716,7 @@ impl Pool {
             state.executed += u64::from(run);
             state.counts.count(how);
             state.admission.finish(slot);
+            state.admission.end_timeout(small(index));
             if let Some(Runner::Own {
                 task: Some(made), ..
             }) = &runner
@@ -812,7 +847,7 @@ impl PoolState {
                 && (admission.waiting() > 0 || self.looks_after && !admission.is_empty()),
             empty: admission.is_empty(),
             drained: admission.active() == 0,
-            is_timed: self.timer.is_some() || admission.is_timed(),
+            is_timed: self.timer.is_some() || admission.next_wake().is_some(),
             gone,
         }
     }
@@ -845,6 +880,11 @@ impl PoolState {
         let gone = std::iter::from_fn(|| self.admission.poll_key_gone());
         Some(gone.filter_map(|id| self.keys.remove(id)).collect())
     }
+}
+
+/// The index of a job, as the core knows it: there are no more jobs than it counts.
+fn small(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// How many times what is due is done in one turn of the loop.

@@ -1,6 +1,6 @@
 //! A waiting job, with its options.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use aiopool_core::{Level, Time};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -36,6 +36,7 @@ pub(crate) struct Place {
 
 /// The arguments of `options`. For a call of many items each may be a function of the item.
 pub(crate) struct OptionValues {
+    pub(crate) timeout: Option<Py<PyAny>>,
     pub(crate) priority: Option<Py<PyAny>>,
     pub(crate) key: Option<Py<PyAny>>,
     pub(crate) weight: Option<Py<PyAny>>,
@@ -44,6 +45,8 @@ pub(crate) struct OptionValues {
 
 /// What `options` asks for a job.
 pub(crate) struct Asked {
+    /// For how many nanoseconds it may hold its slots.
+    pub(crate) timeout: Option<NonZeroU64>,
     /// None: that of the job that hands it in.
     pub(crate) level: Option<Level>,
     pub(crate) key: Option<Py<PyAny>>,
@@ -54,6 +57,7 @@ pub(crate) struct Asked {
 
 /// What few waiters have beside their place in the queue.
 pub(crate) struct Extras {
+    pub(crate) timeout: Option<NonZeroU64>,
     pub(crate) weight: NonZeroU32,
     /// The level of what the job hands in, if it is not that of the code that has handed in the job.
     pub(crate) level: Option<Level>,
@@ -87,6 +91,7 @@ impl OptionValues {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         let clone = |value: &Option<Py<PyAny>>| value.as_ref().map(|value| value.clone_ref(py));
         Self {
+            timeout: clone(&self.timeout),
             priority: clone(&self.priority),
             key: clone(&self.key),
             weight: clone(&self.weight),
@@ -95,6 +100,7 @@ impl OptionValues {
     }
 
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.timeout)?;
         visit.call(&self.priority)?;
         visit.call(&self.key)?;
         visit.call(&self.weight)?;
@@ -105,6 +111,7 @@ impl OptionValues {
 impl Default for Asked {
     fn default() -> Self {
         Self {
+            timeout: None,
             level: None,
             key: None,
             weight: NonZeroU32::MIN,
@@ -116,6 +123,7 @@ impl Default for Asked {
 impl Extras {
     pub(crate) fn plain() -> Self {
         Self {
+            timeout: None,
             weight: NonZeroU32::MIN,
             level: None,
             name: None,
@@ -125,23 +133,13 @@ impl Extras {
     }
 
     /// None if there are none.
-    pub(crate) fn of(
-        weight: NonZeroU32,
-        level: Option<Level>,
-        name: Option<Py<PyString>>,
-        observed: Option<Box<Observed>>,
-    ) -> Option<Box<Self>> {
-        let is_plain =
-            weight == NonZeroU32::MIN && level.is_none() && name.is_none() && observed.is_none();
-        (!is_plain).then(|| {
-            Box::new(Self {
-                weight,
-                level,
-                name,
-                observed,
-                ..Self::plain()
-            })
-        })
+    pub(crate) fn boxed(self) -> Option<Box<Self>> {
+        let is_plain = self.timeout.is_none()
+            && self.weight == NonZeroU32::MIN
+            && self.level.is_none()
+            && self.name.is_none()
+            && self.observed.is_none();
+        (!is_plain).then(|| Box::new(self))
     }
 
     /// How many slots it takes.
