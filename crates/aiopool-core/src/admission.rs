@@ -93,13 +93,14 @@ impl<W: Waiter, J> Admission<W, J> {
         self.held
     }
 
-    /// The number of waiters in the queue.
+    /// The number of waiters in the queue that have not begun.
     #[must_use]
+    #[inline]
     pub fn waiting(&self) -> usize {
-        self.lanes.waiting()
+        self.lanes.waiting() - self.lanes.begun()
     }
 
-    /// The number of jobs that have begun and hold no slot.
+    /// The number of jobs that have begun and hold no slot, those in the queue included.
     #[must_use]
     pub fn outside(&self) -> usize {
         self.outside
@@ -135,7 +136,7 @@ impl<W: Waiter, J> Admission<W, J> {
     #[must_use]
     #[inline]
     pub fn may_admit(&self) -> bool {
-        self.held < self.size.get() && self.waiting() > 0
+        self.held < self.size.get() && self.lanes.waiting() > 0
     }
 
     /// Whether the time makes a difference now. If not, [`Time::ZERO`] can be given for it.
@@ -165,7 +166,7 @@ impl<W: Waiter, J> Admission<W, J> {
     pub fn stats(&self) -> Stats {
         let asked = self.limits.as_ref().and_then(|limits| limits.held_by);
         let held_by = match asked {
-            _ if self.waiting() == 0 => None,
+            _ if self.lanes.waiting() == 0 => None,
             // A face need not ask while no slot is free.
             None => Some(HeldBy::Slots),
             held_by => held_by,
@@ -243,17 +244,22 @@ impl<W: Waiter, J> Admission<W, J> {
         self.is_plain &= request.key.is_none()
             && request.level == Level::default()
             && waiter.weight() == NonZeroU32::MIN;
-        let key = request.key.and_then(|id| {
-            let key = self.limits.as_mut()?.keys.at_mut(index(id))?;
-            Some((index(id), &mut key.lanes))
+        let key = request.key.map(index);
+        Ok(self.enqueue_at(request.level, key, waiter, request.front))
+    }
+
+    fn enqueue_at(&mut self, level: Level, key: Option<u32>, waiter: W, front: bool) -> Ticket {
+        let key = key.and_then(|index| {
+            let key = self.limits.as_mut()?.keys.at_mut(index)?;
+            Some((index, &mut key.lanes))
         });
         let lane = match key {
-            None => self.lanes.plain_lane(request.level),
-            Some((index, lanes)) => self.lanes.lane_of_key(request.level, index, lanes),
+            None => self.lanes.plain_lane(level),
+            Some((index, lanes)) => self.lanes.lane_of_key(level, index, lanes),
         };
-        let ticket = self.lanes.push(lane, waiter, request.front);
+        let ticket = self.lanes.push(lane, waiter, front);
         self.check();
-        Ok(ticket)
+        ticket
     }
 
     /// Takes `slot` back: its holder has ended, and the slot is free.
@@ -324,29 +330,31 @@ impl<W: Waiter, J> Admission<W, J> {
         outside
     }
 
-    /// A job that is outside is done with waiting, and wants to go on. It may in each phase but
-    /// [`Closed`](Phase::Closed).
+    /// A job that is outside is done with waiting, and stands in the queue of this level and its key, at
+    /// the front or at the back. It may in each phase but [`Closed`](Phase::Closed). It is outside until
+    /// it is admitted, which [ends](Self::end_outside) that. Its waiter [has
+    /// begun](Waiter::has_begun).
     ///
     /// # Errors
     ///
-    /// As those of [`submit`](Self::submit). The job is not outside any more then either.
+    /// [`Refused`] with the waiter, if the phase does not allow it.
     pub fn come_back(
         &mut self,
-        outside: Outside,
+        outside: &Outside,
         waiter: W,
-        request: Request,
+        level: Level,
+        front: bool,
     ) -> Result<Ticket, Refused<W>> {
-        let back = if self.phase == Phase::Closed {
-            Err(Refused {
+        debug_assert!(waiter.has_begun(), "it is counted as one that has not");
+        if self.phase == Phase::Closed {
+            return Err(Refused {
                 reason: Reason::Closed,
                 waiter,
-            })
-        } else {
-            self.enqueue(waiter, request)
-        };
-        // Only now: the job may be all that keeps its key.
-        self.end_outside(outside);
-        back
+            });
+        }
+        // It is looked at when it is admitted: see `take`.
+        self.is_plain = false;
+        Ok(self.enqueue_at(level, outside.key.map(index_of), waiter, front))
     }
 
     /// A job that is outside has ended there.
@@ -587,7 +595,7 @@ impl<W: Waiter, J> Admission<W, J> {
             key.start(now, pays);
             slot.key = Some(one_more(index));
         }
-        self.started += 1;
+        self.started += u64::from(!waiter.has_begun());
         self.tidy(lane);
         self.check();
         Some(Admitted {
@@ -599,7 +607,7 @@ impl<W: Waiter, J> Admission<W, J> {
 
     /// Who may start now, or what holds them back.
     fn next(&mut self, now: Time) -> Result<(LaneId, NonZeroU32, bool), Option<HeldBy>> {
-        if self.waiting() == 0 {
+        if self.lanes.waiting() == 0 {
             return Err(None);
         }
         let limits = self.limits.get_or_insert_default();

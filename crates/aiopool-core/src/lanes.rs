@@ -29,6 +29,8 @@ pub(crate) struct Lanes<W> {
     elsewhere: usize,
     /// How many slots the waiters ask for beside one each.
     surplus: usize,
+    /// How many of them have begun.
+    begun: usize,
     parked: usize,
     /// The lane in which the walk is.
     walked: LaneId,
@@ -75,6 +77,7 @@ impl<W: Waiter> Lanes<W> {
             },
             levels: None,
             surplus: 0,
+            begun: 0,
             elsewhere: 0,
             parked: 0,
             walked: FIRST,
@@ -89,6 +92,10 @@ impl<W: Waiter> Lanes<W> {
     #[inline]
     pub(crate) fn waiting(&self) -> usize {
         self.table.first.list.len() + self.elsewhere
+    }
+
+    pub(crate) fn begun(&self) -> usize {
+        self.begun
     }
 
     pub(crate) fn parked(&self) -> usize {
@@ -152,6 +159,7 @@ impl<W: Waiter> Lanes<W> {
     pub(crate) fn push(&mut self, id: LaneId, waiter: W, front: bool) -> Ticket {
         self.elsewhere += usize::from(id != FIRST);
         self.surplus = self.surplus.wrapping_add(surplus(&waiter));
+        self.begun += usize::from(waiter.has_begun());
         let list = &mut self.table[id].list;
         let ticket = if front {
             self.queue.push_front(list, id, waiter)
@@ -224,6 +232,7 @@ impl<W: Waiter> Lanes<W> {
         let level = lane.level;
         let (ticket, waiter) = self.queue.pop(&mut lane.list)?;
         self.surplus = self.surplus.wrapping_sub(surplus(&waiter));
+        self.begun -= usize::from(waiter.has_begun());
         let is_empty = lane.list.is_empty();
         self.elsewhere -= usize::from(id != FIRST);
         if is_empty {
@@ -257,6 +266,7 @@ impl<W: Waiter> Lanes<W> {
         let lane = &mut self.table[id];
         let waiter = self.queue.remove(&mut lane.list, ticket)?;
         self.surplus = self.surplus.wrapping_sub(surplus(&waiter));
+        self.begun -= usize::from(waiter.has_begun());
         let is_empty = lane.list.is_empty();
         self.elsewhere -= usize::from(id != FIRST);
         match lane.place {

@@ -11,6 +11,13 @@ pub trait Waiter {
         NonZeroU32::MIN
     }
 
+    /// Whether it is a job that has begun and [comes back](crate::Admission::come_back) from outside. It
+    /// must not change while the waiter is in the queue.
+    #[inline]
+    fn has_begun(&self) -> bool {
+        false
+    }
+
     /// Whether its start counts: for the rates, which it waits for, and for the turns of the levels.
     /// That of a job that comes back from a wait for its own pool does not, nor that of a `map`, whose
     /// items [pay](crate::Admission::pay). It must not change while the waiter is in the queue.

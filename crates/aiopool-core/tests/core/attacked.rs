@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU32;
 
-use aiopool_core::{KeyId, Request};
+use aiopool_core::{KeyId, Level, Request};
 
+use crate::settings::Job;
 use crate::telling::{Pool, admit, at, in_level, job, level, of, pool, rate, run, submit};
 
 #[test]
@@ -142,9 +143,16 @@ fn a_key_stays_open_while_a_job_of_it_is_outside() {
     let outside = pool.go_outside(slot);
     while pool.poll_due(at(0)) {}
     assert!(pool.has_key(key));
-    let back = pool.come_back(outside, job(0, 1), of(key));
-    assert!(back.is_ok());
+    let back = Job {
+        begun: true,
+        ..job(0, 1)
+    };
+    let ticket = pool.come_back(&outside, back, Level::default(), false);
+    assert!(ticket.is_ok());
+    assert_eq!((pool.waiting(), pool.outside(), pool.len()), (0, 1, 1));
     let (_, slot) = admit(&mut pool, at(0)).expect("it is back");
+    pool.end_outside(outside);
+    assert_eq!((pool.outside(), pool.stats().started), (0, 1));
     pool.finish(slot);
     while pool.poll_due(at(0)) {}
     assert_eq!(pool.poll_key_gone(), Some(key));

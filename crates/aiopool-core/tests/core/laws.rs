@@ -116,6 +116,7 @@ fn what_does_not_pay_waits_for_no_rate_and_pays_later_if_all_rates_allow_it() {
     let submit_source = |pool: &mut Pool, request| {
         let source = Job {
             pays: false,
+            begun: false,
             ..job(0, 1)
         };
         pool.submit(source, request).expect("the pool is open");

@@ -120,8 +120,14 @@ impl Model {
             .sum()
     }
 
+    /// How many stand in the queue that have not begun.
+    pub(crate) fn waits(&self) -> usize {
+        let waiting = self.waiting.iter();
+        waiting.filter(|waiting| !waiting.job.begun).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len() + self.active.len() + self.outside.len()
+        self.waits() + self.active.len() + self.outside.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -228,7 +234,7 @@ impl Model {
             (active.has_paid, active.paid_at) = (true, Some(self.now));
         }
         self.active.push(active);
-        self.started += 1;
+        self.started += u64::from(!waiting.job.begun);
     }
 
     /// A start of a level, where this is the highest of those that might have been in front.
@@ -257,15 +263,16 @@ impl Model {
 
     /// Whether it has not paid, and so has not started. One that has has ended.
     pub(crate) fn take_back(&mut self, number: u32) -> bool {
-        let has_paid = self.finish(number).has_paid;
-        self.started -= u64::from(!has_paid);
-        !has_paid
+        let active = self.finish(number);
+        let has_not = !active.has_paid && !active.waiting.job.begun;
+        self.started -= u64::from(has_not);
+        has_not
     }
 
     /// As if one had not started that has paid. Gives when that was.
     pub(crate) fn refund(&mut self, number: u32) -> Option<u64> {
         let active = self.finish(number);
-        let at = active.paid_at?;
+        let at = active.paid_at.filter(|_| !active.waiting.job.begun)?;
         self.started -= 1;
         if self.changed_at.is_none_or(|changed_at| at > changed_at) {
             let meters = self.meters.iter_mut();
@@ -309,6 +316,12 @@ impl Model {
     pub(crate) fn go_outside(&mut self, number: u32) {
         let active = self.finish(number);
         self.outside.push(active.waiting);
+    }
+
+    pub(crate) fn outside(&self, number: u32) -> Waiting {
+        let mut outside = self.outside.iter();
+        let outside = outside.find(|outside| outside.job.number == number);
+        *outside.expect("it is outside")
     }
 
     pub(crate) fn end_outside(&mut self, number: u32) -> Waiting {

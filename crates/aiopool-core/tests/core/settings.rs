@@ -13,6 +13,8 @@ pub(crate) struct Job {
     pub(crate) number: u32,
     pub(crate) weight: NonZeroU32,
     pub(crate) pays: bool,
+    /// Whether it comes back from outside.
+    pub(crate) begun: bool,
 }
 
 impl Waiter for Job {
@@ -22,6 +24,10 @@ impl Waiter for Job {
 
     fn pays(&self) -> bool {
         self.pays
+    }
+
+    fn has_begun(&self) -> bool {
+        self.begun
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn job(number: u32, weight: u32) -> Job {
         number,
         weight: NonZeroU32::new(weight).expect("weights start at 1"),
         pays: true,
+        begun: false,
     }
 }
 

@@ -152,14 +152,14 @@ impl World {
             }
             Step::ComeBack(which, front) => self.come_back(which, front),
             Step::Force(which) => {
-                if let Some((outside, number)) = remove(&mut self.outside, which) {
+                if let Some((outside, number)) = self.leave_outside(which) {
                     let weight = self.model.force(number);
                     let weight = weight.try_into().expect("weights start at 1");
                     self.slots.push((self.core.force(outside, weight), number));
                 }
             }
             Step::EndOutside(which) => {
-                if let Some((outside, number)) = remove(&mut self.outside, which) {
+                if let Some((outside, number)) = self.leave_outside(which) {
                     self.core.end_outside(outside);
                     self.model.end_outside(number);
                 }
@@ -313,8 +313,8 @@ impl World {
         self.take(Step::Enter(Phase::Open));
         self.take(Step::Resume);
         (0..KEYS).for_each(|key| self.take(Step::ResumeKey(key)));
-        while !self.outside.is_empty() {
-            self.take(Step::ComeBack(0, false));
+        for index in 0..self.outside.len() {
+            self.take(Step::ComeBack(index, false));
         }
         loop {
             self.take(Step::Admit);
@@ -367,13 +367,17 @@ impl World {
     }
 
     fn come_back(&mut self, which: usize, front: bool) {
-        let Some((outside, number)) = remove(&mut self.outside, which) else {
+        let Some(index) = pick(&(0..self.outside.len()).collect::<Vec<_>>(), which) else {
             return;
         };
-        let Waiting { place, mut job, .. } = self.model.end_outside(number);
-        job.pays = !front;
-        let request = self.request(place, front);
-        match self.core.come_back(outside, job, request) {
+        let (outside, number) = &self.outside[index];
+        if self.tickets.iter().any(|(_, other)| other == number) {
+            return;
+        }
+        let Waiting { place, mut job, .. } = self.model.outside(*number);
+        (job.pays, job.begun) = (!front, true);
+        let level = Level::new(place.level).expect("it is one");
+        match self.core.come_back(outside, job, level, front) {
             Ok(ticket) => {
                 assert!(self.model.phase != Phase::Closed);
                 self.submitted(ticket, place, job, front);
@@ -422,8 +426,25 @@ impl World {
         let level = self.core.admitted_level().get();
         assert_eq!(level, self.model.level_of_active(number));
         self.slots.push((admitted.slot, number));
-        self.may_pay = !admitted.waiter.pays;
+        self.may_pay = !admitted.waiter.pays && !admitted.waiter.begun;
+        if admitted.waiter.begun {
+            let of_it = |(_, other): &(Outside, u32)| *other == number;
+            let index = self.outside.iter().position(of_it);
+            let (outside, _) = self.outside.remove(index.expect("it was outside"));
+            self.core.end_outside(outside);
+            self.model.end_outside(number);
+        }
         self.forget_ticket(admitted.ticket);
+    }
+
+    /// Somebody is outside no more, who stands in the queue no more either.
+    fn leave_outside(&mut self, which: usize) -> Option<(Outside, u32)> {
+        let (outside, number) = remove(&mut self.outside, which)?;
+        let of_it = |(_, other): &(Ticket, u32)| *other == number;
+        if let Some(index) = self.tickets.iter().position(of_it) {
+            self.withdraw(index);
+        }
+        Some((outside, number))
     }
 
     fn withdraw(&mut self, which: usize) {
@@ -489,14 +510,14 @@ impl World {
         assert_eq!((core.held(), stats.held), (model.held(), model.held()));
         assert_eq!(
             (core.waiting(), stats.waiting),
-            (model.waiting.len(), model.waiting.len())
+            (model.waits(), model.waits())
         );
         assert_eq!(
             (core.outside(), stats.outside),
             (model.outside.len(), model.outside.len())
         );
         assert_eq!(stats.started, model.started);
-        assert!(stats.parked <= stats.waiting);
+        assert!(stats.parked <= model.waiting.len());
         assert_eq!(core.len(), model.len());
         assert_eq!(core.is_empty(), model.is_empty());
         assert_eq!(core.is_idle(), self.is_idle());
@@ -506,7 +527,7 @@ impl World {
         );
         assert_eq!(
             core.may_admit(),
-            model.held() < model.size && core.waiting() > 0
+            model.held() < model.size && !model.waiting.is_empty()
         );
         assert_eq!(core.phase(), model.phase);
         // Those of one level and key stand in their order.
@@ -546,6 +567,7 @@ impl World {
             number: self.fresh(),
             weight: weight.try_into().expect("weights start at 1"),
             pays,
+            begun: false,
         }
     }
 

@@ -35,9 +35,9 @@ impl Shape {
         }
         let (result, error) = match outcome {
             Outcome::Returned(result) => (Some(result), None),
-            Outcome::Failed(error)
-            | Outcome::TimedOut(error)
-            | Outcome::Cancelled(Some(error)) => (None, Some(error)),
+            Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Cancelled(Some(error)) => {
+                (None, Some(error))
+            }
             Outcome::Cancelled(None) => {
                 (None, Some(imports::cancelled_error(py)?.call0()?.unbind()))
             }

@@ -650,7 +650,11 @@ impl Pool {
     }
 
     /// A job that has had its time. It knows that from here on.
-    pub(crate) fn next_timed_out<'py>(&self, py: Python<'py>, now: Time) -> Option<Bound<'py, Job>> {
+    pub(crate) fn next_timed_out<'py>(
+        &self,
+        py: Python<'py>,
+        now: Time,
+    ) -> Option<Bound<'py, Job>> {
         let job = self.state.with(py, |state| {
             let index = state.admission.poll_timed_out(now)?;
             Some(state.jobs.get(index as usize)?.clone_ref(py))
