@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import warnings
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Literal, Self, TypeAlias
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from aiopool import _core
@@ -19,9 +19,12 @@ from aiopool._checks import (
 from aiopool._ended import cancellations, ended
 from aiopool._hand_in import HandIn
 from aiopool._observe import Observer, Stats
+from aiopool._outside import outside
 from aiopool._rate import Rates
 from aiopool._results import AnyFuture
 from aiopool._within import is_within
+
+T = TypeVar("T")
 
 #: How many jobs of a key may be active, the same for all keys or for each.
 PerKey: TypeAlias = int | Callable[[Any], int | None] | None
@@ -73,7 +76,7 @@ class BasePool(HandIn):
         return cancellations() > (before.pop() if before else 0)
 
     def __len__(self) -> int:
-        """The number of jobs that wait or are active.
+        """The number of jobs that wait, are active, or are outside.
 
         A running `map` counts as one waiting job, and each of its items that waits for itself as
         one more.
@@ -156,8 +159,8 @@ class BasePool(HandIn):
 
     @property
     def n_waiting(self) -> int:
-        """The number of waiting jobs, counted as by `len`."""
-        return len(self._core) - self._core.active
+        """The number of jobs that wait and have not begun, counted as by `len`."""
+        return self._core.waiting
 
     @property
     def n_active(self) -> int:
@@ -173,6 +176,30 @@ class BasePool(HandIn):
     def is_full(self) -> bool:
         """Whether the jobs that wait or are active need all slots, or more."""
         return self._core.is_full
+
+    async def outside(self, awaitable: Awaitable[T]) -> T:
+        """In a job: awaits without its slots, which others have meanwhile.
+
+        Then the job stands in the queue for its slots, behind all others of its priority and key, and
+        waits for the rates as at its start. Its timeout stands still meanwhile. If the job is
+        cancelled, the error is raised in it at once, and it has its slots from there on, beyond
+        `size` if need be: nothing starts until they fit.
+
+        :param awaitable: what to wait for, such as `asyncio.sleep(1)`.
+        :returns: what the awaitable gives.
+        :raises RuntimeError: if the current task runs no job of this pool.
+        """
+        return await outside(self._core, awaitable)
+
+    async def sleep(self, seconds: float) -> None:
+        """`asyncio.sleep`, in a job without its slots: see `outside`.
+
+        Give it to a library that retries, and jobs hold no slots while they back off.
+        """
+        if self._core.runs_current():
+            await outside(self._core, asyncio.sleep(seconds))
+        else:
+            await asyncio.sleep(seconds)
 
     async def join(self, *, waiting: bool = True) -> Literal[True]:
         """Waits until no job waits and none is active.

@@ -4,7 +4,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["queued", "started", "finished", "paused", "resumed", "resized"]
+Kind: TypeAlias = Literal[
+    "queued", "started", "outside", "back", "finished", "paused", "resumed", "resized"
+]
 How: TypeAlias = Literal["succeeded", "failed", "cancelled", "timed_out"]
 
 
@@ -13,7 +15,8 @@ class Event:
     """What has happened in a pool.
 
     :param kind: what it was. A job is `"queued"`, may be `"started"`, and is `"finished"`: each
-        once. The others are about the pool, or about one key.
+        once. In between it goes `"outside"` and comes `"back"`. The others are about the pool, or
+        about one key.
     :param name: the name of the job; None if it is not about a job.
     :param key: the key of the job, or the key that was paused or resumed.
     :param outcome: how the job ended, if it is `"finished"`.
@@ -41,7 +44,7 @@ class Stats:
     :param active: how many jobs hold slots.
     :param waiting: how many jobs wait; a running `map` counts as one, beside its items that wait
         for themselves.
-    :param outside: always 0: kept for jobs that will be able to give their slots back for a while.
+    :param outside: how many jobs have begun and hold no slots, until they have them again.
     :param parked: how many of the waiting jobs wait for their key, and let others pass.
     :param started: how many jobs have started so far.
     :param succeeded: how many jobs have returned, with their callbacks.

@@ -6,5 +6,6 @@ mod job;
 mod limits;
 mod map;
 mod options;
+mod outside;
 mod pool;
 mod worker;

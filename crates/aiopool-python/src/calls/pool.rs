@@ -58,6 +58,11 @@ impl Pool {
     }
 
     #[getter]
+    fn waiting(&self, py: Python<'_>) -> usize {
+        self.ask(py, Admission::waiting)
+    }
+
+    #[getter]
     fn executed(&self, py: Python<'_>) -> u64 {
         self.count_of_executed(py)
     }

@@ -7,6 +7,7 @@ pub(crate) mod keys;
 pub(crate) mod map;
 pub(crate) mod observe;
 pub(crate) mod options;
+pub(crate) mod outside;
 pub(crate) mod settle;
 pub(crate) mod start;
 mod task;

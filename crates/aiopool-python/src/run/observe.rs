@@ -63,6 +63,20 @@ fn tell_start(pool: &Bound<'_, Pool>, observed: &Observed) {
     });
 }
 
+/// A job has given its slots back for a while.
+pub(crate) fn outside(pool: &Bound<'_, Pool>, job: &Bound<'_, Job>) {
+    if let Some(observed) = job.get().observed(pool.py()) {
+        tell(pool, "outside", Some(&observed), None, |_| Ok(()));
+    }
+}
+
+/// It has them again.
+pub(crate) fn back(pool: &Bound<'_, Pool>, job: &Bound<'_, Job>) {
+    if let Some(observed) = job.get().observed(pool.py()) {
+        tell(pool, "back", Some(&observed), None, |_| Ok(()));
+    }
+}
+
 /// A job has settled, and has given its slot back if it had one.
 pub(crate) fn finished(pool: &Bound<'_, Pool>, observed: &Observed, how: How) {
     let py = pool.py();

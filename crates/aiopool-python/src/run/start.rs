@@ -2,7 +2,7 @@
 //!
 //! Each end of a job comes back to [`advance`], the only place that admits waiters.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use aiopool_core::Slot;
 use pyo3::prelude::*;
@@ -12,9 +12,9 @@ use crate::py::awaitable::close_unawaited;
 use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
 use crate::py::{context, errors, name, owner};
-use crate::run::{assign, map, observe, options, settle, timeout, timer, withdraw};
+use crate::run::{assign, map, observe, options, outside, settle, timeout, timer, withdraw};
 use crate::state::{
-    Callback, Extras, Items, Job, Next, Observed, Other, Pool, Target, Waiter, WaitingJob,
+    Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter, WaitingJob,
 };
 
 /// Carries out the decisions of the core. Called after each change: starts the waiters that get a
@@ -152,7 +152,13 @@ fn tell_drained(pool: &Bound<'_, Pool>) {
 fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
     match waiter {
         Waiter::Job(job) => admit_job(pool, slot, job, None),
-        Waiter::Other(Other::Job(job, extras)) => admit_job(pool, slot, *job, Some(extras)),
+        Waiter::Other(Other::Single(single)) => match *single {
+            Single::Job(job, extras) => admit_job(pool, slot, job, Some(extras)),
+            Single::Back(back) => {
+                outside::is_back(pool, slot, &back);
+                true
+            }
+        },
         Waiter::Other(Other::Item {
             items,
             item,
@@ -184,18 +190,11 @@ fn admit_job(
     let awaitable = job.awaitable.into_bound(py);
     let target = Target::Future(job.future);
     let level = extras.as_ref().and_then(|extras| extras.level);
-    let (name, observed, timeout) = split(extras);
     let context = context::of_job(job.context.bind(py)).and_then(|context| {
         options::note_level(pool, &context, level)?;
         Ok(context)
     });
-    let begun = Begins {
-        target,
-        callback,
-        name,
-        observed,
-        timeout,
-    };
+    let begun = Begins::new(target, callback, extras);
     match context {
         Ok(context) => start(pool, slot, awaitable, &context, begun),
         Err(error) => {
@@ -213,18 +212,21 @@ struct Begins {
     name: Option<Py<PyString>>,
     observed: Option<Box<Observed>>,
     timeout: Option<NonZeroU64>,
+    weight: NonZeroU32,
 }
 
-type Split = (
-    Option<Py<PyString>>,
-    Option<Box<Observed>>,
-    Option<NonZeroU64>,
-);
-
-fn split(extras: Option<Box<Extras>>) -> Split {
-    extras.map_or((None, None, None), |extras| {
-        (extras.name, extras.observed, extras.timeout)
-    })
+impl Begins {
+    fn new(target: Target, callback: Option<Callback>, extras: Option<Box<Extras>>) -> Self {
+        let extras = extras.map_or_else(Extras::plain, |extras| *extras);
+        Self {
+            target,
+            callback,
+            name: extras.name,
+            observed: extras.observed,
+            timeout: extras.timeout,
+            weight: extras.weight,
+        }
+    }
 }
 
 /// Pulls the next item of a `map` that is at the head of the queue. The item starts, if all allows
@@ -270,14 +272,7 @@ fn start_item(
     };
     let level = extras.as_ref().and_then(|extras| extras.level);
     let called = errors::contained(py, || map::call(items, item, level));
-    let (name, observed, timeout) = split(extras);
-    let begins = Begins {
-        target,
-        callback: items.get().mapped().callback(py),
-        name,
-        observed,
-        timeout,
-    };
+    let begins = Begins::new(target, items.get().mapped().callback(py), extras);
     match called {
         Ok((awaitable, context)) => start(pool, slot, awaitable, &context, begins),
         Err(error) => {
@@ -302,6 +297,7 @@ fn start<'py>(
         name,
         observed,
         timeout,
+        weight,
     } = begins;
     let job = match Job::new(pool, &awaitable, callback, name) {
         Ok(job) => job,
@@ -312,7 +308,8 @@ fn start<'py>(
                 callback: None,
                 name: None,
                 observed,
-                timeout: None,
+                timeout,
+                weight,
             };
             not_started(pool, slot, begins, &error, &awaitable);
             return true;
@@ -322,7 +319,7 @@ fn start<'py>(
         job.get().watch(pool.py(), observed);
     }
     // Before there is a task: making one runs foreign code, which may cancel the job already.
-    hold(pool, &job, slot, target);
+    hold(pool, &job, slot, target, weight);
     if let Some(timeout) = timeout {
         timeout::begin(&job, timeout);
     }
@@ -373,12 +370,18 @@ fn not_started(
 }
 
 /// The job takes its slot. From here on the job owns its future; before, the pool owned it.
-fn hold(pool: &Bound<'_, Pool>, job: &Bound<'_, Job>, slot: Slot, target: Target) {
+fn hold(
+    pool: &Bound<'_, Pool>,
+    job: &Bound<'_, Job>,
+    slot: Slot,
+    target: Target,
+    weight: NonZeroU32,
+) {
     if let Target::Future(future) = &target {
         let future = future.bind(pool.py());
         errors::report(pool.py(), owner::attach(future, job), future);
     }
-    pool.get().hold(job, slot, target);
+    pool.get().hold(job, slot, target, weight);
     // A closed loop steps no task. So a job that has not begun by then has to be closed.
     if !pool.get().sees_close() {
         let event_loop = pool.get().enter(pool.py());

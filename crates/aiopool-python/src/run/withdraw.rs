@@ -10,7 +10,7 @@ use crate::py::awaitable::close_unawaited;
 use crate::py::outcome::{How, Outcome};
 use crate::py::{errors, imports, owner};
 use crate::run::{observe, settle};
-use crate::state::{Extras, Items, Job, Other, Pool, Waiter, WaitingJob};
+use crate::state::{Extras, Items, Job, Other, Pool, Single, Waiter, WaitingJob};
 
 /// The loop ends: no waiter will start. If the loop goes on nevertheless, the pool takes jobs again
 /// when its active jobs have ended.
@@ -39,7 +39,14 @@ pub(crate) fn end(pool: &Bound<'_, Pool>) {
 pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
     match waiter {
         Waiter::Job(job) => withdraw_job(pool, job, None),
-        Waiter::Other(Other::Job(job, extras)) => withdraw_job(pool, *job, Some(extras)),
+        Waiter::Other(Other::Single(single)) => match *single {
+            Single::Job(job, extras) => withdraw_job(pool, job, Some(extras)),
+            // The job itself goes on, until it hears of that.
+            Single::Back(back) => {
+                let granted = back.granted.bind(pool.py());
+                Outcome::Cancelled(None).settle_future(pool.get().own_loop(), granted);
+            }
+        },
         Waiter::Other(Other::Item {
             items,
             item,

@@ -5,7 +5,7 @@ use std::mem;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::AtomicBool;
 
-use aiopool_core::{Admission, Slot, Ticket, Time};
+use aiopool_core::{Admission, Level, Outside, Slot, Ticket, Time};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -79,7 +79,7 @@ pub(crate) enum Waiter {
 }
 
 pub(crate) enum Other {
-    Job(Box<WaitingJob>, Box<Extras>),
+    Single(Box<Single>),
     /// An item of an `itermap`, or one that a `map` has pulled already. Without an item: a running
     /// `map`, which pulls one when its turn comes.
     Item {
@@ -87,6 +87,22 @@ pub(crate) enum Other {
         item: Option<Py<PyAny>>,
         extras: Option<Box<Extras>>,
     },
+}
+
+/// A waiter of which there are few.
+pub(crate) enum Single {
+    Job(WaitingJob, Box<Extras>),
+    Back(Back),
+}
+
+/// A job that is outside, and wants its slots again.
+pub(crate) struct Back {
+    pub(crate) job: Py<Job>,
+    /// Settled when it has them.
+    pub(crate) granted: Py<PyAny>,
+    weight: NonZeroU32,
+    /// Whether it pays the rate.
+    pays: bool,
 }
 
 /// A waiter takes no more room than a plain job.
@@ -139,6 +155,8 @@ pub(super) struct JobState {
     pub(super) observed: Option<Box<Observed>>,
     /// For how many nanoseconds it may hold its slots.
     pub(super) timeout: Option<NonZeroU64>,
+    /// When it will have held them so long, or how much of that is left while it is outside.
+    pub(super) until: Time,
     /// Whether it has had that time, and was cancelled for it.
     pub(super) has_expired: bool,
     /// None when the job has settled.
@@ -146,10 +164,16 @@ pub(super) struct JobState {
 }
 
 pub(super) struct Held {
-    pub(super) slot: Slot,
+    /// None while it is outside.
+    pub(super) slot: Option<Slot>,
+    pub(super) outside: Option<Outside>,
+    /// Its place in the queue, while it is outside and wants to come back.
+    pub(super) place: Option<Ticket>,
     /// Where the pool holds the job.
     pub(super) index: usize,
     pub(super) target: Target,
+    pub(super) level: Level,
+    pub(super) weight: NonZeroU32,
 }
 
 /// The place for the outcome of a job.
@@ -281,14 +305,24 @@ impl aiopool_core::Waiter for Waiter {
     fn weight(&self) -> NonZeroU32 {
         match self {
             Self::Job(_) => NonZeroU32::MIN,
-            Self::Other(Other::Job(_, extras)) => extras.weight,
+            Self::Other(Other::Single(single)) => match &**single {
+                Single::Job(_, extras) => extras.weight,
+                Single::Back(back) => back.weight,
+            },
             Self::Other(Other::Item { extras, .. }) => Extras::weight(extras.as_deref()),
         }
     }
 
+    fn has_begun(&self) -> bool {
+        self.back().is_some()
+    }
+
     fn pays(&self) -> bool {
-        // The item pays that a `map` pulls.
-        !matches!(self, Self::Other(Other::Item { item: None, .. }))
+        match self {
+            // The item pays that a `map` pulls.
+            Self::Other(Other::Item { item, .. }) => item.is_some(),
+            _ => self.back().is_none_or(|back| back.pays),
+        }
     }
 }
 
@@ -458,22 +492,42 @@ impl Items {
 }
 
 impl Waiter {
-    /// None for an item.
+    /// None for an item, and for one that has begun.
     pub(crate) fn job(&self) -> Option<&WaitingJob> {
         match self {
             Self::Job(job) => Some(job),
-            Self::Other(Other::Job(job, _)) => Some(job),
+            Self::Other(Other::Single(single)) => match &**single {
+                Single::Job(job, _) => Some(job),
+                Single::Back(_) => None,
+            },
             Self::Other(Other::Item { .. }) => None,
+        }
+    }
+
+    /// One that comes back from outside.
+    pub(super) fn back(&self) -> Option<&Back> {
+        match self {
+            Self::Other(Other::Single(single)) => match &**single {
+                Single::Back(back) => Some(back),
+                Single::Job(..) => None,
+            },
+            Self::Job(_) | Self::Other(Other::Item { .. }) => None,
         }
     }
 
     fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Job(job) => job.traverse(visit),
-            Self::Other(Other::Job(job, extras)) => {
-                job.traverse(visit)?;
-                extras.traverse(visit)
-            }
+            Self::Other(Other::Single(single)) => match &**single {
+                Single::Job(job, extras) => {
+                    job.traverse(visit)?;
+                    extras.traverse(visit)
+                }
+                Single::Back(back) => {
+                    visit.call(&back.job)?;
+                    visit.call(&back.granted)
+                }
+            },
             Self::Other(Other::Item {
                 items,
                 item,
@@ -484,6 +538,22 @@ impl Waiter {
                 let extras = extras.as_deref();
                 extras.map_or(Ok(()), |extras| extras.traverse(visit))
             }
+        }
+    }
+}
+
+impl Back {
+    pub(super) fn new(
+        job: &Bound<'_, Job>,
+        granted: &Bound<'_, PyAny>,
+        weight: NonZeroU32,
+        pays: bool,
+    ) -> Self {
+        Self {
+            job: job.clone().unbind(),
+            granted: granted.clone().unbind(),
+            weight,
+            pays,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! code, and so does dropping a Python object, which may have a destructor. Foreign code must not
 //! find the state in the middle of a change.
 
-use aiopool_core::{Slot, Time};
+use aiopool_core::{Outside, Slot, Ticket, Time};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -64,7 +64,10 @@ pub(crate) struct Closed {
 /// has been told.
 #[must_use]
 pub(crate) struct Ended {
-    pub(super) slot: Slot,
+    /// Its slots, or what stands for it outside and in the queue.
+    pub(super) slot: Option<Slot>,
+    pub(super) outside: Option<Outside>,
+    pub(super) place: Option<Ticket>,
     /// Where the pool holds the job.
     pub(super) index: usize,
     pub(super) callback: Option<Callback>,

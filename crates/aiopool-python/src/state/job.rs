@@ -3,7 +3,7 @@
 use std::mem;
 use std::num::NonZeroU64;
 
-use aiopool_core::{Slot, Time};
+use aiopool_core::Time;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -25,6 +25,7 @@ impl Job {
             callback,
             observed: None,
             timeout: None,
+            until: Time::ZERO,
             has_expired: false,
             runner: None,
         };
@@ -56,15 +57,23 @@ impl Job {
         self.state.with(py, |state| state.has_expired = true);
     }
 
+    /// Whether it may hold its slots for a time, which has not come to its end.
+    pub(crate) fn has_timeout(&self, py: Python<'_>) -> bool {
+        self.state
+            .with(py, |state| state.timeout.is_some() && !state.has_expired)
+    }
+
     /// The time that the job has had, if it was cancelled for that.
     pub(crate) fn expired(&self, py: Python<'_>) -> Option<NonZeroU64> {
         self.state
             .with(py, |state| state.timeout.filter(|_| state.has_expired))
     }
 
-    /// The job may hold its slots for so many nanoseconds.
-    pub(super) fn may_take(&self, py: Python<'_>, timeout: NonZeroU64) {
-        self.state.with(py, |state| state.timeout = Some(timeout));
+    /// The job may hold its slots for so many nanoseconds, until then.
+    pub(super) fn may_take(&self, py: Python<'_>, timeout: NonZeroU64, until: Time) {
+        self.state.with(py, |state| {
+            (state.timeout, state.until) = (Some(timeout), until);
+        });
     }
 
     /// The future of the job. An item of a `map` has none, and gets the `fresh` one.
@@ -80,12 +89,7 @@ impl Job {
         })
     }
 
-    pub(super) fn hold(&self, py: Python<'_>, slot: Slot, index: usize, target: Target) {
-        let held = Held {
-            slot,
-            index,
-            target,
-        };
+    pub(super) fn hold(&self, py: Python<'_>, held: Held) {
         self.state.with(py, |state| state.held = Some(held));
     }
 
@@ -101,8 +105,9 @@ impl Job {
     /// Notes the task of that coroutine.
     pub(crate) fn started(&self, py: Python<'_>, made: Made) {
         let pool = self.pool.get();
+        let index = self.index(py).unwrap_or(usize::MAX);
         pool.state
-            .with(py, |state| state.tasks.insert(&made.object));
+            .with(py, |state| state.tasks.insert(&made.object, index));
         let replaced = self.state.with(py, |state| match &mut state.runner {
             Some(Runner::Own { task, .. }) => task.replace(made),
             _ => Some(made),
@@ -121,6 +126,12 @@ impl Job {
     /// The observer is to be told of the job.
     pub(crate) fn watch(&self, py: Python<'_>, observed: Box<Observed>) {
         self.state.with(py, |state| state.observed = Some(observed));
+    }
+
+    /// What the observer is told of the job.
+    pub(crate) fn observed(&self, py: Python<'_>) -> Option<Observed> {
+        self.state
+            .with(py, |state| Some(state.observed.as_ref()?.clone_ref(py)))
     }
 
     /// The observer is told that the job starts: gives what is told of it.
@@ -225,11 +236,16 @@ impl JobState {
     fn ended(self) -> Option<(Target, Ended)> {
         let Held {
             slot,
+            outside,
+            place,
             index,
             target,
+            ..
         } = self.held?;
         let ended = Ended {
             slot,
+            outside,
+            place,
             index,
             callback: self.callback,
             observed: self.observed,

@@ -11,6 +11,7 @@ mod items;
 mod job;
 mod keys;
 mod options;
+mod outside;
 mod pump;
 mod results;
 mod source;
@@ -30,8 +31,8 @@ use pyo3::prelude::*;
 use slab::Slab;
 
 pub(crate) use classes::{
-    Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Other, Pool, Target, Task, Unawaited,
-    Verbs, Waiter, Worker,
+    Back, Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Other, Pool, Single, Target,
+    Task, Unawaited, Verbs, Waiter, Worker,
 };
 pub(crate) use counts::between;
 pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker, Timer};
@@ -47,7 +48,7 @@ use crate::py::event_loop::{EventLoop, OwnLoop};
 use crate::py::guarded::Guarded;
 use crate::py::loop_end::LoopEnd;
 use crate::py::outcome::How;
-use classes::{PoolState, Runner};
+use classes::{Held, PoolState, Runner};
 use counts::Counts;
 use effects::{Closed, Emptied};
 use index::{OfFuture, TicketIndex};
@@ -242,17 +243,22 @@ impl Pool {
             state.index.remove(Some(future), ticket, &state.admission);
             match waiter? {
                 Waiter::Job(job) => Some((job, None)),
-                Waiter::Other(Other::Job(job, extras)) => Some((*job, Some(extras))),
+                Waiter::Other(Other::Single(single)) => match *single {
+                    Single::Job(job, extras) => Some((job, Some(extras))),
+                    Single::Back(_) => None,
+                },
                 Waiter::Other(Other::Item { .. }) => None,
             }
         })
     }
 
-    /// Takes all jobs and items out of the queue, in their order. A running `map`, whose items do not
-    /// exist before they are pulled, keeps its place.
+    /// Takes all jobs and items out of the queue that have not begun, in their order. A running `map`,
+    /// whose items do not exist before they are pulled, keeps its place.
     pub(crate) fn withdraw_all(&self, py: Python<'_>) -> Vec<Waiter> {
-        let is_there =
-            |waiter: &Waiter| !matches!(waiter, Waiter::Other(Other::Item { item: None, .. }));
+        let is_there = |waiter: &Waiter| {
+            let is_map = matches!(waiter, Waiter::Other(Other::Item { item: None, .. }));
+            !is_map && waiter.back().is_none()
+        };
         self.state.with(py, |state| state.withdraw_those(is_there))
     }
 
@@ -617,21 +623,38 @@ impl Pool {
 /// The active jobs.
 impl Pool {
     /// A job takes its slot, and the pool holds it until it is [finished](Self::finish).
-    pub(crate) fn hold(&self, job: &Bound<'_, Job>, slot: Slot, mut target: Target) {
+    pub(crate) fn hold(
+        &self,
+        job: &Bound<'_, Job>,
+        slot: Slot,
+        mut target: Target,
+        weight: NonZeroU32,
+    ) {
         let py = job.py();
         let own = job.clone().unbind();
-        let index = self.state.with(py, |state| state.jobs.insert(own));
+        let (index, level) = self.state.with(py, |state| {
+            (state.jobs.insert(own), state.admission.admitted_level())
+        });
         if let Target::Item { items, place, .. } = &mut target {
             *place = Some(items.get().hold(py, index));
         }
-        job.get().hold(py, slot, index, target);
+        let held = Held {
+            slot: Some(slot),
+            outside: None,
+            place: None,
+            index,
+            target,
+            level,
+            weight,
+        };
+        job.get().hold(py, held);
     }
 
     /// The job has this long from now on.
     pub(crate) fn begin_timeout(&self, job: &Bound<'_, Job>, timeout: NonZeroU64, now: Time) {
         let py = job.py();
         let until = now.after(timeout.get());
-        job.get().may_take(py, timeout);
+        job.get().may_take(py, timeout, until);
         if let Some(index) = job.get().index(py) {
             let index = small(index);
             self.state
@@ -709,7 +732,13 @@ impl Pool {
         how: How,
         run: bool,
     ) -> impl Sized + use<> {
-        let Ended { slot, index, .. } = ended;
+        let Ended {
+            slot,
+            outside,
+            place,
+            index,
+            ..
+        } = ended;
         let (idle, runner) = match ended.runner {
             Some(Runner::Worker(worker)) if worker.get().becomes_idle() => (Some(worker), None),
             runner => (None, runner),
@@ -719,7 +748,13 @@ impl Pool {
         let job = self.state.with(py, |state| {
             state.executed += u64::from(run);
             state.counts.count(how);
-            state.admission.finish(slot);
+            if let Some(slot) = slot {
+                state.admission.finish(slot);
+            }
+            let back = place.and_then(|place| state.admission.withdraw(place));
+            if let Some(outside) = outside {
+                state.admission.end_outside(outside);
+            }
             state.admission.end_timeout(small(index));
             if let Some(Runner::Own {
                 task: Some(made), ..
@@ -730,7 +765,7 @@ impl Pool {
             if let Some(worker) = idle {
                 state.workers.become_idle(worker);
             }
-            state.jobs.try_remove(index)
+            (state.jobs.try_remove(index), back)
         });
         (job, ended.callback, runner)
     }
@@ -777,8 +812,15 @@ impl Pool {
             Err(waits) if waits => return NextOfWorker::Pause,
             Err(_) => return NextOfWorker::End,
         };
-        let begin = |workers: &mut Workers<_>| workers.begin(has_ended, has_begun);
-        if self.state.with(py, |state| begin(&mut state.workers)) {
+        let runs = worker.runs(py, &given);
+        let begins = self.state.with(py, |state| {
+            let begins = state.workers.begin(has_ended, has_begun);
+            if let (true, Some((task, index))) = (begins, runs) {
+                state.tasks.runs(task, index);
+            }
+            begins
+        });
+        if begins {
             return NextOfWorker::Begin(given);
         }
         // The job is not lost: the next step of the task looks again.

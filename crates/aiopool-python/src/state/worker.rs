@@ -27,8 +27,9 @@ impl Worker {
 
     pub(crate) fn has_task(&self, task: Task, py: Python<'_>) {
         let pool = self.pool.get();
-        pool.state
-            .with(py, |state| state.tasks.insert(&task.made.object));
+        pool.state.with(py, |state| {
+            state.tasks.insert(&task.made.object, usize::MAX)
+        });
         drop(self.state.with(py, |state| state.task.replace(task)));
     }
 
@@ -60,7 +61,8 @@ impl Worker {
         let py = other.py();
         let other = other.unbind();
         let pool = self.pool.get();
-        pool.state.with(py, |state| state.tasks.insert(&other));
+        let job = self.given_index(py).unwrap_or(usize::MAX);
+        pool.state.with(py, |state| state.tasks.insert(&other, job));
         let (replaced, cancelling) = self.state.with(py, |state| match &mut state.task {
             Some(task) => (
                 mem::replace(&mut task.made.object, other),
@@ -70,6 +72,23 @@ impl Worker {
         });
         pool.state.with(py, |state| state.tasks.remove(&replaced));
         drop((replaced, cancelling));
+    }
+
+    /// The address of its task, and the index of the job that it begins.
+    pub(super) fn runs(&self, py: Python<'_>, given: &Given) -> Option<(usize, usize)> {
+        let index = given.job.get().index(py)?;
+        let task = self.state.with(py, |state| {
+            Some(state.task.as_ref()?.made.object.as_ptr() as usize)
+        })?;
+        Some((task, index))
+    }
+
+    /// The index of the job that it was given and has not begun.
+    fn given_index(&self, py: Python<'_>) -> Option<usize> {
+        let given = self.state.with(py, |state| {
+            state.given.as_ref().map(|given| given.job.clone_ref(py))
+        });
+        given?.get().index(py)
     }
 
     pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
