@@ -30,11 +30,13 @@ AioPool.map_n(self, fn, iterable=<missing>, cb=None, ctx=None)
 AioPool.n_active
 AioPool.n_executed
 AioPool.n_waiting
-AioPool.options(self, *, priority=None, key=None, weight=1, name=None)
+AioPool.options(self, *, timeout=None, priority=None, key=None, weight=1, name=None)
+AioPool.outside(self, awaitable)
 AioPool.pause(self, seconds=None, *, key=None)
 AioPool.rate
 AioPool.resume(self, *, key=None)
 AioPool.size
+AioPool.sleep(self, seconds)
 AioPool.spawn(self, coro, cb=None, ctx=None)
 AioPool.spawn_n(self, coro, cb=None, ctx=None)
 AioPool.stats(self)
@@ -45,6 +47,7 @@ Event.name
 Event.outcome
 Event.run
 Event.wait
+JobTimeout()
 Rate(limit, per, *, burst=None)
 Rate.burst
 Rate.limit

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Literal, assert_type
 
-from aiopool import AioPool, Event, Rate, Stats, getres
+from aiopool import AioPool, Event, JobTimeout, Rate, Stats, getres
 from jobs import Pair, encode, name
 
 
@@ -13,7 +13,7 @@ def host(url: str) -> str:
 
 
 async def options(pool: AioPool) -> None:
-    view = pool.options(priority=3, key=("a", 1), weight=2, name="n")
+    view = pool.options(timeout=1.5, priority=3, key=("a", 1), weight=2, name="n")
     assert_type(await view.spawn(name(1)), asyncio.Future[str])
     assert_type(view.spawn_n(name(1), cb=encode), asyncio.Future[bytes])
     assert_type(await view.exec(name(1)), str)
@@ -28,9 +28,23 @@ async def options_of_each_item(pool: AioPool, urls: list[str]) -> None:
         return url.encode()
 
     view = pool.options(
-        key=host, priority=lambda url: -len(url), weight=lambda _: 2, name=lambda url: url
+        timeout=lambda url: len(url) or None,
+        key=host,
+        priority=lambda url: -len(url),
+        weight=lambda _: 2,
+        name=lambda url: url,
     )
     assert_type(await view.map(fetch, urls), list[bytes | BaseException])
+
+
+async def waiting_outside(pool: AioPool) -> None:
+    assert_type(await pool.outside(name(1)), str)
+    assert_type(await pool.outside(asyncio.sleep(1, "slept")), str)
+    assert_type(await pool.sleep(1.5), None)
+    try:
+        await pool.options(timeout=1).exec(name(1))
+    except JobTimeout as error:
+        assert_type(error, JobTimeout)
 
 
 def limits(pool: AioPool) -> None:
