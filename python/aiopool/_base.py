@@ -180,8 +180,8 @@ class BasePool(HandIn):
     async def outside(self, awaitable: Awaitable[T]) -> T:
         """In a job: awaits without its slots, which others have meanwhile.
 
-        Then the job stands in the queue for its slots, behind all others of its priority and key, and
-        waits for the rates as at its start. Its timeout stands still meanwhile. If the job is
+        Then the job stands in the queue for its slots, behind all others of its priority and key,
+        and waits for the rates as at its start. Its timeout stands still meanwhile. If the job is
         cancelled, the error is raised in it at once, and it has its slots from there on, beyond
         `size` if need be: nothing starts until they fit.
 

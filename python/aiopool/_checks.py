@@ -77,7 +77,7 @@ def _seconds(what: str, given: object) -> float:
     try:
         return float(given)
     except OverflowError:  # an exact number beyond all floats
-        return math.inf if given > 0 else -math.inf
+        return math.inf if cast(Any, given) > 0 else -math.inf
 
 
 def check_map(verb: str, fn: object, iterable: object, cb: object) -> None:

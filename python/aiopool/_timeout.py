@@ -3,7 +3,7 @@
 import asyncio
 
 
-class JobTimeout(TimeoutError):
+class JobTimeout(TimeoutError):  # noqa: N818 (as TimeoutError, and asyncio has no other)
     """A job has held its slots for longer than its `timeout`, and was cancelled for that.
 
     Its cause is the CancelledError, whose traceback shows where the job was then. A TimeoutError

@@ -47,7 +47,7 @@ Event.name
 Event.outcome
 Event.run
 Event.wait
-JobTimeout()
+JobTimeout(TimeoutError)
 Rate(limit, per, *, burst=None)
 Rate.burst
 Rate.limit
@@ -78,6 +78,9 @@ iterwait(futures, *, flat=True, get_result=flat, timeout=None, yield_when='ALL_C
 def public_api() -> Iterator[str]:
     for name in sorted(aiopool.__all__):
         value = getattr(aiopool, name)
+        if inspect.isclass(value) and issubclass(value, BaseException):
+            yield f"{name}({value.__base__.__name__})"
+            continue
         yield name + signature(value)
         for attribute in attributes(value) if inspect.isclass(value) else ():
             member = getattr(value, attribute)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from aiopool import AioPool, Rate
+from aiopool import AioPool, JobTimeout, Rate
 from virtual_time import virtually
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +49,7 @@ def names() -> dict[str, Any]:
     hosts = ["busy.example", "example.com", "localhost"]
     return {
         "AioPool": AioPool,
+        "JobTimeout": JobTimeout,
         "Rate": Rate,
         "asyncio": asyncio,
         "convert": convert,

@@ -134,7 +134,7 @@ async def test_itermap_and_iterwait_give_async_iterators() -> None:
             ["fn", "iterable", "cb", "ctx", "flat", "get_result", "timeout", "yield_when"],
         ),
         ("join", ["waiting"]),
-        ("options", ["priority", "key", "weight", "name"]),
+        ("options", ["timeout", "priority", "key", "weight", "name"]),
         ("cancel", ["futures", "get_result"]),
     ],
 )

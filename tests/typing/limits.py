@@ -88,7 +88,7 @@ async def mistakes(pool: AioPool) -> None:
     pool.options(weight=None)  # type: ignore[arg-type]
     pool.options(key=[])  # type: ignore[arg-type]
     pool.options(3)  # type: ignore[call-arg]
-    pool.options(timeout=3)  # type: ignore[call-arg]
+    pool.options(timeout="3")  # type: ignore[arg-type]
     pool.options().options()  # type: ignore[attr-defined]
     pool.pause("1")  # type: ignore[arg-type]
     AioPool(4, observer=5)  # type: ignore[arg-type]

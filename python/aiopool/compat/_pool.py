@@ -66,10 +66,10 @@ class BaseAioPool(Maps, BasePool):
         another priority, key or weight than the others wait each for itself; a `map` then has at
         most `4 * size` items that are pulled and have not settled.
 
-        :param timeout: for how many seconds, above 0, a job may hold its slots. Then it is cancelled,
-            as by `asyncio.timeout`, and its slots come back when it has ended. It ends with
-            `JobTimeout`, unless it handles the cancellation and returns. The time does not include
-            its wait for slots, nor its callback. None: no limit.
+        :param timeout: for how many seconds, above 0, a job may hold its slots. Then it is
+            cancelled, as by `asyncio.timeout`, and its slots come back when it has ended. It ends
+            with `JobTimeout`, unless it handles the cancellation and returns. The time does not
+            include its wait for slots, nor its callback. None: no limit.
         :param priority: from -100 to 100; jobs of higher ones start first. While lower ones wait,
             every 17th start goes to the one of these that has been passed longest. None: that of
             the job that hands it in, or 0.
@@ -81,8 +81,8 @@ class BaseAioPool(Maps, BasePool):
             coroutine.
         :raises TypeError: if an option is of another type, or `key` is not hashable; by the verb of
             a single job, if `timeout`, `priority`, `weight` or `name` is a function.
-        :raises ValueError: if `timeout`, `priority` or `weight` is out of its range. If a function of an item
-            raises, or gives such a value, that is the error of the item.
+        :raises ValueError: if `timeout`, `priority` or `weight` is out of its range. If a function
+            of an item raises, or gives such a value, that is the error of the item.
         """
         verbs = _core.Verbs.with_options(self._core, timeout, priority, key, weight, name)
         return Options(verbs)

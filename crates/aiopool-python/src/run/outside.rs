@@ -1,16 +1,15 @@
 //! A job gives its slots back while it waits for something, and comes back for them.
 
-use aiopool_core::{Slot, Time};
 use pyo3::prelude::*;
 
 use crate::py::outcome::Outcome;
-use crate::run::{observe, start, timer};
-use crate::state::{Back, Job, Pool};
+use crate::run::{observe, start, timeout};
+use crate::state::Job;
 
 /// The job goes outside, and others start in its place. False if it is outside already.
 pub(crate) fn leave(job: &Bound<'_, Job>) -> bool {
     let pool = job.get().pool(job.py());
-    let leaves = pool.get().let_outside(job, now(job));
+    let leaves = pool.get().let_outside(job, timeout::time_of(job));
     if leaves {
         observe::outside(pool, job);
         start::advance(pool);
@@ -32,29 +31,13 @@ pub(crate) fn come_back<'py>(job: &Bound<'py, Job>, front: bool) -> PyResult<Bou
     Ok(granted)
 }
 
-/// A job that has come back has its slots.
-pub(crate) fn is_back(pool: &Bound<'_, Pool>, slot: Slot, back: &Back) {
-    let py = pool.py();
-    let job = back.job.bind(py);
-    pool.get().is_back(job, slot, now(job));
-    observe::back(pool, job);
-    Outcome::Returned(py.None()).settle_future(pool.get().own_loop(), back.granted.bind(py));
-}
-
 /// An error is raised in the job: it has its slots from here on.
 pub(crate) fn force_back(job: &Bound<'_, Job>) {
     let py = job.py();
     let pool = job.get().pool(py);
     if job.get().is_outside(py) {
-        drop(pool.get().force_back(job, now(job)));
+        drop(pool.get().force_back(job, timeout::time_of(job)));
         observe::back(pool, job);
         start::advance(pool);
     }
-}
-
-/// The time, if the job has a timeout.
-fn now(job: &Bound<'_, Job>) -> Option<Time> {
-    let py = job.py();
-    let has_timeout = job.get().has_timeout(py);
-    has_timeout.then(|| timer::now(job.get().pool(py)))
 }

@@ -12,9 +12,10 @@ use crate::py::awaitable::close_unawaited;
 use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
 use crate::py::{context, errors, name, owner};
-use crate::run::{assign, map, observe, options, outside, settle, timeout, timer, withdraw};
+use crate::run::{assign, map, observe, options, settle, timeout, timer, withdraw};
 use crate::state::{
-    Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter, WaitingJob,
+    Back, Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter,
+    WaitingJob,
 };
 
 /// Carries out the decisions of the core. Called after each change: starts the waiters that get a
@@ -155,7 +156,7 @@ fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
         Waiter::Other(Other::Single(single)) => match *single {
             Single::Job(job, extras) => admit_job(pool, slot, job, Some(extras)),
             Single::Back(back) => {
-                outside::is_back(pool, slot, &back);
+                go_on(pool, slot, &back);
                 true
             }
         },
@@ -171,6 +172,15 @@ fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
             }
         }
     }
+}
+
+/// A job that was outside has its slots again.
+fn go_on(pool: &Bound<'_, Pool>, slot: Slot, back: &Back) {
+    let py = pool.py();
+    let job = back.job.bind(py);
+    pool.get().is_back(job, slot, timeout::time_of(job));
+    observe::back(pool, job);
+    Outcome::Returned(py.None()).settle_future(pool.get().own_loop(), back.granted.bind(py));
 }
 
 fn admit_job(

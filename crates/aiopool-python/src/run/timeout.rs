@@ -4,6 +4,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use aiopool_core::Time;
 use pyo3::prelude::*;
 
 use crate::py::{errors, imports};
@@ -14,6 +15,13 @@ use crate::state::{Job, Pool};
 pub(crate) fn begin(job: &Bound<'_, Job>, timeout: NonZeroU64) {
     let pool = job.get().pool(job.py());
     pool.get().begin_timeout(job, timeout, timer::now(pool));
+}
+
+/// The time, if the job has a timeout.
+pub(crate) fn time_of(job: &Bound<'_, Job>) -> Option<Time> {
+    let py = job.py();
+    let has_timeout = job.get().has_timeout(py);
+    has_timeout.then(|| timer::now(job.get().pool(py)))
 }
 
 /// Cancels the jobs that have had their time.

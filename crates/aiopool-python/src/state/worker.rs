@@ -28,7 +28,7 @@ impl Worker {
     pub(crate) fn has_task(&self, task: Task, py: Python<'_>) {
         let pool = self.pool.get();
         pool.state.with(py, |state| {
-            state.tasks.insert(&task.made.object, usize::MAX)
+            state.tasks.insert(&task.made.object, usize::MAX);
         });
         drop(self.state.with(py, |state| state.task.replace(task)));
     }
