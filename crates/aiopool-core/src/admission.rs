@@ -183,6 +183,20 @@ impl<W: Waiter, J> Admission<W, J> {
         }
     }
 
+    /// Whether anybody is in the queue, be it to start or to come back.
+    #[must_use]
+    pub fn has_waiters(&self) -> bool {
+        self.lanes.waiting() > 0
+    }
+
+    /// The key of a slot, by a number, if somebody waits for a job of that key to end.
+    #[must_use]
+    pub fn awaited_key(&self, slot: &Slot) -> Option<u32> {
+        let index = index_of(slot.key?);
+        let lanes = self.limits.as_ref()?.keys.at(index)?.lanes;
+        self.lanes.has_parked(lanes).then_some(index)
+    }
+
     /// The waiter that holds `ticket`, while it is in the queue.
     #[must_use]
     pub fn get(&self, ticket: Ticket) -> Option<&W> {

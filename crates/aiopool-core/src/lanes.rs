@@ -296,6 +296,17 @@ impl<W: Waiter> Lanes<W> {
         self.parked += lane.list.len();
     }
 
+    /// Whether somebody waits in the lanes of a key, of which this is the first, that are parked.
+    pub(crate) fn has_parked(&self, mut next: Option<LaneId>) -> bool {
+        while let Some(lane) = next.and_then(|id| self.table.get(id)) {
+            if lane.place == Place::Parked && !lane.list.is_empty() {
+                return true;
+            }
+            next = lane.sibling;
+        }
+        false
+    }
+
     /// The lanes of a key, of which this is the first, may go on.
     pub(crate) fn unpark(&mut self, mut next: Option<LaneId>) {
         while let Some(id) = next {

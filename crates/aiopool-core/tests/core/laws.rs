@@ -367,6 +367,39 @@ fn a_key_that_has_gone_is_refused_with_its_job() {
 }
 
 #[test]
+fn a_slot_tells_whether_somebody_waits_for_its_key() {
+    let mut pool = pool(4);
+    let keys = [(); 3].map(|()| pool.open_key(NonZeroU32::new(1), &[]));
+    for (number, key) in (0..).zip(keys) {
+        submit_as(&mut pool, of(key), number, 1);
+    }
+    submit_as(&mut pool, Request::default(), 3, 1);
+    let slots: Vec<_> = std::iter::from_fn(|| admit(&mut pool, Time::ZERO)).collect();
+    assert!(!pool.has_waiters());
+    assert!(
+        slots
+            .iter()
+            .all(|(_, slot)| pool.awaited_key(slot).is_none())
+    );
+    // Two wait for the second key, in lanes of two levels, and nobody for the others.
+    submit_as(&mut pool, of(keys[1]), 10, 1);
+    let above = Request {
+        level: level(1),
+        ..of(keys[1])
+    };
+    submit_as(&mut pool, above, 11, 1);
+    pool.resize(NonZeroUsize::new(5).expect("it is not 0"));
+    assert!(admit(&mut pool, Time::ZERO).is_none() && pool.has_waiters());
+    for (number, slot) in slots {
+        let awaited = pool.awaited_key(&slot).map(|index| index as usize);
+        assert_eq!(awaited, (number == 1).then(|| keys[1].index()), "{number}");
+        if number != 1 {
+            pool.finish(slot);
+        }
+    }
+}
+
+#[test]
 fn levels_are_from_minus_100_to_100() {
     assert_eq!(Level::new(-101), None);
     assert_eq!(Level::new(101), None);
