@@ -35,7 +35,7 @@ export PYO3_PYTHON = $(CURDIR)/$(BIN)/python
 
 .PHONY: help demo demo-rust loadtest test test-rust test-loom test-shuttle test-python test-matrix \
 	test-rest pythons test-services beside-servers services-python services-in-rust test-bench soak \
-	stress fuzz mutants sanitize miri bench bench-quick bench-instructions msrv packages audit lint \
+	nesting stress fuzz mutants sanitize miri bench bench-quick bench-instructions msrv packages audit lint \
 	public-api check-public-api unsafe format clean
 
 help: ## this list
@@ -129,6 +129,9 @@ SECONDS = 600
 soak: $(BIN)/.built ## ten million jobs through one pool, for each kind of tasks
 	$(BIN)/python tests/support/soak.py --seconds $(SECONDS) $(ARGS)
 	$(BIN)/python tests/support/soak.py --seconds $(SECONDS) --reuse-tasks $(ARGS)
+
+nesting: $(BIN)/.built ## the asyncio face: 100,000 jobs in random trees that wait for each other
+	PYTHONPATH=tests/support $(BIN)/python tests/support/trees.py $(or $(ARGS),0 100000)
 
 stress: ## the Tokio face: eight threads that do whatever comes into their heads
 	STRESS_SECONDS=$(SECONDS) cargo test --release --locked -p aiopool --test stress -- \

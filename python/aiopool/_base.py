@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import warnings
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, Literal, Self, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
@@ -19,7 +18,7 @@ from aiopool._checks import (
 from aiopool._ended import cancellations, ended
 from aiopool._hand_in import HandIn
 from aiopool._observe import Observer, Stats
-from aiopool._outside import outside
+from aiopool._outside import outside, while_nested
 from aiopool._rate import Rates
 from aiopool._results import AnyFuture
 from aiopool._within import is_within
@@ -204,20 +203,18 @@ class BasePool(HandIn):
     async def join(self, *, waiting: bool = True) -> Literal[True]:
         """Waits until no job waits and none is active.
 
-        `join` waits through a pause. Inside a job of the same pool this never returns, because the
-        job waits for itself.
+        `join` waits through a pause.
 
         :param waiting: if False, waits only until no job is active. In a pool that is paused, this
             waits for the jobs that have begun.
         :returns: True.
-        :raises RuntimeError: if the pool belongs to another loop or thread.
+        :raises RuntimeError: inside a job of the same pool, which would wait for itself; if the
+            pool belongs to another loop or thread.
         """
         if self._is_in_job():
-            warnings.warn(
-                "join() inside a job of the same pool never returns: the job waits for itself. "
-                "Await the futures of the other jobs instead",
-                RuntimeWarning,
-                stacklevel=2,
+            raise RuntimeError(
+                "join() inside a job of the same pool would wait for that job itself: await the "
+                "futures of the other jobs, or use exec or map"
             )
         core = self._core
         join, leave = (core.join, core.leave) if waiting else (core.join_active, core.leave_active)
@@ -235,6 +232,9 @@ class BasePool(HandIn):
         """Stops the jobs of these futures, or all; gives their futures when they have ended."""
         self._core.enter()
         stop = functools.partial(self._core.stop, futures) if futures else self._core.stop_all
+        if self._is_in_job():
+            # Jobs that wait for this one are told, and are not waited for.
+            return await ended(stop, waited=functools.partial(while_nested, self._core))
         # One of the stopped jobs may wait for the code that calls this, so that may leave.
         return await ended(stop, may_leave=self._works_for_a_job)
 

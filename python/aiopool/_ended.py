@@ -1,7 +1,7 @@
 """A call that owns jobs does not return while they run, however often its caller is cancelled."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -10,6 +10,7 @@ R = TypeVar("R")
 async def ended(
     stop: Callable[[], tuple[R, Collection[asyncio.Task[Any]]]],
     may_leave: Callable[[], bool] = lambda: False,
+    waited: Callable[[Coroutine[Any, Any, None]], Awaitable[None]] | None = None,
 ) -> R:
     """Stops jobs and waits until their tasks have ended. A caller that is cancelled waits again.
 
@@ -19,21 +20,32 @@ async def ended(
     :param stop: stops the jobs; gives what this call returns, and the tasks of the running loop
         that have to end.
     :param may_leave: whether a cancelled caller may leave at once for another reason.
+    :param waited: awaits the wait for the tasks, in another way than `await`.
     :raises CancelledError: if the caller was cancelled. It is raised when the tasks have ended, as
         a TaskGroup does.
     """
     before = cancellations()
     stopped, tasks = stop()
     is_awaited = cancellations() > before
-    countdown = _Countdown(tasks)
-    del stop, tasks  # an error leads to this frame, which must keep no future alive
+    del stop  # an error leads to this frame, which must keep no future alive
+    try:
+        if tasks:
+            waiting = _wait(_Countdown(tasks), lambda: is_awaited or may_leave())
+            del tasks
+            await (waiting if waited is None else waited(waiting))
+        return stopped
+    finally:
+        del stopped
+
+
+async def _wait(countdown: "_Countdown", may_leave: Callable[[], bool]) -> None:
     cancellation = None
     try:
         while countdown.left:
             try:
                 await countdown.wait()
             except asyncio.CancelledError as error:
-                if is_awaited or may_leave():
+                if may_leave():
                     raise
                 # A cancel scope of anyio cancels in each turn of the loop, and takes back only
                 # errors that name the scope. An error that names no scope must not be lost among
@@ -42,9 +54,8 @@ async def ended(
                     cancellation = error
         if cancellation is not None:
             raise cancellation
-        return stopped
     finally:
-        del cancellation, stopped  # its frames lead to this frame
+        del cancellation  # its frames lead to this frame
 
 
 def cancellations() -> int:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 
 from aiopool import _core
 from aiopool._ended import ended
+from aiopool._outside import outside
 from aiopool._verbs import coroutine_function, named
 
 R = TypeVar("R")
@@ -108,8 +109,14 @@ class HandIn:
 
 
 @named("BasePool.spawn")
-async def _spawn(unawaited: _core.Unawaited) -> asyncio.Future[Any]:
-    future, admitted = unawaited.spawn()
+async def _spawn(
+    unawaited: _core.Unawaited,
+    handed_in: tuple[asyncio.Future[Any], asyncio.Future[None] | None, bool] | None = None,
+) -> asyncio.Future[Any]:
+    future, admitted, is_nested = unawaited.spawn() if handed_in is None else handed_in
+    if is_nested and admitted is not None:
+        waiting = _spawn(unawaited, (future, admitted, False))
+        return await outside(unawaited.pool, waiting, front=True)
     if admitted is not None:
         try:
             await admitted
@@ -124,8 +131,13 @@ async def _spawn(unawaited: _core.Unawaited) -> asyncio.Future[Any]:
 
 
 @named("BasePool.exec")
-async def _exec(unawaited: _core.Unawaited) -> Any:
-    future = unawaited.exec()
+async def _exec(unawaited: _core.Unawaited, handed_in: asyncio.Future[Any] | None = None) -> Any:
+    future, is_nested = unawaited.exec() if handed_in is None else (handed_in, False)
+    del handed_in  # as below
+    if is_nested:
+        waiting = _exec(unawaited, future)
+        del future
+        return await outside(unawaited.pool, waiting, front=True)
     try:
         return await future
     except asyncio.CancelledError:

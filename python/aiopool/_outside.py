@@ -40,6 +40,11 @@ async def outside(core: _core.Pool, awaitable: Awaitable[T], *, front: bool = Fa
     return result
 
 
+async def while_nested(core: _core.Pool, awaitable: Awaitable[T]) -> T:
+    """Awaits what jobs of a pool do. A job of the same pool gives them its slots for that long."""
+    return await (outside(core, awaitable, front=True) if core.runs_current() else awaitable)
+
+
 async def _come_back(job: _core.Job, front: bool) -> None:
     try:
         await job.come_back(front)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aiopool import AioPool, Event
-from helpers import Gate, ready, turns, until
+from helpers import Gate, be_watched, ready, turns, until
 from virtual_time import now, virtually
 
 
@@ -274,6 +274,7 @@ def test_after_a_pause_that_has_ended_no_clock_is_read() -> None:
         pool, loop, read = AioPool(2), asyncio.get_running_loop(), list[float]()
         pool.pause(1.0)
         await pool.exec(ready(1))
+        await be_watched()
         time = loop.time
         loop.time = lambda: read.append(time()) or read[-1]  # type: ignore[method-assign]
         pool.map_n(ready, range(50))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aiopool import AioPool, Event, Rate, Stats
-from helpers import Gate, ready, turns, until
+from helpers import Gate, be_watched, ready, turns, until
 from virtual_time import virtually
 
 
@@ -282,7 +282,7 @@ async def test_an_observer_that_stops_the_job_that_starts_stops_it() -> None:
 
 
 async def test_without_an_observer_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    await AioPool(1).exec(ready(1))  # the loop has the timer that tells its end from here on
+    await be_watched()  # the loop has the timers of all pools from here on
     pool = AioPool(2)
     loop = asyncio.get_running_loop()
     read: list[float] = []

@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,11 @@ def snippets(page: str, containing: str = "") -> Iterator[Any]:
             yield pytest.param("\n" * (line - 1) + block[1], id=f"{page}:{line}")
 
 
-SNIPPETS = [*snippets("docs/limits.md"), *snippets("README.md", containing="Rate(")]
+SNIPPETS = [
+    *snippets("docs/limits.md"),
+    *snippets("docs/nesting.md"),
+    *snippets("README.md", containing="Rate("),
+]
 
 
 def names() -> dict[str, Any]:
@@ -74,7 +79,9 @@ def test_a_snippet_runs_and_leaves_no_job_behind(
             await ran
         await known["pool"].join()
 
-    virtually(run)
+    warns = pytest.warns(RuntimeWarning) if "# warns" in snippet else nullcontext()
+    with warns:
+        virtually(run)
     pool = known["pool"]
     assert pool.is_empty
     stats = pool.stats()

@@ -77,6 +77,11 @@ async def turns(count: int = 3) -> None:
         await asyncio.sleep(0)
 
 
+async def be_watched() -> None:
+    """Sets the timer that all pools of a loop share while jobs wait: that reads the clock."""
+    await asyncio.gather(*AioPool(1).map_n(ready, range(2)))
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until the condition holds."""
     while not condition():

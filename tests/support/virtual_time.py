@@ -20,9 +20,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @property
     def timers(self) -> list[asyncio.TimerHandle]:
-        """Those that are set."""
+        """Those that are set, but for the one that all pools share while jobs wait."""
         timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        return [timer for timer in timers if not timer.cancelled()]
+        return [timer for timer in timers if not timer.cancelled() and "_stall" not in repr(timer)]
 
 
 class _Selector(selectors.SelectSelector):

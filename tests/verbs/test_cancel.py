@@ -405,8 +405,10 @@ async def test_a_job_can_cancel_the_job_that_waits_for_it() -> None:
         await pool.exec(child())
 
     async def child() -> None:
+        # The parent waits for this job, and so this one does not wait for the parent.
+        assert await pool.cancel(future) == (1, [])
         try:
-            await pool.cancel(future)
+            await asyncio.sleep(60)
         finally:
             await turns()
             ended.append("child")
@@ -430,16 +432,16 @@ async def test_two_tasks_can_cancel_the_same_jobs() -> None:
     await assert_usable(pool)
 
 
-async def test_a_job_that_cancels_the_whole_pool_is_stopped_with_the_others() -> None:
-    async def job() -> None:
-        await pool.cancel()
+async def test_a_job_that_cancels_the_whole_pool_goes_on_itself() -> None:
+    async def job() -> int:
+        return (await pool.cancel())[0]
 
     pool, gate = AioPool(2), Gate()
     others = [pool.spawn_n(gate.job(0))]
     canceller = pool.spawn_n(job())
     others += pool.map_n(gate.job, range(1, 4))
     await pool.join()
-    assert canceller.cancelled()
+    assert canceller.result() == 4
     assert all(future.cancelled() for future in others)
     await assert_usable(pool)
 

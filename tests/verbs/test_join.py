@@ -166,32 +166,24 @@ async def test_a_pool_can_be_joined_again_and_again() -> None:
     await assert_usable(pool)
 
 
-async def test_join_inside_a_job_never_returns_and_warns_about_it() -> None:
+@pytest.mark.parametrize("waiting", [True, False])
+async def test_join_inside_a_job_of_the_pool_is_refused(waiting: bool) -> None:
     async def job() -> None:
-        gate.started.append("job")
-        await pool.join()
-        gate.ended.append("job")
+        await pool.join(waiting=waiting)
 
-    pool, gate = AioPool(1), Gate()
-    with pytest.warns(RuntimeWarning, match="join"):
-        future = pool.spawn_n(job())
-        await until(lambda: gate.started)
-        await turns(10)
-    assert gate.ended == []
-    assert (await pool.cancel(future))[0] == 1
+    pool = AioPool(1)
+    with pytest.raises(RuntimeError, match="would wait for that job itself"):
+        await pool.exec(job())
     await assert_usable(pool)
 
 
-async def test_join_inside_a_callback_warns_too() -> None:
+async def test_join_inside_a_callback_is_refused_too() -> None:
     async def callback(res: object) -> None:
         await pool.join()
 
     pool = AioPool(1)
-    with pytest.warns(RuntimeWarning, match="join"):
-        future = pool.spawn_n(ready(1), callback)
-        await turns(10)
-    assert not future.done()
-    await pool.cancel()
+    with pytest.raises(RuntimeError, match="would wait for that job itself"):
+        await pool.exec(ready(1), callback)
     await assert_usable(pool)
 
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from numbers import Real
 from typing import Any, Protocol
 
+from aiopool import _core
+from aiopool._outside import while_nested
 from aiopool._results import mark_read
 
 # In seconds. No program waits so long, and some loops have no timers of that length.
@@ -15,6 +17,11 @@ _WHENS = (asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION, asyncio.ALL_COMPLETE
 
 class Source(Protocol):
     """Gives results: the items of an `itermap`, or futures."""
+
+    @property
+    def pool(self) -> _core.Pool | None:
+        """The pool of an `itermap`."""
+        ...
 
     @property
     def left(self) -> bool:
@@ -55,7 +62,10 @@ async def batches(
         while source.left:
             over = source.wait(yield_when)
             if over is not None:
-                await asyncio.wait([over], timeout=timeout)
+                waiting = asyncio.wait([over], timeout=timeout)
+                pool = source.pool
+                await (waiting if pool is None else while_nested(pool, waiting))
+                del waiting
             results = iter(source.take())
             extracted = results if get_result is None else map(get_result, results)
             if flat:

@@ -103,6 +103,10 @@ class _Futures:
             future.add_done_callback(self._settle)
 
     @property
+    def pool(self) -> None:
+        return None
+
+    @property
     def left(self) -> bool:
         return bool(self._pending or self._settled)
 

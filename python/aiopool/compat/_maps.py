@@ -5,9 +5,11 @@ import contextvars
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar, overload
 
+from aiopool import _core
 from aiopool._checks import MISSING, check_map
 from aiopool._ended import ended
 from aiopool._hand_in import Callback, HandIn
+from aiopool._outside import while_nested
 from aiopool._results import mark_read
 from aiopool.compat._results import getres, shape_of
 
@@ -85,16 +87,7 @@ class Maps(HandIn):
         shape, get_result_later = shape_of(get_result)
         context = contextvars.copy_context()
         items = self._verbs.map(fn, iter(iterable), cb, ctx, context, shape)
-        try:
-            over = items.wait(asyncio.ALL_COMPLETED)
-            if over is not None:
-                await over
-        except asyncio.CancelledError:
-            await ended(lambda: (None, items.stop()))
-            raise
-        except BaseException:
-            items.stop()
-            raise
+        await while_nested(items.pool, _all_settled(items))
         if get_result_later is None:
             return items.take()
         unread = iter(items.take())
@@ -141,3 +134,16 @@ class Maps(HandIn):
         """
         check_map("map_n", fn, iterable, cb)
         return self._verbs.map_n(fn, list(iterable), cb, ctx)
+
+
+async def _all_settled(items: _core.Items) -> None:
+    try:
+        over = items.wait(asyncio.ALL_COMPLETED)
+        if over is not None:
+            await over
+    except asyncio.CancelledError:
+        await ended(lambda: (None, items.stop()))
+        raise
+    except BaseException:
+        items.stop()
+        raise

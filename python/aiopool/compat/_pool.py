@@ -150,9 +150,10 @@ class BaseAioPool(Maps, BasePool):
         check_get_result(get_result)
         stopped = await self._stop(futures)
         try:
-            return len(stopped), list(map(get_result, stopped))
+            ended = [future for future in stopped if future.done()]
+            return len(stopped), list(map(get_result, ended))
         finally:
-            del futures, stopped  # as in `map`
+            del futures, stopped, ended  # as in `map`
 
 
 class AioPool(MxAsyncGenPool, BaseAioPool):

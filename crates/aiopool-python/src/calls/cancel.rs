@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 
 use crate::py::awaitable::is_future;
 use crate::py::outcome::Outcome;
 use crate::py::owner;
+use crate::run::nested::{self, Waiting};
 use crate::run::{start, withdraw};
 use crate::state::{Job, Pool};
 
@@ -27,6 +28,16 @@ impl Pool {
                 other.get_type().name()?,
             )));
         }
+        let caller = nested::caller(slf)?;
+        if let Some(caller) = &caller
+            && let Some(own) = futures.iter().find(|future| is_of(future, caller))
+        {
+            return Err(PyRuntimeError::new_err(format!(
+                "a job cannot cancel itself and wait for its own end ({own}): raise \
+                 asyncio.CancelledError instead",
+            )));
+        }
+        let waiting = Waiting::until_end_of(py, caller.as_ref());
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for future in futures {
@@ -43,11 +54,17 @@ impl Pool {
                 };
                 withdraw::withdraw_job(slf, job, extras);
             } else {
-                let job = active_job(slf, &owner);
-                let Some(task) = job.and_then(|job| withdraw::cancel(job, py)) else {
+                let Some(job) = active_job(slf, &owner) else {
                     continue;
                 };
-                tasks.push(task);
+                let Some(task) = withdraw::cancel(job.get(), py) else {
+                    continue;
+                };
+                // Each would wait for the other.
+                if !waiting.contains(&job) {
+                    tasks.push(task);
+                    note(&job, caller.as_ref());
+                }
             }
             stopped.push(future.unbind());
         }
@@ -55,13 +72,16 @@ impl Pool {
         Ok((stopped, tasks))
     }
 
-    /// Stops all jobs, the waiting jobs first. A running `map` keeps its place.
+    /// Stops all jobs, the waiting jobs first. A running `map` keeps its place. A job that calls this
+    /// goes on, and so do those who wait for its end.
     fn stop_all(slf: &Bound<'_, Self>) -> PyResult<Stopped> {
         let py = slf.py();
         let pool = slf.get();
         let Some(event_loop) = pool.own_loop().get() else {
             return Ok((Vec::new(), Vec::new()));
         };
+        let caller = nested::caller(slf)?;
+        let waiting = Waiting::until_end_of(py, caller.as_ref());
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         // The waiting jobs come first, so that no slot that comes free below starts one of them.
         for waiter in pool.withdraw_all(py) {
@@ -76,11 +96,14 @@ impl Pool {
             withdraw::withdraw(slf, waiter);
         }
         for job in pool.active_jobs(py) {
-            let job = job.bind(py).get();
-            let future = job.future(&event_loop.new_future(py)?);
-            if let (Some(future), Some(task)) = (future, withdraw::cancel(job, py)) {
+            if waiting.contains(&job) {
+                continue;
+            }
+            let future = job.get().future(&event_loop.new_future(py)?);
+            if let (Some(future), Some(task)) = (future, withdraw::cancel(job.get(), py)) {
                 stopped.push(future);
                 tasks.push(task);
+                note(&job, caller.as_ref());
             }
         }
         start::advance(slf);
@@ -106,7 +129,19 @@ impl Pool {
 }
 
 /// The active job of this pool that answers for a future.
-fn active_job<'a>(pool: &Bound<'_, Pool>, owner: &'a Bound<'_, PyAny>) -> Option<&'a Job> {
-    let job = owner.cast::<Job>().ok()?.get();
-    job.pool(pool.py()).is(pool).then_some(job)
+fn active_job(pool: &Bound<'_, Pool>, owner: &Bound<'_, PyAny>) -> Option<Py<Job>> {
+    let job = owner.cast::<Job>().ok()?;
+    let is_own = job.get().pool(pool.py()).is(pool);
+    is_own.then(|| job.clone().unbind())
+}
+
+fn is_of(future: &Bound<'_, PyAny>, job: &Bound<'_, Job>) -> bool {
+    owner::of(future).is_some_and(|owner| owner.is(job))
+}
+
+/// A job that calls `cancel` waits for one that it has stopped.
+fn note(stopped: &Py<Job>, caller: Option<&Bound<'_, Job>>) {
+    if let Some(caller) = caller {
+        stopped.get().is_waited_for_by(caller);
+    }
 }

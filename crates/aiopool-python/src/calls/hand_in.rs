@@ -11,10 +11,10 @@ use crate::py::check::{Call, check_awaitable, check_callback, check_given};
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, name, owner};
 use crate::run::keys::{self, Rejected};
-use crate::run::{observe, options, start, withdraw};
+use crate::run::{nested, observe, options, stall, start, withdraw};
 use crate::state::{
-    Asked, Callback, Called, Extras, OptionValues, Options, Other, Place, Pool, Single, Unawaited,
-    Verbs, Waiter, WaitingJob,
+    Asked, Callback, Called, Extras, Job, OptionValues, Options, Other, Place, Pool, Single,
+    Unawaited, Verbs, Waiter, WaitingJob,
 };
 
 #[pymethods]
@@ -32,7 +32,7 @@ impl Verbs {
             cb,
             ctx,
         };
-        let (future, _) = hand_in_one(self, &call, false)?;
+        let (future, _) = hand_in_one(self, &call, Waits::No)?;
         Ok(future)
     }
 
@@ -67,19 +67,47 @@ impl Unawaited {
         self.pool(py).clone().unbind()
     }
 
-    /// Hands in the job. Returns its future, and a second future that is settled when the job
-    /// leaves the queue; None instead of that if the job has a slot already.
+    /// Hands in the job. Returns its future, a second future that is settled when the job leaves the
+    /// queue, or None instead of that if the job has a slot already, and whether the caller is a job of
+    /// the same pool.
     fn spawn<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
-        hand_in_unawaited(self, py, "spawn", true)
+    ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>, bool)> {
+        let caller = nested::caller(self.pool(py))?;
+        let waits = Waits::ForStart(caller.as_ref());
+        let (future, admitted) = hand_in_unawaited(self, py, "spawn", waits)?;
+        Ok((future, admitted, caller.is_some()))
     }
 
-    /// Hands in the job and returns its future.
-    fn exec<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let (future, _) = hand_in_unawaited(self, py, "exec", false)?;
-        Ok(future)
+    /// Hands in the job. Returns its future, and whether the caller is a job of the same pool.
+    fn exec<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, bool)> {
+        let caller = nested::caller(self.pool(py))?;
+        let waits = Waits::ForEnd(caller.as_ref());
+        let (future, _) = hand_in_unawaited(self, py, "exec", waits)?;
+        Ok((future, caller.is_some()))
+    }
+}
+
+/// What the caller waits for, who may be a job of the same pool.
+#[derive(Clone, Copy)]
+enum Waits<'a, 'py> {
+    No,
+    ForStart(Option<&'a Bound<'py, Job>>),
+    ForEnd(Option<&'a Bound<'py, Job>>),
+}
+
+impl Waits<'_, '_> {
+    fn is_nested(self) -> bool {
+        matches!(self, Self::ForStart(Some(_)) | Self::ForEnd(Some(_)))
+    }
+
+    /// The job that waits for the end of the one that it hands in.
+    fn for_end(self) -> Option<Py<PyAny>> {
+        match self {
+            Self::ForEnd(caller) => caller.map(|caller| caller.clone().into_any().unbind()),
+            Self::No | Self::ForStart(_) => None,
+        }
     }
 }
 
@@ -113,12 +141,12 @@ fn map_n<'py>(
             ctx,
         };
         let Some(options) = options else {
-            return Ok(hand_in(pool, &call, None, false)?.0);
+            return Ok(hand_in(pool, &call, None, Waits::No)?.0);
         };
         let handed_in = options
             .of_item_apart(event_loop, &value)
             .inspect_err(|_| refuse(awaitable))
-            .and_then(|asked| hand_in(pool, &call, Some(asked), false));
+            .and_then(|asked| hand_in(pool, &call, Some(asked), Waits::No));
         match handed_in {
             Ok((future, _)) => Ok(future),
             Err(error) => failed_future(pool, function, &error),
@@ -133,7 +161,7 @@ fn hand_in_unawaited<'py>(
     unawaited: &Unawaited,
     py: Python<'py>,
     verb: &'static str,
-    tell: bool,
+    waits: Waits<'_, 'py>,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     let called = unawaited.take(py);
     let called = called.ok_or_else(|| PyRuntimeError::new_err("the job was handed in before"))?;
@@ -143,21 +171,21 @@ fn hand_in_unawaited<'py>(
         cb: called.cb.as_ref().map(|cb| cb.bind(py)),
         ctx: called.ctx.bind(py),
     };
-    hand_in_one(unawaited.verbs(), &call, tell)
+    hand_in_one(unawaited.verbs(), &call, waits)
 }
 
 /// Hands in a single job.
 fn hand_in_one<'py>(
     verbs: &Verbs,
     call: &Call<'_, 'py>,
-    tell: bool,
+    waits: Waits<'_, 'py>,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     check_awaitable(call)?;
     let py = call.awaitable.py();
     let asked = verbs.values.as_ref().map(|values| values.of_job(py));
     let asked = asked.transpose();
     let asked = asked.inspect_err(|_| refuse(call.awaitable))?;
-    hand_in(verbs.pool.bind(py), call, asked, tell)
+    hand_in(verbs.pool.bind(py), call, asked, waits)
 }
 
 /// The settled future of an item for which no job could be made.
@@ -181,7 +209,7 @@ fn hand_in<'py>(
     pool: &Bound<'py, Pool>,
     call: &Call<'_, 'py>,
     asked: Option<Asked>,
-    tell: bool,
+    waits: Waits<'_, 'py>,
 ) -> PyResult<(Bound<'py, PyAny>, Option<Bound<'py, PyAny>>)> {
     let py = pool.py();
     let &Call {
@@ -196,11 +224,12 @@ fn hand_in<'py>(
         owner::attach(&future, pool)?;
         // An observer may pause the pool before the job starts.
         let starts = is_default && pool.get().observer().is_none() && pool.get().has_free_slot(py);
-        let is_blocked = tell && !starts;
+        let is_blocked = matches!(waits, Waits::ForStart(_)) && !starts;
         let admitted = is_blocked.then(|| event_loop.new_future(py)).transpose()?;
         Ok((future, admitted, Pool::snapshot(pool)?, level))
     });
-    let (future, admitted, context, level) = made.inspect_err(|_| refuse(awaitable))?;
+    let (future, admitted, (context, may_be_nested), level) =
+        made.inspect_err(|_| refuse(awaitable))?;
     let callback = cb.map(|function| Callback {
         function: function.clone().unbind(),
         ctx: ctx.clone().unbind(),
@@ -226,6 +255,7 @@ fn hand_in<'py>(
         level: asked.level,
         name: asked.name,
         observed,
+        waited_for_by: waits.for_end(),
         ..Extras::plain()
     };
     let waiter = match extras.boxed() {
@@ -235,7 +265,7 @@ fn hand_in<'py>(
     let place = Place {
         level,
         key: asked.key,
-        front: false,
+        front: waits.is_nested(),
     };
     let submitted = keys::submit(pool, waiter, &place);
     if let Err(Rejected {
@@ -250,6 +280,9 @@ fn hand_in<'py>(
     match submitted {
         Ok(_) => start::advance(pool),
         Err(rejected) => withdraw::withdraw(pool, rejected.waiter),
+    }
+    if may_be_nested && !waits.is_nested() {
+        stall::look_soon(pool);
     }
     Ok((future, admitted.filter(|admitted| !is_done(admitted))))
 }

@@ -6,8 +6,8 @@ use pyo3::types::{PyIterator, PyList};
 use crate::py::context;
 use crate::py::outcome::mark_read;
 use crate::py::shape::Shape;
-use crate::run::{map, options, start, withdraw};
-use crate::state::{Callback, Items, Mapped, Place, Verbs, When};
+use crate::run::{map, nested, options, start, withdraw};
+use crate::state::{Callback, Items, Mapped, Place, Pool, Verbs, When};
 
 #[pymethods]
 impl Verbs {
@@ -43,9 +43,7 @@ impl Verbs {
         let pool = self.pool.bind(values.py());
         let mapped = mapped(self, function, cb, ctx, context)?;
         let items = Items::of_itermap(pool, mapped, values.len(), shape)?;
-        for item in values {
-            map::queue(&items, item.unbind());
-        }
+        map::queue(&items, values);
         start::advance(pool);
         items.get().has_started();
         Ok(items)
@@ -63,7 +61,14 @@ impl Items {
         }
         let future = items.pool(py).get().enter(py)?.new_future(py)?;
         items.set_waiter(&future, when);
+        let caller = nested::caller(items.pool(py))?;
+        items.is_waited_for_by(py, caller.map(Bound::unbind));
         Ok(Some(future))
+    }
+
+    #[getter(pool)]
+    fn its_pool(&self, py: Python<'_>) -> Py<Pool> {
+        self.pool(py).clone().unbind()
     }
 
     /// Whether results are still to come or to be taken.
@@ -74,6 +79,7 @@ impl Items {
 
     /// The results so far. Raises the error of the iterable of a `map`, if it has raised.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.is_waited_for_by(py, None);
         let (results, error) = self.take_results(py);
         match error {
             Some(error) => {
@@ -124,6 +130,8 @@ fn mapped<'py>(
     let source_context = context::of_job(&context)?.unbind();
     context::name_pool(&context, pool)?;
     options::note_level(pool, &context, asked.level)?;
+    // What a job waits for comes first.
+    let front = nested::caller(pool)?.is_some();
     Ok(Mapped {
         function: function.unbind(),
         callback: cb.map(|function| Callback {
@@ -136,7 +144,7 @@ fn mapped<'py>(
         place: Place {
             level,
             key: asked.key,
-            front: false,
+            front,
         },
         weight: asked.weight,
     })

@@ -8,4 +8,5 @@ mod map;
 mod options;
 mod outside;
 mod pool;
+mod stall;
 mod worker;

@@ -3,8 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use crate::py::imports;
-use crate::run::outside;
+use crate::run::{nested, outside};
 use crate::state::{Job, Pool};
 
 #[pymethods]
@@ -13,19 +12,19 @@ impl Pool {
     fn go_outside<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, Job>>> {
         let py = slf.py();
         slf.get().enter(py)?;
-        let task = imports::current_task(py)?.call0()?;
-        let Some(job) = slf.get().job_of(&task) else {
+        let Some(job) = nested::caller(slf)? else {
             return Err(PyRuntimeError::new_err(
                 "outside() is for a job of this pool, in the task of the job itself",
             ));
         };
+        // What it waits for here is another thing.
+        outside::end_let_out(&job);
         Ok(outside::leave(&job).then_some(job))
     }
 
     /// Whether the current task runs a job of this pool.
     fn runs_current(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let task = imports::current_task(slf.py())?.call0()?;
-        Ok(slf.get().job_of(&task).is_some())
+        Ok(nested::caller(slf)?.is_some())
     }
 }
 

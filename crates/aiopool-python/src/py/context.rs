@@ -29,10 +29,12 @@ impl Snapshot {
         })
     }
 
-    /// Whether a snapshot of a context with these variables would be the same.
-    pub(crate) fn is_of(&self, variables: &Bound<'_, PyAny>) -> bool {
+    /// Whether a snapshot of a context with these variables would be the same, and if so, whether the
+    /// context is that of a job of the pool.
+    pub(crate) fn is_of(&self, variables: &Bound<'_, PyAny>) -> Option<bool> {
         let is_it = |own: &Py<PyAny>| own.is(variables);
-        is_it(&self.of_caller) || self.of_jobs.as_ref().is_some_and(is_it)
+        let is_of_job = self.of_jobs.as_ref().is_some_and(is_it);
+        (is_of_job || is_it(&self.of_caller)).then_some(is_of_job)
     }
 
     pub(crate) fn context(&self, py: Python<'_>) -> Py<PyAny> {

@@ -40,15 +40,18 @@ borrowed! {
     monotonic = "time", "monotonic";
     not_awaitable = "aiopool._refusals", "not_awaitable";
     partial = "functools", "partial";
+    pools = "aiopool._within", "_POOLS";
     rate = "aiopool._rate", "Rate";
     raise_ = "aiopool._job", "raise_";
     read_cancellation = "aiopool._job", "read_cancellation";
+    let_one_out = "aiopool._stall", "let_one_out";
     set_level = "aiopool._within", "set_level";
     task = "asyncio", "Task";
     timed_out = "aiopool._timeout", "timed_out";
     tell_close = "aiopool._loop_end", "tell_close";
     run_job = "aiopool._job", "run_job";
     run_jobs = "aiopool._job", "run_jobs";
+    watch = "aiopool._stall", "watch";
     zip = "builtins", "zip";
 }
 

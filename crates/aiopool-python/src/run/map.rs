@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use aiopool_core::{Admission, Level};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::py::check::check_kind_given;
 use crate::py::ffi::in_context;
@@ -132,7 +133,7 @@ pub(crate) fn ask(items: &Bound<'_, Items>, item: Py<PyAny>, may_start: impl Fn(
         extras.pulled = Some(pulled);
         let place = Place {
             // It keeps the turn of its map, unless it has another place.
-            front: !has_own_place,
+            front: !has_own_place || mapped.place.front,
             ..place
         };
         (place, weight, Some(extras))
@@ -154,10 +155,23 @@ pub(crate) fn ask(items: &Bound<'_, Items>, item: Py<PyAny>, may_start: impl Fn(
     Next::Settles
 }
 
-/// Puts an item of an `itermap` in the queue.
-pub(crate) fn queue(items: &Bound<'_, Items>, item: Py<PyAny>) {
-    let asked = asked(items, item.bind(items.py()));
-    submit(items, item, asked, None);
+/// Puts the items of an `itermap` in the queue.
+pub(crate) fn queue<'py>(items: &Bound<'py, Items>, values: Bound<'py, PyList>) {
+    let ask = |item: Bound<'py, PyAny>| {
+        let asked = asked(items, &item);
+        (item.unbind(), asked)
+    };
+    if items.get().mapped().place.front {
+        // The last one comes first, for each stands before those that are there.
+        let asked: Vec<_> = values.into_iter().map(ask).collect();
+        for (item, asked) in asked.into_iter().rev() {
+            submit(items, item, asked, None);
+        }
+    } else {
+        for (item, asked) in values.into_iter().map(ask) {
+            submit(items, item, asked, None);
+        }
+    }
 }
 
 fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Unwanted> {
@@ -200,7 +214,7 @@ fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Un
     let place = Place {
         level,
         key: asked.key,
-        front: false,
+        front: mapped.place.front,
     };
     Ok((place, asked.weight, extras.boxed()))
 }

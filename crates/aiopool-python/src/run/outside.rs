@@ -31,6 +31,13 @@ pub(crate) fn come_back<'py>(job: &Bound<'py, Job>, front: bool) -> PyResult<Bou
     Ok(granted)
 }
 
+/// A job goes on that was let out: it has its slots from here on.
+pub(crate) fn end_let_out(job: &Bound<'_, Job>) {
+    if job.get().is_let_out(job.py(), false) {
+        force_back(job);
+    }
+}
+
 /// An error is raised in the job: it has its slots from here on.
 pub(crate) fn force_back(job: &Bound<'_, Job>) {
     let py = job.py();

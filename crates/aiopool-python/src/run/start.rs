@@ -12,7 +12,7 @@ use crate::py::awaitable::close_unawaited;
 use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
 use crate::py::{context, errors, name, owner};
-use crate::run::{assign, map, observe, options, settle, timeout, timer, withdraw};
+use crate::run::{assign, map, observe, options, settle, stall, timeout, timer, withdraw};
 use crate::state::{
     Back, Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter,
     WaitingJob,
@@ -38,12 +38,16 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
         empty,
         drained,
         is_timed,
+        stands,
         gone,
     }) = next
     {
         drop(gone);
         if is_timed {
             timer::change(pool);
+        }
+        if stands {
+            stall::watch(pool);
         }
         rest(pool, unwatched, empty);
         if drained {
@@ -223,6 +227,7 @@ struct Begins {
     observed: Option<Box<Observed>>,
     timeout: Option<NonZeroU64>,
     weight: NonZeroU32,
+    waited_for_by: Option<Py<PyAny>>,
 }
 
 impl Begins {
@@ -235,6 +240,7 @@ impl Begins {
             observed: extras.observed,
             timeout: extras.timeout,
             weight: extras.weight,
+            waited_for_by: extras.waited_for_by,
         }
     }
 }
@@ -308,6 +314,7 @@ fn start<'py>(
         observed,
         timeout,
         weight,
+        waited_for_by,
     } = begins;
     let job = match Job::new(pool, &awaitable, callback, name) {
         Ok(job) => job,
@@ -320,6 +327,7 @@ fn start<'py>(
                 observed,
                 timeout,
                 weight,
+                waited_for_by,
             };
             not_started(pool, slot, begins, &error, &awaitable);
             return true;
@@ -327,6 +335,11 @@ fn start<'py>(
     };
     if let Some(observed) = observed {
         job.get().watch(pool.py(), observed);
+    }
+    if let Some(waiting) = waited_for_by
+        && let Ok(waiting) = waiting.bind(pool.py()).cast()
+    {
+        job.get().is_waited_for_by(waiting);
     }
     // Before there is a task: making one runs foreign code, which may cancel the job already.
     hold(pool, &job, slot, target, weight);

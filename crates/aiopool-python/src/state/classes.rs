@@ -19,6 +19,7 @@ use super::pump::Pump;
 use super::results::Results;
 use super::source::{Mapped, Source};
 use super::tasks::Tasks;
+use super::watch::Watch;
 use super::workers::Workers;
 use crate::py::context::Snapshot;
 use crate::py::event_loop::OwnLoop;
@@ -69,6 +70,7 @@ pub(super) struct PoolState {
     /// When the timer fires, and its handle.
     pub(super) timer: Option<(Time, Py<PyAny>)>,
     pub(super) counts: Counts,
+    pub(super) watch: Watch,
 }
 
 /// A waiter in the queue.
@@ -153,6 +155,10 @@ pub(super) struct JobState {
     pub(super) awaitable: Option<Py<PyAny>>,
     pub(super) callback: Option<Callback>,
     pub(super) observed: Option<Box<Observed>>,
+    /// Whether it is outside because it would not have gone on otherwise.
+    pub(super) is_let_out: bool,
+    /// The jobs of this pool that wait for its end.
+    pub(super) waited_for_by: Vec<Py<Job>>,
     /// For how many nanoseconds it may hold its slots.
     pub(super) timeout: Option<NonZeroU64>,
     /// When it will have held them so long, or how much of that is left while it is outside.
@@ -171,6 +177,8 @@ pub(super) struct Held {
     pub(super) place: Option<Ticket>,
     /// Where the pool holds the job.
     pub(super) index: usize,
+    /// How many had started when it did.
+    pub(super) serial: u64,
     pub(super) target: Target,
     pub(super) level: Level,
     pub(super) weight: NonZeroU32,
@@ -289,6 +297,8 @@ pub(super) struct ItemsState {
     /// The places in the queue of the items that a `map` has pulled and that wait nevertheless.
     pub(super) waiting: Slab<Option<Ticket>>,
     pub(super) pulls: Pulls,
+    /// The job of this pool that waits for the results.
+    pub(super) waited_for_by: Option<Py<Job>>,
 }
 
 /// Whether a `map` pulls items.
@@ -434,6 +444,9 @@ impl Job {
             if let Some(observed) = &state.observed {
                 observed.traverse(visit)?;
             }
+            for waiting in &state.waited_for_by {
+                visit.call(waiting)?;
+            }
             visit.call(&state.awaitable)
         })
     }
@@ -479,14 +492,16 @@ impl Items {
         self.mapped.traverse(visit)?;
         self.state.traverse(&visit, |state| {
             state.source.traverse(visit)?;
+            visit.call(&state.waited_for_by)?;
             state.results.traverse(visit)
         })
     }
 
     fn __clear__(&self, py: Python<'_>) {
-        let cleared = self
-            .state
-            .with(py, |state| (state.source.end(), state.results.clear()));
+        let cleared = self.state.with(py, |state| {
+            let waiting = state.waited_for_by.take();
+            (state.source.end(), state.results.clear(), waiting)
+        });
         drop(cleared);
     }
 }

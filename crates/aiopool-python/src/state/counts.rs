@@ -19,6 +19,10 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    pub(super) fn ended(&self) -> u64 {
+        self.succeeded + self.failed + self.cancelled + self.timed_out
+    }
+
     pub(super) fn count(&mut self, how: How) {
         match how {
             How::Succeeded => self.succeeded += 1,

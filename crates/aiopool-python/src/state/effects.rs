@@ -32,6 +32,8 @@ pub(crate) enum Next {
         drained: bool,
         /// Whether the timer may need a change.
         is_timed: bool,
+        /// Whether somebody waits, and the pool has no watch for jobs that wait for each other.
+        stands: bool,
         /// Keys that are not needed any more, to be dropped.
         gone: Option<Vec<Py<PyAny>>>,
     },

@@ -273,6 +273,7 @@ impl Items {
             active: Slab::new(),
             waiting: Slab::new(),
             pulls: Pulls::Yes,
+            waited_for_by: None,
         };
         let items = Self {
             pool: pool.clone().unbind(),

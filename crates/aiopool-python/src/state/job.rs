@@ -24,6 +24,8 @@ impl Job {
             awaitable: Some(awaitable.clone().unbind()),
             callback,
             observed: None,
+            is_let_out: false,
+            waited_for_by: Vec::new(),
             timeout: None,
             until: Time::ZERO,
             has_expired: false,

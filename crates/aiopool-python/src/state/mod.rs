@@ -10,13 +10,16 @@ mod index;
 mod items;
 mod job;
 mod keys;
+mod nested;
 mod options;
 mod outside;
 mod pump;
 mod results;
 mod source;
+mod stall;
 mod tasks;
 mod unawaited;
+mod watch;
 mod worker;
 mod workers;
 
@@ -55,6 +58,7 @@ use index::{OfFuture, TicketIndex};
 use keys::Keys;
 use pump::Pump;
 use tasks::Tasks;
+use watch::Watch;
 use workers::Workers;
 
 /// Making a pool, and questions.
@@ -90,6 +94,7 @@ impl Pool {
                 now: Time::ZERO,
                 timer: None,
                 counts: Counts::default(),
+                watch: Watch::default(),
             }),
         })
     }
@@ -184,16 +189,19 @@ impl Pool {
     /// A copy of the current context. Calls share one snapshot while no variable changes, so that a
     /// million waiting jobs do not hold a million equal copies. Each job runs in a
     /// [copy](context::of_job) of its own.
-    pub(crate) fn snapshot(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+    ///
+    /// Tells whether the caller may be a job of this pool.
+    pub(crate) fn snapshot(slf: &Bound<'_, Self>) -> PyResult<(Py<PyAny>, bool)> {
         let py = slf.py();
         let context = context::current(py)?;
         let Some(variables) = context::variables(&context) else {
             context::name_pool(&context, slf)?;
-            return Ok(context.unbind());
+            return Ok((context.unbind(), true));
         };
         let shared = slf.get().state.with(py, |state| {
             let last = state.snapshot.as_ref()?;
-            last.is_of(&variables).then(|| last.context(py))
+            let is_of_job = last.is_of(&variables)?;
+            Some((last.context(py), is_of_job))
         });
         if let Some(shared) = shared {
             return Ok(shared);
@@ -202,7 +210,7 @@ impl Pool {
         let shared = snapshot.context(py);
         let replaced = |state: &mut PoolState| state.snapshot.replace(snapshot);
         drop(slf.get().state.with(py, replaced));
-        Ok(shared)
+        Ok((shared, true))
     }
 
     /// Puts a waiter in the queue, or gives it back if the pool is closed or its key has gone.
@@ -632,8 +640,10 @@ impl Pool {
     ) {
         let py = job.py();
         let own = job.clone().unbind();
-        let (index, level) = self.state.with(py, |state| {
-            (state.jobs.insert(own), state.admission.admitted_level())
+        let (index, level, serial) = self.state.with(py, |state| {
+            let index = state.jobs.insert(own);
+            let admission = &state.admission;
+            (index, admission.admitted_level(), admission.stats().started)
         });
         if let Target::Item { items, place, .. } = &mut target {
             *place = Some(items.get().hold(py, index));
@@ -643,6 +653,7 @@ impl Pool {
             outside: None,
             place: None,
             index,
+            serial,
             target,
             level,
             weight,
@@ -894,6 +905,7 @@ impl PoolState {
             empty: admission.is_empty(),
             drained: admission.active() == 0,
             is_timed: self.timer.is_some() || admission.next_wake().is_some(),
+            stands: !self.watch.is_set() && !self.jobs.is_empty() && admission.has_waiters(),
             gone,
         }
     }

@@ -65,6 +65,8 @@ pub(crate) struct Extras {
     /// Of an item that a `map` has pulled and put in the queue.
     pub(crate) pulled: Option<Pulled>,
     pub(crate) observed: Option<Box<Observed>>,
+    /// The job of this pool that waits for the end of this one.
+    pub(crate) waited_for_by: Option<Py<PyAny>>,
 }
 
 /// The places of an item that waits although its `map` has pulled it.
@@ -129,6 +131,7 @@ impl Extras {
             name: None,
             pulled: None,
             observed: None,
+            waited_for_by: None,
         }
     }
 
@@ -138,7 +141,8 @@ impl Extras {
             && self.weight == NonZeroU32::MIN
             && self.level.is_none()
             && self.name.is_none()
-            && self.observed.is_none();
+            && self.observed.is_none()
+            && self.waited_for_by.is_none();
         (!is_plain).then(|| Box::new(self))
     }
 
@@ -149,6 +153,7 @@ impl Extras {
 
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.name)?;
+        visit.call(&self.waited_for_by)?;
         self.observed
             .as_ref()
             .map_or(Ok(()), |observed| observed.traverse(visit))

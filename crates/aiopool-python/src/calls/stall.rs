@@ -1,0 +1,66 @@
+//! What the watch asks for that looks for jobs that wait for each other: see `_stall.py`.
+
+use pyo3::prelude::*;
+
+use crate::run::{outside, stall};
+use crate::state::{Job, Pool};
+
+/// A job, its task, and the number of its key, if somebody waits for that.
+type Holder = (Py<Job>, Option<Py<PyAny>>, Option<u32>);
+
+#[pymethods]
+impl Pool {
+    /// The watch looks, after a time. Tells whether it is to look again.
+    fn look_for_stall(slf: &Bound<'_, Self>) -> bool {
+        let py = slf.py();
+        if slf.get().has_stood_still(py) {
+            stall::look(slf);
+        }
+        slf.get().watches(py)
+    }
+
+    /// It looks in the turn after a job has handed something in.
+    fn look_now(slf: &Bound<'_, Self>) {
+        if slf.get().stands(slf.py()) {
+            stall::look(slf);
+        }
+    }
+
+    /// The jobs that hold slots, in the order of their starts.
+    #[pyo3(name = "slot_holders")]
+    fn list_slot_holders(&self, py: Python<'_>) -> Vec<Holder> {
+        let holders = self.slot_holders(py).into_iter();
+        holders
+            .map(|(job, key)| {
+                let task = job.get().task(py);
+                (job, task, key)
+            })
+            .collect()
+    }
+}
+
+#[pymethods]
+impl Job {
+    #[getter(pool)]
+    fn its_pool(&self, py: Python<'_>) -> Py<Pool> {
+        self.pool(py).clone().unbind()
+    }
+
+    /// The task that runs the job.
+    #[getter(task)]
+    fn its_task(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.task(py)
+    }
+
+    /// The job gives its slots to others until it can go on.
+    fn let_out(slf: &Bound<'_, Self>) {
+        if outside::leave(slf) {
+            slf.get().is_let_out(slf.py(), true);
+        }
+    }
+
+    /// The job can go on: it has its slots again, if it was let out.
+    fn take_back(slf: &Bound<'_, Self>) {
+        outside::end_let_out(slf);
+    }
+}

@@ -1,0 +1,36 @@
+//! Whether a pool is watched for jobs that wait for each other. See `run/stall.rs`.
+
+use std::mem;
+
+#[derive(Default)]
+pub(super) struct Watch {
+    is_set: bool,
+    /// Whether it looks in the next turn of the loop, whether the pool has moved or not.
+    soon: bool,
+    /// The number of starts and ends when it was set.
+    moves: u64,
+}
+
+impl Watch {
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set
+    }
+
+    /// It looks after a time, if it is to look again.
+    pub(super) fn set(&mut self, again: bool, moves: u64) {
+        (self.is_set, self.moves) = (again, moves);
+    }
+
+    /// It looks in the next turn. Tells whether that is new.
+    pub(super) fn set_soon(&mut self) -> bool {
+        !mem::replace(&mut self.soon, true)
+    }
+
+    pub(super) fn has_looked_soon(&mut self) {
+        self.soon = false;
+    }
+
+    pub(super) fn has_moved(&self, moves: u64) -> bool {
+        self.moves != moves
+    }
+}

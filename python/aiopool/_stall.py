@@ -1,0 +1,184 @@
+"""Notices that all jobs of a pool wait for others that cannot start, and lets one of them outside.
+
+A job that waits for its own pool by a verb does so outside. What waits in another way, such as by a
+future or through another pool, is found here: by what the tasks of the jobs await.
+"""
+
+import asyncio
+import contextvars
+import warnings
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+from types import CoroutineType, FrameType
+from typing import Any
+
+from aiopool import _core
+from aiopool._job import JobFuture
+
+_OURS = str(Path(__file__).parent / "_")[:-1]
+_LIBRARIES = (_OURS, str(Path(asyncio.__file__).parent / "_")[:-1])
+
+# What holds up those who wait, in the words of `stats`, where it is no matter of time.
+_HELD_BY_JOBS = {"slots", "keys"}
+# In seconds.
+_PERIOD = 1.0
+
+
+class _Watch:
+    """The callback of a timer of the loop, which has the pools look in which somebody waits.
+
+    All pools of a loop share it. Only the loop holds it, and only while there are such pools.
+    """
+
+    def __init__(self) -> None:
+        self.pools = weakref.WeakSet[_core.Pool]()
+
+    def set(self, loop: asyncio.AbstractEventLoop) -> None:
+        _WATCHES[loop] = weakref.ref(self)
+        # Not in the context of a job: the timer would keep that alive.
+        contextvars.Context().run(loop.call_later, _PERIOD, self)
+
+    def __call__(self) -> None:
+        for pool in list(self.pools):
+            if not pool.look_for_stall():
+                self.pools.discard(pool)
+        if self.pools:
+            self.set(asyncio.get_running_loop())
+
+
+def watch(pool: _core.Pool, loop: asyncio.AbstractEventLoop) -> None:
+    """Has a pool look after a time, and again until it says that nobody waits."""
+    found = _WATCHES.get(loop)
+    watch = found() if found is not None else None
+    if watch is None:
+        watch = _Watch()
+        watch.set(loop)
+    watch.pools.add(pool)
+
+
+def let_one_out(pool: _core.Pool) -> None:
+    """Lets the job outside that has begun first, if no job of the pool can go on without others.
+
+    Also if all jobs of a key are so, and somebody waits for that key.
+    """
+    if pool.stats()[3] not in _HELD_BY_JOBS:
+        return
+    jobs = pool.slot_holders()
+    if jobs and all(map(_Look(pool).task, (task for _, task, _ in jobs))):
+        _let_out(*jobs[0][:2])
+        return
+    for awaited in dict.fromkeys(key for _, _, key in jobs if key is not None):
+        look = _Look(pool)
+        of_key = [(job, task) for job, task, key in jobs if key == awaited]
+        if all(look.task(task) for _, task in of_key):
+            _let_out(*of_key[0])
+
+
+def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
+    awaited, frame = task._fut_waiter, _frame(task, _LIBRARIES)  # type: ignore[attr-defined]
+    # Before its own wake-up, so that it has its slots when it goes on.
+    wakeups = list(getattr(awaited, "_callbacks", None) or ())
+    for wakeup, _ in wakeups:
+        awaited.remove_done_callback(wakeup)
+    awaited.add_done_callback(lambda _: job.take_back(), context=contextvars.Context())
+    for wakeup, context in wakeups:
+        awaited.add_done_callback(wakeup, context=context)
+    job.let_out()
+    message = (
+        f"the job {_name(task)!r} holds a slot and waits for jobs that cannot start without slots "
+        "of this pool: it is let outside. Wait for them by exec, map or itermap, or by "
+        "pool.outside(future)"
+    )
+    if frame is None:
+        warnings.warn(message, RuntimeWarning, stacklevel=1)
+    else:
+        file, line = frame.f_code.co_filename, frame.f_lineno
+        warnings.warn_explicit(message, RuntimeWarning, file, line)
+
+
+class _Look:
+    """Asks who waits, in the end, for a job that waits in this pool or in one that is stuck too."""
+
+    def __init__(self, pool: _core.Pool) -> None:
+        # Who waits in a circle waits for ever.
+        self._tasks = set[int]()
+        self._pools = {pool: True}
+
+    def task(self, task: Any) -> bool:
+        awaited = getattr(task, "_fut_waiter", None)
+        if awaited is None or task.done() or awaited.done():
+            return False
+        if id(task) in self._tasks:
+            return True
+        self._tasks.add(id(task))
+        return self._future(awaited) or self._through(_frame(task))
+
+    def _future(self, future: Any) -> bool:
+        if future.done():
+            return False
+        if isinstance(future, asyncio.Task):
+            return self.task(future)
+        if isinstance(future, JobFuture):
+            owner = future._owner
+            if isinstance(owner, _core.Pool):
+                return self._pool(owner)
+            return isinstance(owner, _core.Job) and self.task(owner.task)
+        return self._any(getattr(future, "_children", ()))  # of a `gather`
+
+    def _any(self, awaited: Iterable[Any]) -> bool:
+        return any(map(self._future, awaited))
+
+    def _through(self, frame: FrameType | None) -> bool:
+        """Looks at what the function waits for that is suspended last."""
+        if frame is None:
+            return False
+        names = frame.f_locals
+        if frame.f_code.co_filename.startswith(_OURS):
+            if "future" in names:  # of `spawn`
+                return self._future(names["future"])
+            waiting = names.get("items") or names.get("job") or names.get("core")
+            pool = getattr(waiting, "pool", waiting)
+            return isinstance(pool, _core.Pool) and self._pool(pool)
+        tasks = getattr(names.get("self"), "_tasks", None)  # of a TaskGroup
+        if isinstance(tasks, set | dict):
+            return self._any(list(tasks))
+        futures = names.get("fs") or names.get("fut")  # of `wait` and `wait_for`
+        if asyncio.isfuture(futures):
+            return self._future(futures)
+        return isinstance(futures, set | list | tuple) and self._any(
+            future for future in futures if asyncio.isfuture(future)
+        )
+
+    def _pool(self, pool: _core.Pool) -> bool:
+        """Whether nothing starts in a pool before one goes on that is stuck."""
+        if pool not in self._pools:
+            self._pools[pool] = True
+            jobs = pool.slot_holders()
+            held = pool.stats()[3] in _HELD_BY_JOBS
+            self._pools[pool] = held and all(self.task(task) for _, task, _ in jobs)
+        return self._pools[pool]
+
+
+def _coroutines(task: Any) -> Iterable[Any]:
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+    while isinstance(coroutine, CoroutineType | _core.Worker):
+        yield coroutine  # a reused task shows the job's where it stands for that
+        coroutine = coroutine.cr_await
+
+
+def _frame(task: Any, outside_of: tuple[str, ...] = ()) -> FrameType | None:
+    """The frame in which a task is suspended, or the last that is in none of these folders."""
+    frame = None
+    for coroutine in _coroutines(task):
+        found = coroutine.cr_frame
+        if found is not None and not found.f_code.co_filename.startswith(outside_of):
+            frame = found
+    return frame
+
+
+def _name(task: Any) -> str:
+    return next((coroutine.__qualname__ for coroutine in _coroutines(task)), repr(task))
+
+
+_WATCHES = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "weakref.ref[_Watch]"]()
