@@ -14,7 +14,9 @@ from aiopool._checks import (
     checked_reuse_tasks,
     checked_seconds,
     checked_size,
+    checked_span,
 )
+from aiopool._close import Closing, Report
 from aiopool._ended import cancellations, ended
 from aiopool._hand_in import HandIn
 from aiopool._observe import Observer, Stats
@@ -54,6 +56,7 @@ class BasePool(HandIn):
             checked_observer(observer),
         )
         self._verbs = _core.Verbs(self._core)
+        self._closing: Closing | None = None
         self._rate: Rates = None
         if rate is not None:
             self.rate = rate
@@ -227,6 +230,39 @@ class BasePool(HandIn):
                 leave(ticket)
                 raise
         return True
+
+    async def close(self, timeout: float | None = None, *, grace: float = 1.0) -> Report:
+        """Ends the pool: what is handed in from now on is refused, and the jobs come to their end.
+
+        At once, callers that are blocked in `spawn` get that error, and running maps pull no more:
+        they raise it when their jobs have ended. What waits for the end of a pause is withdrawn,
+        and in a pool that is paused what is outside is cancelled. Jobs that have begun may go on to
+        wait for jobs of the pool. `grace` seconds before the end of `timeout`, those who wait are
+        withdrawn, and the others are cancelled.
+
+        If the caller is cancelled, the pool stays closed, and `close` can be called again. Once it
+        has returned, each call gives the same report.
+
+        :param timeout: after how many seconds it returns at the latest; None: when all jobs have
+            ended.
+        :param grace: how many seconds of these the jobs have that are cancelled.
+        :returns: how the jobs have ended.
+        :raises TypeError: if `timeout` or `grace` is not a number.
+        :raises ValueError: if `timeout` or `grace` is negative or nan.
+        :raises RuntimeError: inside a job of the same pool, which would wait for itself; if the
+            pool belongs to another loop or thread.
+        """
+        timeout = None if timeout is None else checked_span("timeout", timeout)
+        grace = checked_span("grace", grace)
+        self._core.enter()
+        if self._is_in_job():
+            raise RuntimeError(
+                "close() inside a job of the same pool would wait for that job itself: have "
+                "another task call it, such as the one that made the pool"
+            )
+        if self._closing is None:
+            self._closing = Closing(self._core)
+        return await self._closing.wait(timeout, grace)
 
     async def _stop(self, futures: Sequence[AnyFuture[Any]]) -> list[asyncio.Future[Any]]:
         """Stops the jobs of these futures, or all; gives their futures when they have ended."""

@@ -62,6 +62,13 @@ def checked_seconds(seconds: float | None) -> float | None:
     return None if seconds is None else _seconds("seconds", seconds)
 
 
+def checked_span(what: str, seconds: object) -> float:
+    span = _seconds(what, seconds)
+    if not span >= 0:  # nor is nan
+        raise ValueError(f"{what} must be a number of seconds, 0 or more, not {seconds!r}")
+    return span
+
+
 def checked_timeout(timeout: object) -> float:
     seconds = _seconds("timeout", timeout)
     if not seconds > 0:  # nan is not above 0 either

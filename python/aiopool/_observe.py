@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
-    "queued", "started", "outside", "back", "finished", "paused", "resumed", "resized"
+    "queued", "started", "outside", "back", "finished", "paused", "resumed", "resized", "closed"
 ]
 How: TypeAlias = Literal["succeeded", "failed", "cancelled", "timed_out"]
 

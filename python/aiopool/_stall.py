@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from types import CoroutineType, FrameType
-from typing import Any
+from typing import Any, cast
 
 from aiopool import _core
 from aiopool._job import JobFuture
@@ -21,6 +21,8 @@ _LIBRARIES = (_OURS, str(Path(asyncio.__file__).parent / "_")[:-1])
 
 # What holds up those who wait, in the words of `stats`, where it is no matter of time.
 _HELD_BY_JOBS = {"slots", "keys"}
+# A reused task awaits a `Worker`, which stands for the coroutine of its job.
+_COROUTINES = {CoroutineType, _core.Worker}
 # In seconds.
 _PERIOD = 1.0
 
@@ -76,12 +78,13 @@ def let_one_out(pool: _core.Pool) -> None:
 
 
 def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
-    awaited, frame = task._fut_waiter, _frame(task, _LIBRARIES)  # type: ignore[attr-defined]
+    awaited: Any = getattr(task, "_fut_waiter", None)
+    frame = _frame(task, _LIBRARIES)
     # Before its own wake-up, so that it has its slots when it goes on.
-    wakeups = list(getattr(awaited, "_callbacks", None) or ())
+    wakeups: list[tuple[Any, Any]] = list(getattr(awaited, "_callbacks", None) or ())
     for wakeup, _ in wakeups:
         awaited.remove_done_callback(wakeup)
-    awaited.add_done_callback(lambda _: job.take_back(), context=contextvars.Context())
+    awaited.add_done_callback(_TakesBack(job), context=contextvars.Context())
     for wakeup, context in wakeups:
         awaited.add_done_callback(wakeup, context=context)
     job.let_out()
@@ -97,22 +100,32 @@ def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
         warnings.warn_explicit(message, RuntimeWarning, file, line)
 
 
+class _TakesBack:
+    """Gives a job its slots again that was let out."""
+
+    def __init__(self, job: _core.Job) -> None:
+        self._job = job
+
+    def __call__(self, _: object) -> None:
+        self._job.take_back()
+
+
 class _Look:
     """Asks who waits, in the end, for a job that waits in this pool or in one that is stuck too."""
 
     def __init__(self, pool: _core.Pool) -> None:
         # Who waits in a circle waits for ever.
-        self._tasks = set[int]()
+        self._tasks = dict[int, bool]()
         self._pools = {pool: True}
 
     def task(self, task: Any) -> bool:
         awaited = getattr(task, "_fut_waiter", None)
         if awaited is None or task.done() or awaited.done():
             return False
-        if id(task) in self._tasks:
-            return True
-        self._tasks.add(id(task))
-        return self._future(awaited) or self._through(_frame(task))
+        if id(task) not in self._tasks:
+            self._tasks[id(task)] = True
+            self._tasks[id(task)] = self._future(awaited) or self._through(_frame(task))
+        return self._tasks[id(task)]
 
     def _future(self, future: Any) -> bool:
         if future.done():
@@ -120,7 +133,7 @@ class _Look:
         if isinstance(future, asyncio.Task):
             return self.task(future)
         if isinstance(future, JobFuture):
-            owner = future._owner
+            owner: Any = getattr(future, "_owner", None)
             if isinstance(owner, _core.Pool):
                 return self._pool(owner)
             return isinstance(owner, _core.Job) and self.task(owner.task)
@@ -140,14 +153,13 @@ class _Look:
             waiting = names.get("items") or names.get("job") or names.get("core")
             pool = getattr(waiting, "pool", waiting)
             return isinstance(pool, _core.Pool) and self._pool(pool)
-        tasks = getattr(names.get("self"), "_tasks", None)  # of a TaskGroup
-        if isinstance(tasks, set | dict):
-            return self._any(list(tasks))
-        futures = names.get("fs") or names.get("fut")  # of `wait` and `wait_for`
+        tasks: Any = getattr(names.get("self"), "_tasks", None)  # of a TaskGroup
+        futures: Any = names.get("fs") or names.get("fut")  # of `wait` and `wait_for`
         if asyncio.isfuture(futures):
             return self._future(futures)
-        return isinstance(futures, set | list | tuple) and self._any(
-            future for future in futures if asyncio.isfuture(future)
+        found: Any = tasks or futures
+        return isinstance(found, set | list | tuple | dict) and self._any(
+            future for future in cast(Iterable[Any], found) if asyncio.isfuture(future)
         )
 
     def _pool(self, pool: _core.Pool) -> bool:
@@ -161,9 +173,9 @@ class _Look:
 
 
 def _coroutines(task: Any) -> Iterable[Any]:
-    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
-    while isinstance(coroutine, CoroutineType | _core.Worker):
-        yield coroutine  # a reused task shows the job's where it stands for that
+    coroutine = cast(Any, task).get_coro() if isinstance(task, asyncio.Task) else None
+    while type(coroutine) in _COROUTINES:
+        yield coroutine
         coroutine = coroutine.cr_await
 
 

@@ -385,10 +385,13 @@ def test_jobs_that_wait_for_what_goes_on_are_left_alone() -> None:
             for _ in range(100):
                 await asyncio.sleep(1)
 
-        # Each job of the first pool waits for one of the second that works.
+        async def waits_for_all(futures: list[asyncio.Future[Any]]) -> None:
+            await asyncio.gather(*futures, *(asyncio.shield(future) for future in futures))
+
+        # Each job of the first pool waits for some of the second that work.
         first, second = AioPool(2), AioPool(2)
         working = [second.spawn_n(works()) for _ in range(2)]
-        waiting = [first.spawn_n(waits_for(future)) for future in working]
+        waiting = [first.spawn_n(waits_for(working[0])), first.spawn_n(waits_for_all(working))]
         queued = first.map_n(ready, range(3))
         with warnings.catch_warnings():
             warnings.simplefilter("error")

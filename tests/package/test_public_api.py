@@ -19,6 +19,7 @@ AioPool.__aexit__(self, exc_type, exc, tb)
 AioPool.__len__(self)
 AioPool.__repr__(self)
 AioPool.cancel(self, *futures, get_result=flat)
+AioPool.close(self, timeout=None, *, grace=1.0)
 AioPool.exec(self, coro, cb=None, ctx=None)
 AioPool.is_empty
 AioPool.is_full
@@ -47,12 +48,22 @@ Event.name
 Event.outcome
 Event.run
 Event.wait
+JobInfo(name, key, age)
+JobInfo.age
+JobInfo.key
+JobInfo.name
 JobTimeout(TimeoutError)
 Rate(limit, per, *, burst=None)
 Rate.burst
 Rate.limit
 Rate.nanoseconds
 Rate.per
+Report(finished, cancelled, unstarted, running, sources)
+Report.cancelled
+Report.finished
+Report.running
+Report.sources
+Report.unstarted
 Stats(size, active, waiting, outside, parked, started, succeeded, failed, cancelled, timed_out, wait_seconds, run_seconds, held_by)
 Stats.active
 Stats.cancelled

@@ -32,6 +32,7 @@ def snippets(page: str, containing: str = "") -> Iterator[Any]:
 SNIPPETS = [
     *snippets("docs/limits.md"),
     *snippets("docs/nesting.md"),
+    *snippets("docs/closing.md"),
     *snippets("README.md", containing="Rate("),
 ]
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, assert_type
 
+from aiopool import JobInfo, Report
 from asyncio_pool import AioPool, BaseAioPool
 from jobs import name
 
@@ -24,6 +25,16 @@ async def what_it_tells(loop: asyncio.AbstractEventLoop) -> None:
     assert_type(pool.is_empty, bool)
     assert_type(pool.is_full, bool)
     assert_type(len(pool), int)
+
+
+async def how_it_ends(pool: AioPool) -> None:
+    report = await pool.close(5, grace=0.5)
+    assert_type(report, Report)
+    assert_type(report.finished, int)
+    assert_type(report.running, tuple[JobInfo, ...])
+    assert_type(report.sources, tuple[str, ...])
+    await pool.close("5")  # type: ignore[arg-type]
+    await pool.close(5, 1)  # type: ignore[call-arg]
 
 
 class Polite(AioPool):

@@ -183,6 +183,27 @@ impl<W: Waiter, J> Admission<W, J> {
         }
     }
 
+    /// The number of the key of a waiter.
+    #[must_use]
+    pub fn key_of_waiter(&self, ticket: Ticket) -> Option<u32> {
+        self.lanes.key_of(ticket)
+    }
+
+    /// Whether the pool is paused.
+    #[must_use]
+    pub fn is_paused(&self, now: Time) -> bool {
+        let limits = self.limits.as_ref();
+        limits.is_some_and(|limits| limits.paused > now)
+    }
+
+    /// Whether the key is paused that has this number.
+    #[must_use]
+    pub fn is_key_paused(&self, index: u32, now: Time) -> bool {
+        let limits = self.limits.as_ref();
+        let key = limits.and_then(|limits| limits.keys.at(index));
+        key.is_some_and(|key| key.is_paused(now))
+    }
+
     /// Whether anybody is in the queue, be it to start or to come back.
     #[must_use]
     pub fn has_waiters(&self) -> bool {
@@ -192,7 +213,7 @@ impl<W: Waiter, J> Admission<W, J> {
     /// The key of a slot, by a number, if somebody waits for a job of that key to end.
     #[must_use]
     pub fn awaited_key(&self, slot: &Slot) -> Option<u32> {
-        let index = index_of(slot.key?);
+        let index = slot.key()?;
         let lanes = self.limits.as_ref()?.keys.at(index)?.lanes;
         self.lanes.has_parked(lanes).then_some(index)
     }

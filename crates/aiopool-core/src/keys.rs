@@ -110,6 +110,10 @@ impl Key {
     }
 
     /// Whether a pause or the rates hold back a job that is active already.
+    pub(crate) fn is_paused(&self, now: Time) -> bool {
+        self.paused > now
+    }
+
     pub(crate) fn is_held(&self, now: Time) -> bool {
         self.paused > now || self.rates.ready_at() > now
     }

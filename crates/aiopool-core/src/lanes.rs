@@ -215,6 +215,11 @@ impl<W: Waiter> Lanes<W> {
         self.table[id].key
     }
 
+    /// The index of the key of a waiter.
+    pub(crate) fn key_of(&self, ticket: Ticket) -> Option<u32> {
+        self.key(self.queue.list_of(ticket)?)
+    }
+
     pub(crate) fn level(&self, id: LaneId) -> Level {
         self.table[id].level
     }

@@ -29,6 +29,12 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// The number of its key.
+    #[must_use]
+    pub fn key(&self) -> Option<u32> {
+        self.key.map(|key| key.get() - 1)
+    }
+
     /// One slot of the pool, of a job without a key.
     pub(crate) const PLAIN: Self = Self {
         units: NonZeroU32::MIN,
@@ -42,6 +48,14 @@ impl Slot {
 pub struct Outside {
     /// The index of its key, which stays open meanwhile.
     pub(crate) key: Option<NonZeroU32>,
+}
+
+impl Outside {
+    /// The number of its key.
+    #[must_use]
+    pub fn key(&self) -> Option<u32> {
+        self.key.map(|key| key.get() - 1)
+    }
 }
 
 /// What stands for somebody who has left the queue, or has ended, and is still to be dropped. Until

@@ -149,8 +149,8 @@ class BaseAioPool(Maps, BasePool):
         """
         check_get_result(get_result)
         stopped = await self._stop(futures)
+        ended = [future for future in stopped if future.done()]
         try:
-            ended = [future for future in stopped if future.done()]
             return len(stopped), list(map(get_result, ended))
         finally:
             del futures, stopped, ended  # as in `map`

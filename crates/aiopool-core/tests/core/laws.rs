@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use aiopool_core::{HeldBy, Level, Phase, Request, Slot, Time};
+use aiopool_core::{HeldBy, KeyId, Level, Phase, Request, Slot, Time};
 
 use crate::settings::Job;
 use crate::telling::{Pool, admit, in_level, job, level, of, pool, rate, run, submit_as};
@@ -364,6 +364,37 @@ fn a_key_that_has_gone_is_refused_with_its_job() {
     assert_eq!(again.index(), key.index());
     assert!(!pool.has_key(key) && pool.has_key(again));
     assert!(!pool.pause_key(key, Time::NEVER) && !pool.resume_key(key, Time::ZERO));
+}
+
+#[test]
+fn a_waiter_a_slot_and_who_is_outside_tell_their_key_and_keys_and_pools_their_pauses() {
+    let mut pool = pool(2);
+    let keys = [(); 2].map(|()| pool.open_key(None, &[]));
+    let number = |key: KeyId| u32::try_from(key.index()).ok();
+    let now = Time::from_nanos(5);
+    pool.pause_key(keys[0], now.after(5));
+    let plain = pool
+        .submit(job(0, 1), Request::default())
+        .expect("it is open");
+    let keyed = pool.submit(job(1, 1), of(keys[1])).expect("it is open");
+    assert_eq!(pool.key_of_waiter(plain), None);
+    assert_eq!(pool.key_of_waiter(keyed), number(keys[1]));
+    let (_, first) = admit(&mut pool, Time::ZERO).expect("it fits");
+    let (_, second) = admit(&mut pool, Time::ZERO).expect("it fits");
+    assert_eq!((first.key(), second.key()), (None, number(keys[1])));
+    let outside = pool.go_outside(second);
+    assert_eq!(outside.key(), number(keys[1]));
+    let paused = |pool: &Pool, now| {
+        let of_keys = keys.map(|key| pool.is_key_paused(number(key).unwrap_or(99), now));
+        (pool.is_paused(now), of_keys)
+    };
+    assert_eq!(paused(&pool, now), (false, [true, false]));
+    assert_eq!(paused(&pool, now.after(5)), (false, [false, false]));
+    pool.pause(now.after(1));
+    assert_eq!(paused(&pool, now), (true, [true, false]));
+    assert_eq!(paused(&pool, now.after(1)), (false, [true, false]));
+    pool.finish(first);
+    pool.end_outside(outside);
 }
 
 #[test]

@@ -215,6 +215,10 @@ fn hand_in<'py>(
     let &Call {
         awaitable, cb, ctx, ..
     } = call;
+    if pool.get().refuses(py, waits.is_nested()) {
+        refuse(awaitable);
+        return Err(errors::pool_is_closed());
+    }
     let is_default = asked.is_none();
     let asked = asked.unwrap_or_default();
     let made = check_callback(cb).and_then(|()| {
@@ -236,7 +240,12 @@ fn hand_in<'py>(
     });
     let options = (callback.is_some() || admitted.is_some()).then(|| {
         let admitted = admitted.clone().map(Bound::unbind);
-        Box::new(Options { callback, admitted })
+        let is_nested = waits.is_nested();
+        Box::new(Options {
+            callback,
+            admitted,
+            is_nested,
+        })
     });
     let job = WaitingJob {
         awaitable: awaitable.clone().unbind(),

@@ -3,9 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 
-use crate::py::context;
 use crate::py::outcome::mark_read;
 use crate::py::shape::Shape;
+use crate::py::{context, errors};
 use crate::run::{map, nested, options, start, withdraw};
 use crate::state::{Callback, Items, Mapped, Place, Pool, Verbs, When};
 
@@ -132,6 +132,9 @@ fn mapped<'py>(
     options::note_level(pool, &context, asked.level)?;
     // What a job waits for comes first.
     let front = nested::caller(pool)?.is_some();
+    if pool.get().refuses(py, front) {
+        return Err(errors::pool_is_closed());
+    }
     Ok(Mapped {
         function: function.unbind(),
         callback: cb.map(|function| Callback {

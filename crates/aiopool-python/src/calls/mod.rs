@@ -1,6 +1,7 @@
 //! The calls of Python. Each call checks its arguments, makes its step, and then calls the acts.
 
 mod cancel;
+mod close;
 mod hand_in;
 mod job;
 mod limits;

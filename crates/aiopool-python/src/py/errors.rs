@@ -3,7 +3,9 @@
 use std::panic::{self, AssertUnwindSafe};
 
 use pyo3::PyTypeInfo;
-use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt, PyMemoryError, PySystemExit};
+use pyo3::exceptions::{
+    PyBaseException, PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PySystemExit,
+};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -72,4 +74,9 @@ fn raise_through_loop(py: Python<'_>, error: &PyErr) -> PyResult<()> {
         (imports::raise_(py)?, error.value(py)),
     )?;
     Ok(())
+}
+
+/// What a pool that is closed does not take.
+pub(crate) fn pool_is_closed() -> PyErr {
+    PyRuntimeError::new_err("the pool is closed")
 }

@@ -2,6 +2,7 @@
 //! they make steps of the state.
 
 mod assign;
+pub(crate) mod close;
 pub(crate) mod job;
 pub(crate) mod keys;
 pub(crate) mod map;

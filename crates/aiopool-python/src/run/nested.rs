@@ -2,6 +2,7 @@
 //! waits outside: see `_outside.py`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -31,9 +32,9 @@ impl Waiting {
         let mut found = HashMap::new();
         let mut open: Vec<_> = job.map(|job| job.clone().unbind()).into_iter().collect();
         while let Some(job) = open.pop() {
-            if !found.contains_key(&address(&job)) {
+            if let Entry::Vacant(place) = found.entry(address(&job)) {
                 open.extend(job.get().waiting_for_end(py));
-                found.insert(address(&job), job);
+                place.insert(job);
             }
         }
         Self(found)

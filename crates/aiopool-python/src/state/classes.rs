@@ -71,6 +71,18 @@ pub(super) struct PoolState {
     pub(super) timer: Option<(Time, Py<PyAny>)>,
     pub(super) counts: Counts,
     pub(super) watch: Watch,
+    pub(super) closing: Closing,
+}
+
+/// How far a pool has closed.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) enum Closing {
+    #[default]
+    No,
+    /// Only what its jobs wait for is handed in.
+    Begun,
+    /// Nothing is.
+    Stopped,
 }
 
 /// A waiter in the queue.
@@ -507,6 +519,25 @@ impl Items {
 }
 
 impl Waiter {
+    /// The future of a caller that waits for the start of the job.
+    pub(crate) fn take_admitted(&mut self) -> Option<Py<PyAny>> {
+        let job = match self {
+            Self::Job(job) => job,
+            Self::Other(Other::Single(single)) => match &mut **single {
+                Single::Job(job, _) => job,
+                Single::Back(_) => return None,
+            },
+            Self::Other(Other::Item { .. }) => return None,
+        };
+        job.options.as_mut()?.admitted.take()
+    }
+
+    /// Whether a caller waits for the start of the job that is in no job of this pool itself.
+    pub(super) fn tells_of_start(&self) -> bool {
+        let options = self.job().and_then(|job| job.options.as_ref());
+        options.is_some_and(|options| options.admitted.is_some() && !options.is_nested)
+    }
+
     /// None for an item, and for one that has begun.
     pub(crate) fn job(&self) -> Option<&WaitingJob> {
         match self {

@@ -60,6 +60,16 @@ impl Items {
         self.ordered
     }
 
+    /// Whether a job of the same pool waits for it.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.mapped.place.front
+    }
+
+    /// Whether it may pull more items.
+    pub(crate) fn may_pull(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| !state.source.has_ended())
+    }
+
     /// Whether the call that starts it is still under way.
     pub(crate) fn starts(&self) -> bool {
         self.starts.load(Ordering::Relaxed)

@@ -74,6 +74,11 @@ impl Keys {
         Some(entry.object)
     }
 
+    /// The object of the key that is open at this index.
+    pub(super) fn object(&self, index: usize) -> Option<&Py<PyAny>> {
+        self.entries.get(index)?.as_ref().map(|entry| &entry.object)
+    }
+
     pub(super) fn objects(&self) -> impl Iterator<Item = &Py<PyAny>> {
         let entries = self.entries.iter().flatten();
         entries.map(|entry| &entry.object)

@@ -4,6 +4,7 @@
 //! has to call or to drop after it: see [`effects`]. No step starts a job.
 
 mod classes;
+mod closing;
 mod counts;
 mod effects;
 mod index;
@@ -37,6 +38,7 @@ pub(crate) use classes::{
     Back, Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Other, Pool, Single, Target,
     Task, Unawaited, Verbs, Waiter, Worker,
 };
+pub(crate) use closing::{Ending, Member};
 pub(crate) use counts::between;
 pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker, Timer};
 pub(crate) use keys::Candidates;
@@ -51,7 +53,7 @@ use crate::py::event_loop::{EventLoop, OwnLoop};
 use crate::py::guarded::Guarded;
 use crate::py::loop_end::LoopEnd;
 use crate::py::outcome::How;
-use classes::{Held, PoolState, Runner};
+use classes::{Closing, Held, PoolState, Runner};
 use counts::Counts;
 use effects::{Closed, Emptied};
 use index::{OfFuture, TicketIndex};
@@ -95,6 +97,7 @@ impl Pool {
                 timer: None,
                 counts: Counts::default(),
                 watch: Watch::default(),
+                closing: Closing::No,
             }),
         })
     }
@@ -418,7 +421,11 @@ impl Pool {
         self.state.with(py, |state| {
             // The end of the loop closes the pool. If the loop goes on nevertheless, it finds the
             // pool open.
-            state.admission.enter(Phase::Open);
+            let phase = match state.closing {
+                Closing::No => Phase::Open,
+                Closing::Begun | Closing::Stopped => Phase::Draining,
+            };
+            state.admission.enter(phase);
             state.looks_after = false;
             Emptied {
                 loop_end: state.loop_end.take(),

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) callback: Option<Callback>,
     /// Settled when the job leaves the queue; a blocked `spawn` awaits it.
     pub(crate) admitted: Option<Py<PyAny>>,
+    /// Whether that is in a job of the same pool.
+    pub(crate) is_nested: bool,
 }
 
 pub(crate) struct Callback {

@@ -1,6 +1,6 @@
 //! A job that gives its slots back while it waits, and stands in the queue for them again.
 
-use aiopool_core::{Slot, Time};
+use aiopool_core::{Outside, Slot, Time};
 use pyo3::prelude::*;
 
 use super::classes::{Back, Job, Other, Pool, Single, Waiter};
@@ -116,6 +116,15 @@ impl Pool {
 }
 
 impl Job {
+    /// Whether the job is outside and has a key for which that is so, by the number of the key.
+    pub(super) fn is_outside_with(&self, py: Python<'_>, is_so: impl Fn(u32) -> bool) -> bool {
+        self.state.with(py, |state| {
+            let held = state.held.as_ref();
+            let outside = held.and_then(|held| held.outside.as_ref());
+            outside.and_then(Outside::key).is_some_and(is_so)
+        })
+    }
+
     pub(crate) fn is_outside(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| {
             let held = state.held.as_ref();
