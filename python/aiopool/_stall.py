@@ -173,7 +173,7 @@ class _Look:
 
 
 def _coroutines(task: Any) -> Iterable[Any]:
-    coroutine = cast(Any, task).get_coro() if isinstance(task, asyncio.Task) else None
+    coroutine: Any = getattr(task, "get_coro", lambda: None)()
     while type(coroutine) in _COROUTINES:
         yield coroutine
         coroutine = coroutine.cr_await
