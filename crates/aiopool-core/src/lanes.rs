@@ -344,8 +344,9 @@ impl<W: Waiter> Lanes<W> {
             return;
         }
         let mut next = *lanes;
-        while let Some(lane) = next.and_then(|id| self.table.get_mut(id)) {
+        while let Some(other) = next {
             step();
+            let lane = &mut self.table[other];
             if lane.sibling == Some(id) {
                 lane.sibling = sibling;
                 return;
@@ -476,13 +477,6 @@ impl Table {
         match id {
             FIRST => Some(&self.first),
             _ => self.others.get(id as usize - 1),
-        }
-    }
-
-    fn get_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
-        match id {
-            FIRST => Some(&mut self.first),
-            _ => self.others.get_mut(id as usize - 1),
         }
     }
 

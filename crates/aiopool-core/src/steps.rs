@@ -93,6 +93,26 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_were_used_once_leave_no_lanes_behind() {
+        let mut pool = Admission::<Job, ()>::new(NonZeroUsize::MIN);
+        for _ in 0..10_000 {
+            let key = pool.open_key(None, &[]);
+            let request = Request {
+                key: Some(key),
+                ..Request::default()
+            };
+            assert!(pool.submit(Job(NonZeroU32::MIN), request).is_ok());
+            while pool.poll_due(Time::ZERO) {}
+            let admitted = pool.poll_admit(Time::ZERO).expect("it fits");
+            pool.finish(admitted.slot);
+        }
+        COUNT.set(0);
+        let _walk = pool.begin_walk();
+        assert!(pool.walk_on().is_none());
+        assert!(COUNT.get() <= 12, "{} steps", COUNT.get());
+    }
+
+    #[test]
     fn a_job_takes_as_many_steps_beside_many_keys() {
         let steps = [100, 1_000, 100_000].map(steps_beside);
         std::println!("steps a job beside 10^2, 10^3 and 10^5 keys: {steps:?}");

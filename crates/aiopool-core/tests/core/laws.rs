@@ -367,6 +367,59 @@ fn a_key_that_has_gone_is_refused_with_its_job() {
 }
 
 #[test]
+fn who_goes_to_the_front_comes_first_also_if_another_key_has_the_turn() {
+    let mut pool = pool(1);
+    let keys = [(); 2].map(|()| pool.open_key(None, &[]));
+    for (key, first) in keys.into_iter().zip([0, 10]) {
+        for n in 0..2 {
+            submit_as(&mut pool, of(key), first + n, 1);
+        }
+    }
+    let front = Request {
+        front: true,
+        ..of(keys[1])
+    };
+    submit_as(&mut pool, front, 20, 1);
+    assert_eq!(run(&mut pool)[..2], [20, 0]);
+}
+
+#[test]
+fn who_comes_to_a_key_that_has_no_room_is_parked_at_once() {
+    let mut pool = pool(2);
+    let key = pool.open_key(NonZeroU32::new(1), &[]);
+    for number in 0..2 {
+        submit_as(&mut pool, of(key), number, 1);
+    }
+    let (_, slot) = admit(&mut pool, Time::ZERO).expect("it fits");
+    assert!(admit(&mut pool, Time::ZERO).is_none());
+    for number in 2..5 {
+        assert_eq!(pool.stats().parked, number as usize - 1);
+        submit_as(&mut pool, of(key), number, 1);
+    }
+    assert_eq!(pool.stats().parked, 4);
+    pool.finish(slot);
+    assert_eq!(run(&mut pool), [1, 2, 3, 4]);
+}
+
+#[test]
+fn starts_of_the_highest_count_only_while_a_lower_level_waits() {
+    // Levels in one word of the bitmap, and in two.
+    for (high, low) in [(-94, -95), (1, -100), (100, 99)] {
+        let mut pool = pool(1);
+        for number in 0..40 {
+            submit_as(&mut pool, in_level(level(high)), number, 1);
+        }
+        for _ in 0..20 {
+            let (_, slot) = admit(&mut pool, Time::ZERO).expect("they wait");
+            pool.finish(slot);
+        }
+        submit_as(&mut pool, in_level(level(low)), 99, 1);
+        let place = run(&mut pool).iter().position(|number| *number == 99);
+        assert_eq!(place, Some(16), "{high} above {low}");
+    }
+}
+
+#[test]
 fn a_waiter_a_slot_and_who_is_outside_tell_their_key_and_keys_and_pools_their_pauses() {
     let mut pool = pool(2);
     let keys = [(); 2].map(|()| pool.open_key(None, &[]));
