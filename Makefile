@@ -76,22 +76,21 @@ test-python: $(BIN)/.built $(BIN)/.test ## pytest; ARGS='-k cancel --loops async
 test-matrix: $(MATRIX:%=test-on-%) ## pytest in full on each Python found; -j2 for two at once
 	@echo "passed on Python $(MATRIX)"
 
-# What `make test` has not taken: the newest and the oldest in full, what is between them without
-# asyncio's debug mode and uvloop.
-test-rest: $(BIN)/python ## what .ci/run tests besides: the other Pythons, those between in part
-	$(MAKE) $(patsubst %,test-on-%,$(REST_IN_FULL)) \
-		$(patsubst %,test-briefly-on-%,$(filter-out $(REST_IN_FULL),$(REST)))
+# What `make test` has not taken: the newest on asyncio's loop and uvloop, those between on asyncio's
+# alone. The oldest has been on all kinds of loops.
+test-rest: $(BIN)/python ## what .ci/run tests besides: the other Pythons, in part
+	$(MAKE) $(REST:%=test-briefly-on-%)
 	@echo "passed on Python $(REST)"
 
 REST = $(filter-out $(shell $(BIN)/python -c \
 	'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null),$(MATRIX))
-REST_IN_FULL = $(filter $(firstword $(MATRIX)) $(lastword $(MATRIX)),$(REST))
+LOOPS_ON_$(NEWEST) = asyncio,uvloop
 
 test-on-%:
 	$(MAKE) test-python $(ON)
 
 test-briefly-on-%:
-	$(MAKE) test-python $(ON) ARGS="--loops asyncio $(ARGS)"
+	$(MAKE) test-python $(ON) ARGS="--loops $(or $(LOOPS_ON_$*),asyncio) $(ARGS)"
 
 pythons: $(PYTHONS:%=python-%) ## gets those Pythons that the machine lacks, into AIOPOOL_PYTHONS=
 
