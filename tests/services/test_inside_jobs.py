@@ -117,6 +117,29 @@ async def test_tenacity_tries_again_within_the_slot() -> None:
     assert attempts == {number: min(number % 6 + 1, 4) for number in range(JOBS)}
 
 
+async def test_tenacity_gives_the_slot_back_while_it_backs_off() -> None:
+    pool, tries, most = AioPool(1), list[str](), 0
+
+    @tenacity.retry(
+        stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_fixed(0.05), sleep=pool.sleep
+    )
+    async def flaky(name: str) -> str:
+        nonlocal most
+        assert pool.n_active == 1
+        most = max(most, pool.stats().outside)
+        tries.append(name)
+        if tries.count(name) < 3:
+            raise ConnectionError(name)
+        return name
+
+    futures = pool.map_n(flaky, "abc")
+    assert await asyncio.gather(*futures) == list("abc")
+    # One slot, and yet each has its first try before any has its second.
+    assert tries == list("abcabcabc")
+    assert most == 2
+    await pool.join()
+
+
 async def double(number: int) -> int:
     await asyncio.sleep(0)
     return 2 * number
