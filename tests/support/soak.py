@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asyncio_pool import AioPool
+from aiopool import AioPool, JobTimeout
 
 SLOTS = 20
 IN_A_ROUND = 2_000  # jobs of each kind
@@ -42,7 +42,7 @@ class Soak:
     """One pool, what was given to it, and what became of that."""
 
     def __init__(self, seed: int, *, reuse_tasks: bool) -> None:
-        self.pool = AioPool(SLOTS, reuse_tasks=reuse_tasks)
+        self.pool = AioPool(SLOTS, reuse_tasks=reuse_tasks, per_key=4)
         self.given = 0
         self.active = 0
         self.highest = 0
@@ -79,6 +79,8 @@ class Soak:
                 self.fates["cancelled"] += 1
             elif isinstance(result, Deliberate):
                 self.fates["failed"] += 1
+            elif isinstance(result, JobTimeout):
+                self.fates["timed out"] += 1
             elif isinstance(result, int):
                 self.fates["returned"] += 1
             else:
@@ -91,7 +93,10 @@ class Soak:
     async def round(self) -> None:
         """Some jobs of each kind, side by side, and then none any more."""
         items = range(self.given, self.given + IN_A_ROUND)
-        kinds = [self._map, self._stream, self._spawn, self._exec, self._hand_in, self._cancel]
+        kinds = [
+            *(self._map, self._stream, self._spawn, self._exec, self._hand_in, self._cancel),
+            *(self._nest, self._go_outside, self._time_out, self._ask),
+        ]
         self._random.shuffle(kinds)
         async with asyncio.TaskGroup() as group:
             for kind in kinds:
@@ -135,6 +140,41 @@ class Soak:
                 await asyncio.sleep(0)
         await self.pool.cancel(*self._random.sample(futures, len(futures) // 10))
         await self.tell_futures(futures)
+
+    async def _nest(self, items: range) -> None:
+        """Jobs that wait for jobs of their pool."""
+
+        async def parent(item: int) -> int:
+            try:
+                return await self.pool.exec(self.job(item), self.call_back)
+            finally:
+                self.ran += 1
+
+        self.tell(await self.pool.map(parent, items))
+
+    async def _go_outside(self, items: range) -> None:
+        async def leaves(item: int) -> int:
+            await self.pool.sleep(0)
+            return await self.job(item)
+
+        self.tell(await self.pool.map(leaves, items))
+
+    async def _time_out(self, items: range) -> None:
+        async def may_hang(item: int) -> int:
+            result = await self.job(item)
+            await asyncio.sleep(60 * (item % 97 == 0))
+            return result
+
+        self.tell(await self.pool.options(timeout=0.001).map(may_hang, items))
+
+    async def _ask(self, items: range) -> None:
+        """Jobs with keys, weights and priorities."""
+        options = self.pool.options(
+            key=lambda item: item % 50,
+            weight=lambda item: item % 3 + 1,
+            priority=lambda item: item % 2,
+        )
+        self.tell(await options.map(self.job, items))
 
     def _check(self) -> None:
         """Nothing is lost, nothing is there twice, and no more were active than may be."""
