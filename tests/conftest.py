@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import sys
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
@@ -16,12 +17,19 @@ from asyncio_pool import AioPool
 from helpers import SECONDS_BEFORE_A_TEST_COUNTS_AS_HANGING, turns
 from loops import LOOPS, NewLoop
 
+MODES = ("task_per_job", "reuse_tasks")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--loops",
         default=",".join(LOOPS),
         help="the kinds of loops to run the tests on (default: %(default)s)",
+    )
+    parser.addoption(
+        "--modes",
+        default=",".join(MODES),
+        help="the modes of pools to run the tests in (default: %(default)s; there is also eager)",
     )
 
 
@@ -43,6 +51,8 @@ def pytest_collection_finish() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     loops = metafunc.config.getoption("loops").split(",")
+    if metafunc.definition.get_closest_marker("plain_tasks"):
+        loops = [loop for loop in loops if loop != "narrow"]
     # No fixture, but a parameter: examples of hypothesis have no fixtures of their own.
     if "new_loop" in metafunc.fixturenames:
         metafunc.parametrize("new_loop", [LOOPS[loop] for loop in loops], ids=loops)
@@ -54,10 +64,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         told = [loop for loop in loops if loop not in ("asyncio-debug", "narrow")]
         metafunc.parametrize("closed_loop", told)
 
-    modes = {"task_per_job": False, "reuse_tasks": True}
-    only = {mode for mode in modes if metafunc.definition.get_closest_marker(mode)} or modes
-    chosen = {mode: reuses for mode, reuses in modes.items() if mode in only}
-    metafunc.parametrize("reuse_tasks", chosen.values(), ids=chosen, indirect=True)
+    modes = metafunc.config.getoption("modes").split(",")
+    chosen = [mode for mode in modes if metafunc.definition.get_closest_marker(mode)] or modes
+    if metafunc.definition.get_closest_marker("also_eager") and sys.version_info >= (3, 12):
+        chosen = [*chosen, "eager"]
+    metafunc.parametrize("reuse_tasks", chosen, indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -65,14 +76,16 @@ def reuse_tasks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     """In which mode a test has the pools that do not ask for one: every test runs in both.
 
     A test of what a task per job promises says so with ``task_per_job``, and why; one of what it is
-    to reuse tasks says so with ``reuse_tasks``. A task per job is what a pool has by itself. A
-    program that a test starts is told by its environment.
+    to reuse tasks says so with ``reuse_tasks``. One that holds in an eager pool too, and may fail
+    there for reasons of its own, says so with ``also_eager``. A task per job is what a pool has by
+    itself. A program that a test starts is told by its environment.
     """
-    mode = bool(request.param)
-    if mode:
-        monkeypatch.setitem(AioPool.__init__.__kwdefaults__, "reuse_tasks", mode)
-    monkeypatch.setenv("REUSE_TASKS", "yes" if mode else "")
-    return mode
+    mode: str = request.param
+    if mode != "task_per_job":
+        monkeypatch.setitem(AioPool.__init__.__kwdefaults__, mode, True)
+    reuses = mode == "reuse_tasks"
+    monkeypatch.setenv("REUSE_TASKS", "yes" if reuses else "")
+    return reuses
 
 
 @pytest.fixture

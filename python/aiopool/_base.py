@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from aiopool import _core
 from aiopool._checks import (
+    checked_eager,
     checked_loop,
     checked_observer,
     checked_rates,
@@ -42,6 +43,7 @@ class BasePool(HandIn):
         loop: asyncio.AbstractEventLoop | None,
         reuse_tasks: bool,
         *,
+        eager: bool = False,
         rate: Rates = None,
         per_key: PerKey = None,
         per_key_rate: PerKeyRate = None,
@@ -51,6 +53,7 @@ class BasePool(HandIn):
             checked_size(size),
             checked_loop(loop),
             checked_reuse_tasks(reuse_tasks),
+            checked_eager(eager, reuse_tasks),
             per_key,
             per_key_rate if callable(per_key_rate) else checked_rates("per_key_rate", per_key_rate),
             checked_observer(observer),

@@ -37,6 +37,19 @@ def checked_reuse_tasks(reuse_tasks: bool) -> bool:
     return reuse_tasks
 
 
+def checked_eager(eager: bool, reuse_tasks: bool) -> bool:
+    if not isinstance(eager, bool):
+        raise TypeError(f"eager must be True or False, not {eager!r}")
+    if eager and sys.version_info < (3, 12):
+        raise ValueError("eager needs Python 3.12 or later, which has tasks that begin at once")
+    if eager and reuse_tasks:
+        raise ValueError(
+            "eager and reuse_tasks exclude each other: an eager job begins before there is a task "
+            "to reuse. Choose eager for jobs most of which never suspend, reuse_tasks for others"
+        )
+    return eager
+
+
 def checked_rates(name: str, rates: Rates) -> Rates:
     """The same rates, which can be read more than once."""
     if rates is None or isinstance(rates, Rate):

@@ -21,6 +21,7 @@ class Pool:
         size: int,
         event_loop: asyncio.AbstractEventLoop | None,
         reuse_tasks: bool,
+        eager: bool,
         per_key: Any,
         per_key_rate: Any,
         observer: Callable[[Event], object] | None,

@@ -13,6 +13,8 @@ from aiopool._core import Job, Pool, Worker
 
 # Instead of `super()`, which needs memory. There may be none when a job has just left the queue.
 _cancel = asyncio.Future[Any].cancel
+# Type checkers know the one of Python 3.11, which cannot begin at once.
+_Task: Any = asyncio.Task
 
 
 class JobFuture(asyncio.Future[Any]):
@@ -122,6 +124,25 @@ def apart(
             yield result, errors.pop() if errors else None
     finally:
         del function, calls, arguments, result  # as above
+
+
+def begin_tasks() -> Generator[BaseException | None, tuple[Any, ...]]:
+    """Makes tasks that make their first step at once.
+
+    As in `apart`, the frames of errors must lead to none of the caller that starts a job. This
+    generator never ends, so its frame leads to a caller only while it makes a task.
+
+    :returns: for each task the error that went through it, which ends the program, or None.
+    """
+    errors = list[BaseException]()
+    while True:
+        loop, coroutine, context, name = yield errors.pop() if errors else None
+        try:
+            # Its job holds the task.
+            _Task(coroutine, loop=loop, context=context, name=name, eager_start=True)
+        except BaseException as error:
+            errors.append(error)
+        del loop, coroutine, context, name  # as above
 
 
 def read_cancellation(future: asyncio.Future[Any]) -> None:

@@ -108,6 +108,7 @@ def traced_by(trace: Any) -> Iterator[None]:
         a_debugger_and_a_profiler,
     ],
 )
+@pytest.mark.also_eager
 @settings(examples, max_examples=20)
 @given(program=hasty_programs())
 def test_any_program_finds_what_is_promised_under(
@@ -425,6 +426,7 @@ async def results_of(pool: AioPool, futures: list[Any]) -> list[Any]:
         a_future_is_cancelled,
     ],
 )
+@pytest.mark.also_eager
 def test_an_allocation_that_fails_in_a_call_loses_neither_a_job_nor_a_slot(
     situation: Situation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from play import Play, does_what_a_naive_pool_does, holds_what_is_promised
 from programs import Act, Program, Script, calm_programs, examples, hasty_programs
 
 
+@pytest.mark.also_eager
 @examples
 @given(program=hasty_programs())
 def test_any_program_finds_what_is_promised(new_loop: NewLoop, program: Program) -> None:
@@ -59,6 +60,7 @@ def test_a_calm_program_finds_what_it_finds_in_a_naive_pool(
     does_what_a_naive_pool_does(program, AioPool, new_loop)
 
 
+@pytest.mark.also_eager
 @examples
 @given(program=hasty_programs(), turns=st.integers(0, 40))
 def test_any_program_may_end_in_the_midst_of_it(

@@ -37,6 +37,9 @@ class User:
         await assert_usable(self.pool)
 
 
+pytestmark = pytest.mark.also_eager
+
+
 @pytest.fixture
 def use() -> User:
     return User()

@@ -138,6 +138,7 @@ VERBS = ["spawn", "spawn_n", "exec", "map", "map_n", "itermap"]
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("calls_back", [False, True], ids=["job", "callback"])
 @pytest.mark.parametrize("raises", [False, True], ids=["returns", "raises"])
+@pytest.mark.also_eager
 def test_nothing_is_left_of_jobs_that_return_or_raise(
     watch: Watch, verb: str, raises: bool, calls_back: bool
 ) -> None:
@@ -171,6 +172,7 @@ def test_nothing_is_left_of_jobs_that_return_or_raise(
     [(1, False), (JOBS, False), (JOBS, True)],
     ids=["waiting", "active", "active-callback"],
 )
+@pytest.mark.also_eager
 def test_nothing_is_left_of_jobs_that_are_cancelled(
     watch: Watch, verb: str, active: int, calls_back: bool
 ) -> None:
@@ -355,6 +357,7 @@ CALLS.remove("job")
 
 
 @pytest.mark.parametrize("call", CALLS)
+@pytest.mark.also_eager
 def test_an_error_is_freed_with_its_frames_though_callers_have_kept_it(
     watch: Watch, call: str
 ) -> None:

@@ -13,7 +13,7 @@ from types import MemberDescriptorType
 import aiopool
 
 PUBLIC_API = """
-AioPool(size=4, *, loop=None, reuse_tasks=False, rate=None, per_key=None, per_key_rate=None, observer=None)
+AioPool(size=4, *, loop=None, reuse_tasks=False, eager=False, rate=None, per_key=None, per_key_rate=None, observer=None)
 AioPool.__aenter__(self)
 AioPool.__aexit__(self, exc_type, exc, tb)
 AioPool.__len__(self)

@@ -7,6 +7,7 @@ import enum
 import functools
 import inspect
 import math
+import sys
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
 from typing import Any
@@ -72,6 +73,13 @@ def test_a_size_below_one_is_a_value_error(size: int) -> None:
 def test_a_size_that_is_no_int_is_a_type_error(size: Any) -> None:
     with pytest.raises(TypeError, match="size"):
         AioPool(size)
+
+
+@pytest.mark.task_per_job("the argument is the test's own")
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from Python 3.12 on it can be had")
+def test_eager_starts_before_python_3_12_are_a_value_error_that_says_so() -> None:
+    with pytest.raises(ValueError, match=r"eager needs Python 3\.12 or later"):
+        AioPool(eager=True)
 
 
 @every_call

@@ -12,6 +12,8 @@ import pytest
 from asyncio_pool import AioPool
 from helpers import assert_usable
 
+pytestmark = pytest.mark.also_eager
+
 Fn = Callable[[Any], Any]
 Work = Callable[[AioPool, Fn, int, Any], Awaitable[Any]]
 

@@ -34,6 +34,7 @@ class BaseAioPool(Maps, BasePool):
         *,
         loop: asyncio.AbstractEventLoop | None = None,
         reuse_tasks: bool = False,
+        eager: bool = False,
         rate: Rates = None,
         per_key: PerKey = None,
         per_key_rate: PerKeyRate = None,
@@ -43,6 +44,7 @@ class BaseAioPool(Maps, BasePool):
             size,
             loop,
             reuse_tasks,
+            eager=eager,
             rate=rate,
             per_key=per_key,
             per_key_rate=per_key_rate,
@@ -171,6 +173,13 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
     their task be cancelled after they have ended. A job may begin in the same turn of the loop in
     which the job before it ended.
 
+    With `eager`, from Python 3.12 on, the first step of a job is made at its start: inside
+    `spawn_n`, if a slot is free. A job that ends in that step costs no task of its own. One that
+    suspends has its task for itself from then on. Jobs that end in their first step share tasks, as
+    with `reuse_tasks`; the pool still ends its turn of the loop after as many of them as it has
+    free slots. On a loop with a task factory, or one that is neither asyncio's nor uvloop's, and
+    while the caller handles an exception, a job begins in the next turn, as without `eager`.
+
     As an asynchronous context manager the pool joins at exit. If the block is itself cancelled, the
     pool cancels its jobs and waits for their end, however often the block is cancelled meanwhile.
     The maps of other tasks then end with CancelledError. The pool cancels at once each job that is
@@ -179,6 +188,7 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
     :param size: the number of slots, at least 1.
     :param loop: the loop of the pool; by default, the loop that runs at its first use.
     :param reuse_tasks: whether a task runs many jobs, one after another.
+    :param eager: whether a job makes its first step at its start. Not together with `reuse_tasks`.
     :param rate: how many jobs may start in a time: a `Rate`, several that must all agree, or None.
     :param per_key: how many jobs of one key may be active at once: an int of at least 1, None for
         no limit, or a function of the key that gives one of these. See `options` for keys.
@@ -186,7 +196,8 @@ class AioPool(MxAsyncGenPool, BaseAioPool):
         the key that gives that.
     :param observer: a function that is called with an `Event` for what happens to each job, and to
         the pool. An error that it raises goes to the exception handler of the loop.
-    :raises TypeError: if `size` is not an int, `loop` is not a loop, `reuse_tasks` not a bool, a
-        limit not of its type, or `observer` not callable.
-    :raises ValueError: if `size` or `per_key` is below 1.
+    :raises TypeError: if `size` is not an int, `loop` is not a loop, `reuse_tasks` or `eager`
+        not a bool, a limit not of its type, or `observer` not callable.
+    :raises ValueError: if `size` or `per_key` is below 1, or `eager` is True on Python 3.11 or
+        together with `reuse_tasks`.
     """

@@ -16,6 +16,7 @@ impl Pool {
         size: NonZeroUsize,
         event_loop: Option<&Bound<'_, PyAny>>,
         reuse_tasks: bool,
+        eager: bool,
         per_key: Option<Bound<'_, PyAny>>,
         per_key_rate: Option<Bound<'_, PyAny>>,
         observer: Option<Bound<'_, PyAny>>,
@@ -31,6 +32,7 @@ impl Pool {
             size,
             event_loop,
             reuse_tasks,
+            eager,
             given.map(|given| given.map(Bound::unbind)),
         )
     }

@@ -1,10 +1,12 @@
 //! Calls of foreign code while a caller of the pool is on the stack. Their errors must not lead to the
 //! frames of that caller: see `apart` in `_job.py`.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use pyo3::types::iterator::PySendResult;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::py::event_loop::EventLoop;
 use crate::py::ffi::{Resume, resume};
@@ -58,6 +60,41 @@ impl<'py> Calls<'py> {
             resume(&self.generator, with)?;
         Ok(given)
     }
+}
+
+/// Makes a task that makes its first step at once. See `begin_tasks` in `_job.py`.
+pub(crate) fn begin_task(
+    event_loop: &Bound<'_, PyAny>,
+    coroutine: &Bound<'_, PyAny>,
+    context: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+) -> PyResult<()> {
+    let py = event_loop.py();
+    let rested = resting().pop();
+    let generator = if let Some(generator) = rested {
+        generator.into_bound(py)
+    } else {
+        let generator = imports::begin_tasks(py)?.call0()?;
+        resume(&generator, Resume::with_none(py))?;
+        generator
+    };
+    let arguments = (event_loop, coroutine, context, name).into_pyobject(py)?;
+    let (PySendResult::Next(error) | PySendResult::Return(error)) =
+        resume(&generator, Resume::Send(arguments.into_any()))?;
+    resting().push(generator.unbind());
+    if error.is_none() {
+        return Ok(());
+    }
+    errors::forget_own_frame(&error);
+    Err(PyErr::from_value(error))
+}
+
+/// The generators of [`begin_task`] that make no task now. They are never dropped: the frame of one
+/// that ends leads to the frames of its callers from then on. There are as many as pools that start
+/// jobs from inside each other's jobs, or in several threads.
+fn resting() -> MutexGuard<'static, Vec<Py<PyAny>>> {
+    static RESTING: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+    RESTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A single call.

@@ -48,6 +48,13 @@ pub(crate) fn in_context<R>(
     f()
 }
 
+/// Whether the code that has called us handles an exception.
+pub(crate) fn handles_exception(py: Python<'_>) -> bool {
+    // SAFETY: the thread is attached, as `py` shows. The reference is ours, and null if there is none.
+    let handled = unsafe { Bound::from_owned_ptr_or_opt(py, ffi::PyErr_GetHandledException()) };
+    handled.is_some_and(|handled| !handled.is_none())
+}
+
 /// Resumes a coroutine until it suspends or ends.
 pub(crate) fn resume<'py>(
     coroutine: &Bound<'py, PyAny>,

@@ -17,6 +17,7 @@ macro_rules! borrowed {
 borrowed! {
     apart = "aiopool._job", "apart";
     awaited = "aiopool._job", "awaited";
+    begin_tasks = "aiopool._job", "begin_tasks";
     call_back = "aiopool._job", "call_back";
     checked_timeout = "aiopool._checks", "checked_timeout";
     cancelled_error = "asyncio", "CancelledError";

@@ -2,11 +2,12 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::py::awaitable::close_unawaited;
 use crate::py::{errors, imports, name};
 use crate::run::task;
-use crate::state::{Job, Pool, Task, Worker};
+use crate::state::{Job, Made, Pool, Task, Worker};
 
 /// Makes a task for this job alone.
 pub(crate) fn to_own_task<'py>(
@@ -45,6 +46,38 @@ pub(crate) fn to_worker(
     Ok(())
 }
 
+/// Has the job make its first step: in the task that looks for a job in its own first step, or in a
+/// new one. False if that may not be here and now.
+pub(crate) fn begin_at_once(
+    pool: &Bound<'_, Pool>,
+    job: &Bound<'_, Job>,
+    context: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let py = pool.py();
+    if let Some(worker) = pool.get().take_looking(py) {
+        pool.get().count_given(py);
+        Pool::give(worker, job, context.clone().unbind());
+        return Ok(true);
+    }
+    let may_begin = errors::contained(py, || task::may_begin_at_once(pool))?;
+    pool.get().note_begins_at_once(may_begin);
+    if !may_begin {
+        return Ok(false);
+    }
+    let (worker, coroutine, name) = errors::contained(py, || new_worker(pool, job, true))?;
+    pool.get().count_given(py);
+    Pool::give(worker.clone(), job, context.clone().unbind());
+    let begun = errors::contained(py, || task::begin_at_once(pool, &coroutine, &name));
+    if begun.is_err() {
+        drop(pool.get().take_given(py, worker.get()));
+        // A coroutine that has begun is closed when its job has settled.
+        if worker.get().task(py).is_none() {
+            close_unawaited(&coroutine);
+        }
+    }
+    begun.map(|()| true)
+}
+
 /// The worker that has been idle longest, if it may have another job. It may not if its task is
 /// cancelled: a cancellation of the last job must not reach the next one.
 fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Worker>> {
@@ -61,16 +94,39 @@ fn idle<'py>(pool: &Bound<'py, Pool>) -> Option<Bound<'py, Worker>> {
 /// Makes a worker, which has the name of its first job from the start: see `worker::name_after`.
 fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound<'py, Worker>> {
     let py = pool.py();
-    let worker = Worker::new(pool)?;
+    let (worker, coroutine, name) = new_worker(pool, job, false)?;
+    // No job runs in the context of the task itself.
+    let context = imports::context(py)?.call0()?;
+    let made = task::make(pool, &worker, &coroutine, &context, &name)
+        .inspect_err(|_| close_unawaited(&coroutine))?;
+    has_task(&worker, made, coroutine, name)?;
+    Ok(worker)
+}
+
+/// A worker and the coroutine that it steps, both with the name of its first job.
+fn new_worker<'py>(
+    pool: &Bound<'py, Pool>,
+    job: &Bound<'py, Job>,
+    is_eager: bool,
+) -> PyResult<(Bound<'py, Worker>, Bound<'py, PyAny>, Bound<'py, PyString>)> {
+    let py = pool.py();
+    let worker = Worker::new(pool, is_eager)?;
     let coroutine = imports::run_jobs(py)?.call1((&worker,))?;
     let awaitable = job.get().awaitable(py);
     let own = || name::of(awaitable.as_ref().unwrap_or(&coroutine));
     let name = job.get().name(py).map_or_else(own, Ok)?;
     name::give(&coroutine, &name)?;
-    // No job runs in the context of the task itself.
-    let context = imports::context(py)?.call0()?;
-    let made = task::make(pool, &worker, &coroutine, &context, &name)
-        .inspect_err(|_| close_unawaited(&coroutine))?;
+    Ok((worker, coroutine, name))
+}
+
+/// Notes the task of a worker.
+pub(crate) fn has_task(
+    worker: &Bound<'_, Worker>,
+    made: Made,
+    coroutine: Bound<'_, PyAny>,
+    name: Bound<'_, PyString>,
+) -> PyResult<()> {
+    let py = worker.py();
     let task = made.object.bind(py);
     // If the task does not tell of its cancellation, its worker gets no second job: see `idle`.
     let task = Task {
@@ -86,7 +142,7 @@ fn employ<'py>(pool: &Bound<'py, Pool>, job: &Bound<'py, Job>) -> PyResult<Bound
         name: name.unbind(),
     };
     worker.get().has_task(task, py);
-    Ok(worker)
+    Ok(())
 }
 
 /// Whether a cancellation of the task is under way, or was left behind. A task that does not tell

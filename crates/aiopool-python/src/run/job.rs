@@ -118,6 +118,13 @@ pub(crate) fn settle_error(
             .and_then(|retrieve| task.call_method1(intern!(py, "add_done_callback"), (retrieve,)));
         errors::report(py, added.map(drop), task);
     }
+    if job.get().begins_at_once(py) {
+        // No loop is waiting for this step, only the call that has started the job.
+        errors::report(py, Err(PyErr::from_value(error.clone())), pool);
+        start::end_turn(pool);
+        settle(job, Outcome::of_error(error), run);
+        return Ok(());
+    }
     // Settled first: the loop may be run again after such an error, and then the slot must be free.
     settle(job, Outcome::of_error(error), run);
     Err(PyErr::from_value(error.clone()))

@@ -15,7 +15,7 @@ use crate::py::{context, errors, name, owner};
 use crate::run::{assign, map, observe, options, settle, stall, timeout, timer, withdraw};
 use crate::state::{
     Back, Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter,
-    WaitingJob,
+    WaitingJob, Worker,
 };
 
 /// Carries out the decisions of the core. Called after each change: starts the waiters that get a
@@ -27,10 +27,7 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     let mut next = pool.get().begin_advance(py);
     while let Some(Next::Someone { .. } | Next::Source(_)) = &next {
-        let stepped = errors::contained(py, || Ok(step(pool, next.take())));
-        // After an error too the pool must look again: until then it is marked as advancing.
-        let is_held = *stepped.as_ref().unwrap_or(&false);
-        errors::report(py, stepped.map(drop), pool);
+        let is_held = contained_step(pool, next.take());
         next = Some(pool.get().go_on(py, is_held));
     }
     if let Some(Next::Nobody {
@@ -56,15 +53,47 @@ pub(crate) fn advance(pool: &Bound<'_, Pool>) {
     }
 }
 
+/// Carries out the decisions of the core until there is a job for this worker, or none. A caller
+/// further up the stack is advancing: it waits for the end of the step that the worker makes.
+pub(crate) fn look_for_job(worker: &Bound<'_, Worker>) {
+    let py = worker.py();
+    let pool = worker.get().pool(py);
+    Pool::look(worker);
+    while pool.get().is_looked_for(py)
+        && let Some(next) = pool.get().next_someone(py)
+    {
+        if contained_step(pool, Some(next)) {
+            break;
+        }
+    }
+    drop(pool.get().take_looking(py));
+}
+
+/// A job has ended at its start. Lets other tasks have their turn when there have been enough of them.
+pub(crate) fn count_ended_at_once(pool: &Bound<'_, Pool>) {
+    if pool.get().count_ended_at_once(pool.py()) {
+        end_turn(pool);
+    }
+}
+
 /// The same, after the end of a job. With a task per job, the next job gets the slot in the next turn
 /// of the loop. So jobs that never suspend leave every second turn to other tasks, as tasks do that
 /// are made when a semaphore has a permit.
 pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
-    // A reused task begins its next job by itself: a turn more would cost it another step.
-    if !pool.get().reuses_tasks() && pool.get().has_turn(pool.py()) {
+    // A reused task begins its next job by itself: a turn more would cost it another step. Jobs that
+    // end at their start are [counted](count_ended_at_once), so they need no turn after each end.
+    if !pool.get().may_begin_at_once() && pool.get().has_turn(pool.py()) {
         end_turn(pool);
     }
     advance(pool);
+}
+
+/// After an error too the pool must look again: until then it is marked as advancing.
+fn contained_step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
+    let stepped = errors::contained(pool.py(), || Ok(step(pool, next)));
+    let is_held = *stepped.as_ref().unwrap_or(&false);
+    errors::report(pool.py(), stepped.map(drop), pool);
+    is_held
 }
 
 /// Admits the next waiter, unless the loop ends. Tells whether the core holds it back.
@@ -101,7 +130,7 @@ fn step(pool: &Bound<'_, Pool>, next: Option<Next>) -> bool {
 }
 
 /// Lets other tasks have their turn of the loop before the next admission.
-fn end_turn(pool: &Bound<'_, Pool>) {
+pub(crate) fn end_turn(pool: &Bound<'_, Pool>) {
     let py = pool.py();
     match timer::begin_turn_soon(pool) {
         Ok(()) => pool.get().end_turn(py),
@@ -346,12 +375,8 @@ fn start<'py>(
     if let Some(timeout) = timeout {
         timeout::begin(&job, timeout);
     }
-    let assigned = if pool.get().reuses_tasks() {
-        assign::to_worker(pool, &job, context)
-    } else {
-        assign::to_own_task(pool, &job, awaitable, context)
-    };
-    // Not before: what the observer does to the job finds its task.
+    let assigned = assign(pool, &job, awaitable, context);
+    // Not before: what the observer does to the job finds its task. One that has begun has told it.
     observe::started(pool, &job);
     match assigned {
         Ok(()) => true,
@@ -360,6 +385,21 @@ fn start<'py>(
             settle::never_stepped(&job, Outcome::of_raised(pool.py(), &error));
             false
         }
+    }
+}
+
+fn assign<'py>(
+    pool: &Bound<'py, Pool>,
+    job: &Bound<'py, Job>,
+    awaitable: Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    if pool.get().reuses_tasks() {
+        assign::to_worker(pool, job, context)
+    } else if pool.get().is_eager() && assign::begin_at_once(pool, job, context)? {
+        Ok(())
+    } else {
+        assign::to_own_task(pool, job, awaitable, context)
     }
 }
 

@@ -7,7 +7,7 @@ use pyo3::types::iterator::PySendResult;
 use pyo3::types::{PyDict, PyString};
 
 use crate::py::event_loop::EventLoop;
-use crate::py::ffi::{Resume, resume};
+use crate::py::ffi::{Resume, handles_exception, resume};
 use crate::py::{apart, context, imports};
 use crate::state::{Made, Pool};
 
@@ -33,6 +33,40 @@ pub(crate) fn make<'py, O>(
     Ok(Made {
         object: task.unbind(),
         unseen: !is_plain,
+    })
+}
+
+/// Whether a task may make its first step while it is made: the loop runs here and makes plain tasks.
+/// While the caller handles an exception, a job would see that as its own.
+pub(crate) fn may_begin_at_once(pool: &Bound<'_, Pool>) -> PyResult<bool> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?;
+    Ok(!handles_exception(py)
+        && pool.get().own_loop().is_running(py)
+        && event_loop.makes_plain_tasks(py)?)
+}
+
+/// Makes the task of a worker, which makes its first step in here.
+pub(crate) fn begin_at_once(
+    pool: &Bound<'_, Pool>,
+    coroutine: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+) -> PyResult<()> {
+    let py = pool.py();
+    let event_loop = pool.get().enter(py)?.object.bind(py);
+    // No job runs in the context of the task itself.
+    let context = imports::context(py)?.call0()?;
+    apart::begin_task(event_loop, coroutine, &context, name)
+}
+
+/// The current task, for which a worker makes the first step.
+pub(crate) fn current(py: Python<'_>) -> PyResult<Made> {
+    let task = imports::current_task(py)?.call0()?;
+    // As above.
+    let _ = task.setattr(intern!(py, "_log_destroy_pending"), false);
+    Ok(Made {
+        object: task.unbind(),
+        unseen: false,
     })
 }
 

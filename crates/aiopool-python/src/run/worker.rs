@@ -1,5 +1,6 @@
 //! A worker runs jobs, one after another, in one task. A pool that reuses tasks has a worker for
-//! each slot.
+//! each slot. A pool that starts jobs eagerly has one for the jobs that end in their first step, one
+//! after another, and for the one that suspends, which it runs to its end.
 
 use std::mem;
 
@@ -13,7 +14,7 @@ use crate::py::awaitable::is_new_coroutine;
 use crate::py::ffi::{Resume, in_context, resume};
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, name};
-use crate::run::{assign, job, task};
+use crate::run::{assign, job, observe, start, task};
 use crate::state::{Begun, Given, Job, Kind, NextOfWorker, Worker};
 
 /// The next act of a worker that has no suspended job.
@@ -46,7 +47,11 @@ pub(crate) fn step<'py>(
                 return refuse(worker, thrown.value(py)).map(|()| None);
             }
             Resume::Send(_) => {
-                if let Some(made) = worker.get().take_unseen(py) {
+                if worker.get().is_eager() {
+                    if let Err(error) = adopt(worker) {
+                        return refuse(worker, error.value(py)).map(|()| None);
+                    }
+                } else if let Some(made) = worker.get().take_unseen(py) {
                     match task::other_than(made.bind(py)) {
                         Ok(None) => {}
                         Ok(Some(other)) => worker.get().runs_in(other),
@@ -63,7 +68,10 @@ pub(crate) fn step<'py>(
     loop {
         let mut begun = match next {
             Next::Run(begun) => begun,
-            Next::Pause => return Ok(Some(PyNone::get(py).to_owned().into_any())),
+            Next::Pause => {
+                worker.get().has_stepped();
+                return Ok(Some(PyNone::get(py).to_owned().into_any()));
+            }
             Next::End => {
                 leave(worker);
                 return Ok(None);
@@ -74,6 +82,7 @@ pub(crate) fn step<'py>(
         });
         let callback = match resumed {
             Ok(PySendResult::Next(awaited)) => {
+                worker.get().has_stepped();
                 worker.get().suspend(py, begun);
                 return Ok(Some(awaited));
             }
@@ -93,6 +102,13 @@ pub(crate) fn step<'py>(
         } else {
             // The job has settled, and that has given the next job to this worker or to another.
             drop(begun);
+            if worker.get().is_eager() {
+                start::count_ended_at_once(worker.get().pool(py));
+                // A cancellation of this job must not reach the next one.
+                if !assign::is_cancelled(worker) {
+                    start::look_for_job(worker);
+                }
+            }
             begin(worker, true, mem::replace(&mut has_begun, true))?
         };
     }
@@ -188,6 +204,12 @@ fn refuse(worker: &Bound<'_, Worker>, error: &Bound<'_, PyAny>) -> PyResult<()> 
 fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResult<Next> {
     let py = worker.py();
     let pool = worker.get().pool(py).get();
+    // Its caller admits no other job meanwhile, and counts those that it begins.
+    let (has_ended, has_begun) = if worker.get().is_eager() {
+        (false, false)
+    } else {
+        (has_ended, has_begun)
+    };
     let Given { job, context } = match pool.next_of(py, worker.get(), has_ended, has_begun) {
         NextOfWorker::Begin(given) => given,
         NextOfWorker::Pause => return Ok(Next::Pause),
@@ -198,6 +220,10 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
         return Ok(Next::Pause);
     };
     errors::report(py, name_after(worker, job.bind(py), &awaitable), worker);
+    if worker.get().is_eager() {
+        // Now, because the job may have ended when its start returns.
+        observe::started(worker.get().pool(py), job.bind(py));
+    }
     match coroutine_of(awaitable) {
         Ok((kind, coroutine)) => {
             // From here on the job has begun: its coroutine ends it.
@@ -216,6 +242,15 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
             begin(worker, true, true)
         }
     }
+}
+
+/// The task makes its first step while it is made, so nobody else has it yet.
+fn adopt(worker: &Bound<'_, Worker>) -> PyResult<()> {
+    let py = worker.py();
+    let made = task::current(py)?;
+    let coroutine = made.object.bind(py).call_method0(intern!(py, "get_coro"))?;
+    let name = name::of(&coroutine)?;
+    assign::has_task(worker, made, coroutine, name)
 }
 
 /// Gives the task and its coroutine the name of the job that begins.

@@ -33,6 +33,10 @@ pub struct Pool {
     pub(super) own_loop: OwnLoop,
     /// Whether one task runs many jobs: see [`Worker`].
     pub(super) reuses_tasks: bool,
+    /// Whether a job makes its first step at its start, if its loop allows that.
+    pub(super) is_eager: bool,
+    /// Whether the last job did.
+    pub(super) begins_at_once: AtomicBool,
     /// Whether it will be told when its loop is closed.
     pub(super) sees_close: AtomicBool,
     /// Whether a job has asked for another level than that of all others.
@@ -53,6 +57,8 @@ pub(super) struct PoolState {
     pub(super) jobs: Slab<Py<Job>>,
     pub(super) tasks: Tasks,
     pub(super) workers: Workers<Py<Worker>>,
+    /// The worker that gets the next job, in the first step of its task.
+    pub(super) looking: Option<Py<Worker>>,
     pub(super) snapshot: Option<Snapshot>,
     /// Set from the first waiter on, or as soon as the pool [looks after](Pool::look_after) its
     /// active jobs, until the pool is empty.
@@ -223,12 +229,15 @@ pub(super) enum Runner {
 
 /// The object that the coroutine of a reused task (`run_jobs` in `_job.py`) awaits. It runs the job
 /// that it was given, in the context of that job, and then the next one. The task ends when the
-/// worker gets no job for a turn of the loop.
+/// worker gets no job for a turn of the loop. In an eager pool it makes its first step while it is
+/// made, and runs jobs in that until one suspends, which has the task for itself from then on.
 #[pyclass(frozen, module = "aiopool._core")]
 pub struct Worker {
     pub(super) pool: Py<Pool>,
     /// Whether it takes no more jobs, because a caller waits for the end of its task.
     pub(super) retires: AtomicBool,
+    /// Whether its task makes its first step, while it is being made: see `run::worker`.
+    pub(super) is_eager: AtomicBool,
     /// Whether it is among the idle workers of the pool.
     pub(super) idles: AtomicBool,
     pub(super) state: Guarded<WorkerState>,
@@ -373,7 +382,7 @@ impl Pool {
             for (_, job) in &state.jobs {
                 visit.call(job)?;
             }
-            for worker in state.workers.idle() {
+            for worker in state.workers.idle().chain(&state.looking) {
                 visit.call(worker)?;
             }
             if let Some(snapshot) = &state.snapshot {
@@ -398,7 +407,7 @@ impl Pool {
             (
                 mem::replace(&mut state.admission, Admission::new(size)),
                 mem::take(&mut state.jobs),
-                state.workers.clear(),
+                (state.workers.clear(), state.looking.take()),
                 mem::take(&mut state.index),
                 state.snapshot.take(),
                 state.loop_end.take(),

@@ -136,12 +136,12 @@ impl Job {
             .with(py, |state| Some(state.observed.as_ref()?.clone_ref(py)))
     }
 
-    /// The observer is told that the job starts: gives what is told of it.
+    /// The observer is told that the job starts: gives what is told of it. None if it was told.
     pub(crate) fn starts(&self, py: Python<'_>, now: Time) -> Option<Observed> {
         self.state.with(py, |state| {
             let observed = state.observed.as_mut()?;
-            observed.started_at = Some(now);
-            Some(observed.clone_ref(py))
+            let first = observed.started_at.replace(now).is_none();
+            first.then(|| observed.clone_ref(py))
         })
     }
 
@@ -208,6 +208,14 @@ impl Job {
     /// The coroutine that the task of the job runs.
     pub(crate) fn coroutine(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.runner(py)?.coroutine(py)
+    }
+
+    /// Whether the job makes its first step, at its start.
+    pub(crate) fn begins_at_once(&self, py: Python<'_>) -> bool {
+        match self.runner(py) {
+            Some(Runner::Worker(worker)) => worker.get().is_eager(),
+            _ => false,
+        }
     }
 
     /// Makes sure that its task runs no other job.

@@ -69,11 +69,14 @@ impl Pool {
         size: NonZeroUsize,
         event_loop: Option<&Bound<'_, PyAny>>,
         reuses_tasks: bool,
+        is_eager: bool,
         [per_key, per_key_rate, observer]: [Option<Py<PyAny>>; 3],
     ) -> PyResult<Self> {
         Ok(Self {
             own_loop: OwnLoop::new(event_loop)?,
             reuses_tasks,
+            is_eager,
+            begins_at_once: AtomicBool::new(false),
             sees_close: AtomicBool::new(false),
             has_levels: AtomicBool::new(false),
             per_key,
@@ -86,6 +89,7 @@ impl Pool {
                 jobs: Slab::new(),
                 tasks: Tasks::default(),
                 workers: Workers::new(),
+                looking: None,
                 snapshot: None,
                 loop_end: None,
                 looks_after: false,
@@ -121,6 +125,20 @@ impl Pool {
 
     pub(crate) fn reuses_tasks(&self) -> bool {
         self.reuses_tasks
+    }
+
+    pub(crate) fn is_eager(&self) -> bool {
+        self.is_eager
+    }
+
+    /// Notes whether a job begins at its start.
+    pub(crate) fn note_begins_at_once(&self, at_once: bool) {
+        self.begins_at_once.store(at_once, Ordering::Relaxed);
+    }
+
+    /// Whether the next job may begin in the step in which another one ends.
+    pub(crate) fn may_begin_at_once(&self) -> bool {
+        self.reuses_tasks || self.begins_at_once.load(Ordering::Relaxed)
     }
 
     /// Whether the pool will be told when its loop is closed. From here on it will.
@@ -319,6 +337,15 @@ impl Pool {
         })
     }
 
+    /// The same for a caller that is not the one who advances: it leaves [nobody](Next::Nobody) to that
+    /// one.
+    pub(crate) fn next_someone(&self, py: Python<'_>) -> Option<Next> {
+        self.state.with(py, |state| {
+            let may_admit = state.admission.may_admit() && !state.pump.is_over();
+            (may_admit || !state.sources.is_empty()).then(|| state.next(py, may_admit))
+        })
+    }
+
     /// Without a time it is that which was told last: a limit that has come since was told it.
     pub(crate) fn admit(&self, py: Python<'_>, now: Option<Time>) -> Option<(Slot, Waiter)> {
         let (admitted, gone) = self.state.with(py, |state| {
@@ -370,6 +397,15 @@ impl Pool {
     /// See [`Pump::count_unstarted`].
     pub(crate) fn count_unstarted(&self, py: Python<'_>) -> bool {
         self.state.with(py, |state| state.pump.count_unstarted())
+    }
+
+    /// See [`Pump::count_ended_at_once`].
+    pub(crate) fn count_ended_at_once(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| {
+            let free = state.admission.size().get();
+            let free = free.saturating_sub(state.admission.held());
+            state.pump.count_ended_at_once(free)
+        })
     }
 
     /// Whether a waiter would be admitted now.
@@ -844,6 +880,25 @@ impl Pool {
         // The job is not lost: the next step of the task looks again.
         worker.give(py, given);
         NextOfWorker::Pause
+    }
+
+    /// The next job is for this worker.
+    pub(crate) fn look(worker: &Bound<'_, Worker>) {
+        let py = worker.py();
+        let own = worker.clone().unbind();
+        let pool = worker.get().pool(py).get();
+        drop(pool.state.with(py, |state| state.looking.replace(own)));
+    }
+
+    /// The worker that gets the next job.
+    pub(crate) fn take_looking<'py>(&self, py: Python<'py>) -> Option<Bound<'py, Worker>> {
+        let looking = self.state.with(py, |state| state.looking.take())?;
+        Some(looking.into_bound(py))
+    }
+
+    /// Whether a worker looks for the next job.
+    pub(crate) fn is_looked_for(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.looking.is_some())
     }
 
     /// Takes the worker that has been idle longest.

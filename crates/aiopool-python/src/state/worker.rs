@@ -11,10 +11,12 @@ use super::effects::Naming;
 use crate::py::guarded::Guarded;
 
 impl Worker {
-    pub(crate) fn new<'py>(pool: &Bound<'py, Pool>) -> PyResult<Bound<'py, Self>> {
+    /// One that `is_eager` runs no job after the first one that suspends.
+    pub(crate) fn new<'py>(pool: &Bound<'py, Pool>, is_eager: bool) -> PyResult<Bound<'py, Self>> {
         let worker = Self {
             pool: pool.clone().unbind(),
-            retires: AtomicBool::new(false),
+            retires: AtomicBool::new(is_eager),
+            is_eager: AtomicBool::new(is_eager),
             idles: AtomicBool::new(false),
             state: Guarded::new(WorkerState::default()),
         };
@@ -121,6 +123,16 @@ impl Worker {
                 set_name: task.set_name.as_ref().map(|method| method.clone_ref(py)),
             })
         })
+    }
+
+    /// Whether its task makes its first step, while it is being made.
+    pub(crate) fn is_eager(&self) -> bool {
+        self.is_eager.load(Ordering::Relaxed)
+    }
+
+    /// That step is over.
+    pub(crate) fn has_stepped(&self) {
+        self.is_eager.store(false, Ordering::Relaxed);
     }
 
     /// Makes this job the last of the worker.
