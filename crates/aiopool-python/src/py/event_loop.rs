@@ -1,5 +1,6 @@
 //! The loop that a pool belongs to, and the check that the pool is used only from there.
 
+use std::ffi::c_ulong;
 use std::process;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,6 +13,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::py::ffi::thread_ident;
+use crate::py::fork;
 use crate::py::imports;
 use crate::py::plain_tasks::PlainTasks;
 
@@ -25,6 +28,9 @@ pub(crate) struct EventLoop {
     /// `{"loop": ...}`
     keywords: Py<PyDict>,
     plain_tasks: PlainTasks,
+    /// How many forks lay between this process and the first one when the loop was first used. None if
+    /// forks are not told.
+    forks: Option<usize>,
     /// Whether it tells the time at which its turn began, not that of the moment.
     has_slow_clock: bool,
 }
@@ -42,6 +48,11 @@ impl OwnLoop {
     /// The pool's loop. If the pool had none, this is from now on the running loop. Raises if the
     /// pool may not be used from here.
     pub(crate) fn enter<'a>(&'a self, py: Python<'a>) -> PyResult<&'a EventLoop> {
+        if let Some(own) = self.get()
+            && own.runs_in_this_thread(py)
+        {
+            return Ok(own);
+        }
         let running = imports::get_running_loop(py)?.call0();
         match (self.get(), running) {
             (Some(own), Ok(running)) if own.object.is(&running) => Ok(own),
@@ -84,6 +95,7 @@ impl EventLoop {
             process: process::id(),
             keywords: keywords.unbind(),
             plain_tasks: PlainTasks::of(object)?,
+            forks: if cfg!(Py_3_12) { None } else { fork::tell(py)? },
             has_slow_clock: has_slow_clock(object)?,
         })
     }
@@ -106,6 +118,21 @@ impl EventLoop {
         let event_loop = self.object.bind(py);
         event_loop.call_method1(intern!(py, "call_soon"), arguments)?;
         Ok(())
+    }
+
+    /// Whether the loop tells that it runs in this thread. If not, it may still do so.
+    ///
+    /// Up to 3.11 each call of `get_running_loop` is a system call, for the number of the process: a
+    /// child of a fork must not take the loop of its parent for its own.
+    fn runs_in_this_thread(&self, py: Python<'_>) -> bool {
+        if cfg!(Py_3_12) || self.forks.is_none_or(|forks| forks != fork::count()) {
+            return false;
+        }
+        let thread = self.object.bind(py).getattr(intern!(py, "_thread_id"));
+        thread.is_ok_and(|thread| {
+            let thread = thread.extract::<c_ulong>();
+            thread.is_ok_and(|thread| thread == thread_ident(py))
+        })
     }
 
     /// The time, of which only the differences count.

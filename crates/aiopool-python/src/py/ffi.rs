@@ -2,7 +2,7 @@
 //! not wrap. Python's own methods for these would be a good part of the cost of a job.
 #![expect(unsafe_code, reason = "see above")]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_ulong, c_void};
 use std::ptr;
 
 use pyo3::exceptions::{PyStopIteration, PyTypeError};
@@ -46,6 +46,12 @@ pub(crate) fn in_context<R>(
 ) -> PyResult<R> {
     let _entered = Entered::new(context)?;
     f()
+}
+
+/// The number of this thread, as `threading.get_ident` gives it.
+pub(crate) fn thread_ident(_py: Python<'_>) -> c_ulong {
+    // SAFETY: it has no conditions.
+    unsafe { ffi::PyThread_get_thread_ident() }
 }
 
 /// Whether the code that has called us handles an exception.

@@ -7,6 +7,7 @@ pub(crate) mod context;
 pub(crate) mod errors;
 pub(crate) mod event_loop;
 pub(crate) mod ffi;
+pub(crate) mod fork;
 pub(crate) mod guarded;
 pub(crate) mod imports;
 pub(crate) mod limits;
