@@ -15,7 +15,7 @@ RUST_PROGRAM = "target/release/aiopool-bench"
 NODE_PROGRAM = "node benchmarks/node/limits.js"
 
 #: What is measured on every Python and loop. The rest is measured on the newest, on asyncio.
-EVERYWHERE = {"ready", "yield_once"}
+EVERYWHERE = {"ready", "nine_of_ten_ready", "yield_once"}
 #: What is measured on the newest Python with uvloop too.
 ON_UVLOOP = {"first_result", "http"}
 

@@ -74,6 +74,7 @@ EXTRAS: dict[str, list[tuple[str, Measure, float]]] = {
 
 WORKLOADS = {
     "ready": "Jobs that never suspend",
+    "nine_of_ten_ready": "Jobs of which every tenth yields once",
     "yield_once": "Jobs that yield once",
     "growth": "Growth: jobs that yield once",
     "yield_compute": "Jobs that yield once and use 5 us of CPU",

@@ -25,6 +25,8 @@ from results import (
 
 OURS = "aiopool-rs"
 REUSING = "aiopool-rs.reuse_tasks"
+EAGER = "aiopool-rs.eager"
+EAGER_TASK_GROUP = "TaskGroup.eager.semaphore_before"
 ORIGINAL = "asyncio-pool"
 PYTHON_VERBS = ("spawn", "spawn_n", "map", "map_n", "itermap")
 UNLIMITED_OR_FLOOR = {"gather.unlimited", "workers.shared_iterator"}
@@ -82,6 +84,15 @@ def python_targets(results: Results) -> Iterator[Target]:
         _on_each_python(results, f"{REUSING}.map", "workers.shared_iterator"),
         most=1.3,
     )
+    for workload, ratios in {"ready": (0.9, 0.5), "nine_of_ten_ready": (0.55, 0.55)}.items():
+        for verb, bound in zip(("spawn_n", "map"), ratios, strict=True):
+            figures = [
+                _pair_on(results, face, f"{EAGER}.{verb}", EAGER_TASK_GROUP, workload)
+                for face in _pythons(results)
+                if face != "CPython 3.11"
+            ]
+            text = f"`{EAGER}.{verb}` against a TaskGroup with eager tasks, {workload}"
+            yield Target(text, "x", figures, most=bound)
     for family in (OURS, REUSING):
         figures = [_worst_pair(results, family, face) for face in _pythons(results)]
         yield Target(f"each verb of `{family}` cheaper than each peer", "x", figures, least=1)
@@ -328,6 +339,14 @@ def _pair(results: Results, dearer: str, cheaper: str, workload: str, measure: M
         for subject in (dearer, cheaper)
     ]
     return Figure(face, _ratio(cases[0], cases[1], measure))
+
+
+def _pair_on(results: Results, face: str, dearer: str, cheaper: str, workload: str) -> Figure:
+    cases = [
+        results.one(face=face, flavor="asyncio", subject=subject, workload=workload)
+        for subject in (dearer, cheaper)
+    ]
+    return Figure(face, _ratio(cases[0], cases[1]))
 
 
 def _single(results: Results, subject: str, workload: str, measure: Measure) -> Figure:

@@ -7,6 +7,8 @@ VERBS = ("spawn", "spawn_n", "map", "map_n", "itermap")
 OURS = ("aiopool-rs", "aiopool-rs.reuse_tasks")
 POOLS = (*OURS, "asyncio-pool")
 TASK_GROUPS = ("TaskGroup.semaphore_before", "TaskGroup.semaphore_inside")
+#: From Python 3.12 on.
+EAGER = ("aiopool-rs.eager.spawn_n", "aiopool-rs.eager.map", "TaskGroup.eager.semaphore_before")
 LIMITED_PEERS = (
     "aiometer.run_on_each",
     "aiometer.amap",
@@ -41,6 +43,9 @@ def cases() -> Iterator[Case]:
     for workload, jobs in (("ready", 10_000), ("yield_once", 100_000)):
         for subject in (*of_pools(*VERBS), *LIMITED_PEERS, "gather.unlimited", FLOOR):
             yield Case(subject, workload, jobs)
+    for workload in ("ready", "nine_of_ten_ready"):
+        for subject in EAGER:
+            yield Case(subject, workload, 100_000)
     for workload in ("latency", "latency_yield_once"):
         for slots in (10, 100, 1_000):
             for subject in (*of_ours("spawn", "spawn_n", "map", "itermap"), *TASK_GROUPS):

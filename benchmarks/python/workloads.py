@@ -34,6 +34,22 @@ async def ready(subject: Subject, items: range, slots: int) -> Cost:
     return cost
 
 
+async def nine_of_ten_ready(subject: Subject, items: range, slots: int) -> Cost:
+    """Jobs of which every tenth lets the loop turn once."""
+    done = 0
+
+    async def job(item: int) -> int:
+        nonlocal done
+        if item % 10 == 0:
+            await asyncio.sleep(0)
+        done += item
+        return item
+
+    cost = await _run(subject, job, items, slots)
+    _check(done, sum(items))
+    return cost
+
+
 async def yield_once(subject: Subject, items: range, slots: int) -> Cost:
     """Jobs that let the loop turn once."""
     done = 0
@@ -151,6 +167,7 @@ WORKLOADS: dict[str, Workload] = {
     function.__name__: function
     for function in (
         ready,
+        nine_of_ten_ready,
         yield_once,
         latency,
         latency_yield_once,

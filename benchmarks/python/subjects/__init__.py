@@ -12,6 +12,7 @@ from subjects.subject import Subject, UnavailableError
 MODULES = {
     "aiopool-rs": "ours",
     "aiopool-rs.reuse_tasks": "ours_reusing_tasks",
+    "aiopool-rs.eager": "ours_eager",
     "asyncio-pool": "original",
     "aiometer": "by_aiometer",
     "aiostream": "by_aiostream",
@@ -20,6 +21,7 @@ MODULES = {
     "anyio": "by_anyio",
     "gather": "by_gather",
     "TaskGroup": "by_task_group",
+    "TaskGroup.eager": "by_eager_task_group",
     "workers": "by_workers",
     "aiopool-rs.limits": "limited_ours",
     "aiolimiter": "by_aiolimiter",
