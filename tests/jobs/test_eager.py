@@ -303,14 +303,23 @@ async def test_a_job_that_cancels_its_task_and_returns_ends_only_itself() -> Non
     assert results == [None, 2, None, 4]
 
 
-async def test_a_job_that_stops_itself_in_its_first_step_is_cancelled(pool: AioPool) -> None:
-    async def job() -> None:
-        await pool.cancel()
+async def test_a_job_may_stop_all_others_in_its_first_step(pool: AioPool) -> None:
+    async def job() -> int:
+        return (await pool.cancel())[0]
 
-    future = pool.spawn_n(job())
-    await asyncio.wait([future])
-    assert future.cancelled()
-    assert await pool.exec(ready(1)) == 1
+    gate = Gate()
+    other = pool.spawn_n(gate.job())
+    assert await pool.spawn_n(job()) == 1
+    assert other.cancelled()
+    await assert_usable(pool)
+
+
+async def test_a_job_may_wait_for_jobs_of_its_pool_in_its_first_step() -> None:
+    async def parent(depth: int) -> int:
+        return 1 + await pool.exec(parent(depth - 1)) if depth else 0
+
+    pool = eager(1)
+    assert await pool.map(parent, range(5)) == [0, 1, 2, 3, 4]
     await assert_usable(pool)
 
 

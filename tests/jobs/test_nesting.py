@@ -402,5 +402,6 @@ def test_jobs_that_wait_for_what_goes_on_are_left_alone() -> None:
     virtually(main)
 
 
+@pytest.mark.also_eager
 def test_random_trees_of_jobs_come_to_their_end(reuse_tasks: bool) -> None:
     run_trees(0, 1_000, reuse_tasks=reuse_tasks)
