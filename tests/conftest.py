@@ -20,6 +20,9 @@ from loops import LOOPS, NewLoop
 MODES = ("task_per_job", "reuse_tasks")
 
 
+EAGER_ON = ((3, 12), (3, 15))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--loops",
@@ -66,7 +69,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     modes = metafunc.config.getoption("modes").split(",")
     chosen = [mode for mode in modes if metafunc.definition.get_closest_marker(mode)] or modes
-    if metafunc.definition.get_closest_marker("also_eager") and sys.version_info >= (3, 12):
+    # On the oldest and the newest version that has eager tasks: `test_eager.py` runs on each.
+    if metafunc.definition.get_closest_marker("also_eager") and sys.version_info[:2] in EAGER_ON:
         chosen = [*chosen, "eager"]
     metafunc.parametrize("reuse_tasks", chosen, indirect=True)
 
