@@ -1,17 +1,21 @@
 """Handing in single jobs: the verbs that a pool has, and the view that its `options` give."""
 
 import asyncio
+import concurrent.futures
 import functools
 from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from aiopool import _core
 from aiopool._ended import ended
 from aiopool._outside import outside
+from aiopool._submit import submitted
 from aiopool._verbs import coroutine_function, named
 
 R = TypeVar("R")
 G = TypeVar("G")
+P = ParamSpec("P")
+Ts = TypeVarTuple("Ts")
 
 Callback = Callable[..., Awaitable[G]]
 
@@ -77,6 +81,44 @@ class HandIn:
         :raises RuntimeError: as `spawn` does.
         """
         return self._verbs.spawn_n(coro, cb, ctx)
+
+    def enqueue(
+        self, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> _core.Enqueued[R]:
+        """Queues a call, which is made when the job begins, and returns at once.
+
+        A waiting call takes less memory and time than a coroutine and a future. `fn` is called in
+        the task of the job, with the variables of the caller of `enqueue`. What it raises is the
+        error of the job.
+
+        :param fn: a function that gives an awaitable, such as a coroutine function.
+        :param args: its arguments.
+        :param kwargs: its arguments by name.
+        :returns: a `Job`: await it, or use it as a future. `job.cancel()` stops the job in every
+            state.
+        :raises TypeError: if `fn` cannot be called.
+        :raises RuntimeError: if the pool belongs to another loop or thread, or its loop is closed.
+        """
+        return self._verbs.enqueue(fn, args, kwargs)
+
+    def submit(
+        self, fn: Callable[[*Ts], Awaitable[R]], /, *args: *Ts
+    ) -> concurrent.futures.Future[R]:
+        """Queues a call from any thread, also from that of another loop.
+
+        The pool makes the call in its own thread, as that of `enqueue`. The calls of one thread
+        keep their order. In another loop, await `asyncio.wrap_future(future)`.
+
+        :param fn: a function that gives an awaitable.
+        :param args: its arguments.
+        :returns: a future that is settled with the job. Cancelling it stops the job in every state.
+            If the loop of the pool ends before the job, it is cancelled. In the thread of the pool
+            its `result()` raises RuntimeError while the job has not ended, instead of waiting for
+            ever.
+        :raises TypeError: if `fn` cannot be called.
+        :raises RuntimeError: if the pool has no loop yet, or its loop is closed.
+        """
+        return submitted(self._verbs, fn, args)
 
     @overload
     async def exec(self, coro: Awaitable[R], cb: None = None, ctx: Any = None) -> R: ...

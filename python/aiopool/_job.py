@@ -59,6 +59,21 @@ async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
             pass  # The callback's coroutine has told the job, which has settled.
 
 
+async def run_call(job: Job) -> None:
+    """The same for a job that is a call, which is made here."""
+    result = error = None
+    try:
+        await job
+        result = await job.call()
+    except BaseException as raised:
+        error = raised
+    if error is None:
+        job.returned(result)
+    else:
+        job.failed(error)
+    del job, result, error  # as above
+
+
 async def run_jobs(worker: Worker) -> None:
     """Runs jobs one after another, if the pool reuses tasks."""
     ended = False

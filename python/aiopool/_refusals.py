@@ -26,7 +26,28 @@ def not_awaitable(verb: str, given: object, cb: object, ctx: object) -> TypeErro
 
 def gave_no_awaitable(verb: str, fn: object, given: object) -> TypeError:
     """Refuses what `fn` gave for an item of `pool.<verb>(fn, items)`."""
-    what = f"pool.{verb} needs an awaitable for each item, but {_repr.repr(fn)} gave"
+    return _gave_none(f"pool.{verb} needs an awaitable for each item", fn, given)
+
+
+def made_no_awaitable(fn: object, given: object) -> TypeError:
+    """Refuses what `fn` gave in a job of `pool.enqueue(fn)` or `pool.submit(fn)`."""
+    return _gave_none("a job is an awaitable", fn, given)
+
+
+def not_callable(verb: str, given: object) -> TypeError:
+    """Refuses the function of `pool.<verb>(given)`."""
+    needed = f"pool.{verb} takes a function that gives an awaitable, not {_repr.repr(given)}"
+    if inspect.iscoroutine(given):
+        given.close()
+        return TypeError(
+            f"{needed}: the pool calls it, as in pool.{verb}(fn, 1), which makes fn(1). A "
+            "coroutine that is there already is for spawn_n"
+        )
+    return TypeError(f"{needed}: the pool calls it, as in pool.{verb}(fn, 1), which makes fn(1)")
+
+
+def _gave_none(needed: str, fn: object, given: object) -> TypeError:
+    what = f"{needed}, but {_repr.repr(fn)} gave"
     if inspect.iscoroutinefunction(given):
         return TypeError(
             f"{what} the coroutine function {_repr.repr(given)}: let it give "

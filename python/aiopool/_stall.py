@@ -132,7 +132,7 @@ class _Look:
             return False
         if isinstance(future, asyncio.Task):
             return self.task(future)
-        if isinstance(future, JobFuture):
+        if isinstance(future, _JOBS):
             owner: Any = getattr(future, "_owner", None)
             if isinstance(owner, _core.Pool):
                 return self._pool(owner)
@@ -193,4 +193,5 @@ def _name(task: Any) -> str:
     return next((coroutine.__qualname__ for coroutine in _coroutines(task)), repr(task))
 
 
+_JOBS: Any = (JobFuture, _core.Enqueued)
 _WATCHES = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "weakref.ref[_Watch]"]()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from asyncio_pool import AioPool
-from helpers import Gate, HandIn, every_verb, ready, run, turns
+from helpers import Gate, HandIn, every_verb, every_way, ready, run, turns
 
 var: ContextVar[str] = ContextVar("var", default="unset")
 
@@ -21,7 +21,7 @@ async def read(_: object = None) -> str:
     return var.get()
 
 
-@every_verb
+@every_way
 async def test_a_job_sees_the_context_of_the_caller(hand_in: HandIn) -> None:
     var.set("caller")
     pool = AioPool(1)
@@ -29,7 +29,7 @@ async def test_a_job_sees_the_context_of_the_caller(hand_in: HandIn) -> None:
     await pool.join()
 
 
-@every_verb
+@every_way
 async def test_what_a_job_sets_stays_its_own(hand_in: HandIn) -> None:
     async def job() -> str:
         before = var.get()

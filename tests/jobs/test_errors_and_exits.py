@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 from asyncio_pool import AioPool, getres
-from helpers import Gate, HandIn, assert_usable, every_verb, fails, ready, run, turns, until
+from helpers import (
+    Gate,
+    HandIn,
+    assert_usable,
+    every_verb,
+    every_way,
+    fails,
+    ready,
+    run,
+    turns,
+    until,
+)
 
 every_exit = pytest.mark.parametrize("exit_", [KeyboardInterrupt, SystemExit])
 
@@ -143,7 +154,7 @@ class Unusual(BaseException):
     pass
 
 
-@every_verb
+@every_way
 async def test_any_other_base_exception_is_only_stored(hand_in: HandIn) -> None:
     pool, error = AioPool(1), Unusual()
     with pytest.raises(Unusual) as raised:
@@ -203,7 +214,7 @@ def failing_soon(error: BaseException) -> asyncio.Future[Any]:
     return awaited
 
 
-@every_verb
+@every_way
 @pytest.mark.parametrize("is_job", [False, True], ids=["coroutine", "future"])
 async def test_a_generator_exit_of_what_a_job_awaits_is_stored_alone(
     hand_in: HandIn, is_job: bool
@@ -401,7 +412,7 @@ async def test_futures_that_have_not_failed_are_shown_as_those_of_asyncio() -> N
     assert repr(given_up).startswith("<JobFuture cancelled")
 
 
-@every_verb
+@every_way
 async def test_an_error_that_was_read_is_not_reported(hand_in: HandIn) -> None:
     pool = AioPool(1)
     with pytest.raises(LookupError):

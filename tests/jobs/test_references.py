@@ -10,11 +10,13 @@ import sys
 import weakref
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pytest
 
+import aiopool
 from aiopool import AioPool, _core, getres, iterwait
 from helpers import Gate, add_one, fails, turns, until
 from memory import measured, on_linux
@@ -110,6 +112,27 @@ class HandIn:
         for future in futures:
             await self.read(future)
 
+    async def enqueue(self) -> None:
+        def enqueued(item: int) -> aiopool.Job[Any]:
+            variable.set(self.watch(Thing()))
+            return self.pool.enqueue(lambda item, thing: self.made(item), item, self.watch(Thing()))
+
+        jobs = [enqueued(item) for item in range(JOBS)]
+        for job in jobs:
+            await asyncio.wait([asyncio.ensure_future(self.watch(job))])
+            if not job.cancelled():
+                job.exception()
+
+    async def submit(self) -> None:
+        def submitted(item: int) -> Future[Any]:
+            variable.set(self.watch(Thing()))
+            return self.pool.submit(lambda item, thing: self.made(item), item, self.watch(Thing()))
+
+        await self.pool.join()  # a pool that has no loop yet takes no call
+        futures = [submitted(item) for item in range(JOBS)]
+        for future in futures:
+            await self.read(asyncio.wrap_future(self.watch(future)))
+
     async def exec(self) -> None:
         async def caller(item: int) -> None:
             with suppress(Failure, asyncio.CancelledError):
@@ -133,10 +156,17 @@ class HandIn:
 
 
 VERBS = ["spawn", "spawn_n", "exec", "map", "map_n", "itermap"]
+#: Those whose jobs have no callbacks.
+CALLS = ["enqueue", "submit"]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("calls_back", [False, True], ids=["job", "callback"])
+@pytest.mark.parametrize(
+    ("verb", "calls_back"),
+    [
+        *((verb, calls_back) for verb in VERBS for calls_back in (False, True)),
+        *((verb, False) for verb in CALLS),
+    ],
+)
 @pytest.mark.parametrize("raises", [False, True], ids=["returns", "raises"])
 @pytest.mark.also_eager
 def test_nothing_is_left_of_jobs_that_return_or_raise(
@@ -166,11 +196,13 @@ def test_nothing_is_left_of_jobs_that_return_or_raise(
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize(
-    ("active", "calls_back"),
-    [(1, False), (JOBS, False), (JOBS, True)],
-    ids=["waiting", "active", "active-callback"],
+    ("verb", "active", "calls_back"),
+    [
+        *((verb, 1, False) for verb in VERBS + CALLS),
+        *((verb, JOBS, False) for verb in VERBS + CALLS),
+        *((verb, JOBS, True) for verb in VERBS),
+    ],
 )
 @pytest.mark.also_eager
 def test_nothing_is_left_of_jobs_that_are_cancelled(

@@ -21,6 +21,7 @@ from helpers import (
     add_one,
     assert_usable,
     every_verb,
+    every_way,
     is_closed,
     ready,
     turns,
@@ -63,7 +64,7 @@ def frames_of(task: asyncio.Task[Any]) -> list[types.FrameType]:
 
 
 @pytest.mark.task_per_job("that is the mode")
-@every_verb
+@every_way
 async def test_every_job_has_a_task_of_its_own(hand_in: HandIn) -> None:
     pool = AioPool(1)
     tasks = {await hand_in(pool, current_task) for _ in range(5)}
@@ -272,7 +273,7 @@ async def test_jobs_run_on_when_nobody_holds_the_pool_or_the_futures() -> None:
     assert gate.ended == [0, 1, 2]
 
 
-@every_verb
+@every_way
 async def test_the_task_factory_of_the_loop_makes_the_tasks(hand_in: HandIn) -> None:
     def factory(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         task = asyncio.Task(coro, loop=loop, **kwargs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import is_dataclass
-from types import MemberDescriptorType
+from types import GetSetDescriptorType, MemberDescriptorType
 
 import aiopool
 
@@ -20,6 +20,7 @@ AioPool.__len__(self)
 AioPool.__repr__(self)
 AioPool.cancel(self, *futures, get_result=flat)
 AioPool.close(self, timeout=None, *, grace=1.0)
+AioPool.enqueue(self, fn, /, *args, **kwargs)
 AioPool.exec(self, coro, cb=None, ctx=None)
 AioPool.is_empty
 AioPool.is_full
@@ -41,6 +42,7 @@ AioPool.sleep(self, seconds)
 AioPool.spawn(self, coro, cb=None, ctx=None)
 AioPool.spawn_n(self, coro, cb=None, ctx=None)
 AioPool.stats(self)
+AioPool.submit(self, fn, /, *args)
 Event(kind, name=None, key=None, outcome=None, wait=None, run=None)
 Event.key
 Event.kind
@@ -48,6 +50,16 @@ Event.name
 Event.outcome
 Event.run
 Event.wait
+Job()
+Job.add_done_callback(self, /, fn, *, context=None)
+Job.cancel(self, /, msg=None)
+Job.cancelled(self, /)
+Job.done(self, /)
+Job.exception(self, /)
+Job.get_loop(self, /)
+Job.name
+Job.remove_done_callback(self, /, fn)
+Job.result(self, /)
 JobInfo(name, key, age)
 JobInfo.age
 JobInfo.key
@@ -96,7 +108,9 @@ def public_api() -> Iterator[str]:
         for attribute in attributes(value) if inspect.isclass(value) else ():
             member = getattr(value, attribute)
             if is_public(attribute, member):
-                is_value = isinstance(member, property | MemberDescriptorType)
+                is_value = isinstance(
+                    member, property | MemberDescriptorType | GetSetDescriptorType
+                )
                 called = "" if is_value else signature(member)
                 yield f"{name}.{attribute}{called}"
 

@@ -155,6 +155,15 @@ async def by_itermap(pool: AioPool, job: Job, cb: Any = None, ctx: Any = None) -
     return future.result()
 
 
+async def by_enqueue(pool: AioPool, job: Job) -> Any:
+    return await pool.enqueue(job)
+
+
+async def by_submit(pool: AioPool, job: Job) -> Any:
+    await pool.join()  # a pool that has no loop yet takes no call
+    return await asyncio.wrap_future(pool.submit(job))
+
+
 HandIn = Callable[..., Awaitable[Any]]
 
 #: Parametrizes ``hand_in(pool, job, cb=None, ctx=None)``, which gives what the job settled with.
@@ -162,4 +171,10 @@ every_verb = pytest.mark.parametrize(
     "hand_in",
     [by_spawn, by_spawn_n, by_exec, by_map, by_map_n, by_itermap],
     ids=["spawn", "spawn_n", "exec", "map", "map_n", "itermap"],
+)
+#: The same without callbacks, and so with the verbs that have none.
+every_way = pytest.mark.parametrize(
+    "hand_in",
+    [by_spawn, by_spawn_n, by_exec, by_map, by_map_n, by_itermap, by_enqueue, by_submit],
+    ids=["spawn", "spawn_n", "exec", "map", "map_n", "itermap", "enqueue", "submit"],
 )

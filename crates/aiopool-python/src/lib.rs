@@ -4,7 +4,9 @@
 //! A job's way through them:
 //!
 //! 1. `calls::hand_in` checks the call. The job gets a future and a place in the queue. A waiting item
-//!    of a `map` has only a place: see `calls::map`.
+//!    of a `map` has only a place: see `calls::map`. What `calls::enqueue` puts there is the call itself,
+//!    and the object that its holder awaits: see [`run::enqueued`]. What other threads submit comes there
+//!    from a mailbox: see [`run::mailbox`].
 //! 2. [`run::start`]: the core gives the job a slot. For a `map`, [`run::map`] pulls the item and calls
 //!    `fn`.
 //! 3. `run::assign`: the job gets a task of its own (`run::task`), or that of a [worker](run::worker).
@@ -30,12 +32,17 @@ mod state;
 /// The private half of `aiopool`.
 #[pyo3::pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
+    use crate::state::Enqueued;
     #[pymodule_export]
     use crate::state::Items;
     #[pymodule_export]
     use crate::state::Job;
     #[pymodule_export]
     use crate::state::JoinTicket;
+    #[pymodule_export]
+    use crate::state::Mail;
     #[pymodule_export]
     use crate::state::Pool;
     #[pymodule_export]
@@ -44,4 +51,10 @@ mod _core {
     use crate::state::Verbs;
     #[pymodule_export]
     use crate::state::Worker;
+
+    /// By another name than `Job`, which is that of an active job here.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("Enqueued", module.py().get_type::<Enqueued>())
+    }
 }

@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 
+use crate::calls::enqueue;
 use crate::py::awaitable::is_future;
 use crate::py::outcome::Outcome;
 use crate::py::owner;
 use crate::run::nested::{self, Waiting};
-use crate::run::{start, withdraw};
-use crate::state::{Job, Pool};
+use crate::run::{mailbox, observe, start, withdraw};
+use crate::state::{Enqueued, Job, Pool};
 
 /// The jobs that `stop` has stopped: the futures of all, and the tasks of the active ones, which
 /// may need a while to end.
@@ -23,7 +24,7 @@ impl Pool {
         let py = slf.py();
         if let Some(other) = futures.iter().find(|future| !is_future(future)) {
             return Err(PyTypeError::new_err(format!(
-                "cancel takes the futures that spawn, spawn_n and map_n gave, not {} ({other}): \
+                "cancel takes the futures that spawn, spawn_n, map_n and enqueue gave, not {} ({other}): \
                  unpack a list of them, as in pool.cancel(*futures)",
                 other.get_type().name()?,
             )));
@@ -48,7 +49,11 @@ impl Pool {
                 continue;
             };
             // The owner of a waiting job is the pool; the owner of an active job is the job itself.
-            if owner.is(slf) {
+            if let (true, Ok(job)) = (owner.is(slf), future.cast::<Enqueued>()) {
+                if !enqueue::withdraw(job) {
+                    continue;
+                }
+            } else if owner.is(slf) {
                 let Some((job, extras)) = slf.get().withdraw_job(&future) else {
                     continue;
                 };
@@ -80,13 +85,14 @@ impl Pool {
         let Some(event_loop) = pool.own_loop().get() else {
             return Ok((Vec::new(), Vec::new()));
         };
+        mailbox::read_all(slf);
         let caller = nested::caller(slf)?;
         let waiting = Waiting::until_end_of(py, caller.as_ref());
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         // The waiting jobs come first, so that no slot that comes free below starts one of them.
         for waiter in pool.withdraw_all(py) {
-            let future = if let Some(job) = waiter.job() {
-                job.future.clone_ref(py)
+            let future = if let Some(handle) = waiter.handle() {
+                handle.clone_ref(py)
             } else {
                 let future = event_loop.new_future(py)?;
                 Outcome::Cancelled(None).settle_future(pool.own_loop(), &future);
@@ -115,7 +121,7 @@ impl Pool {
         slf.get().enter(slf.py())?;
         if let Some((job, extras)) = slf.get().withdraw_job(future) {
             withdraw::leave_queue(slf, job);
-            withdraw::left_queue(slf, extras);
+            observe::withdrawn(slf, extras);
             start::advance(slf);
         }
         Ok(())

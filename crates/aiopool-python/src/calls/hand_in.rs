@@ -13,8 +13,8 @@ use crate::py::{errors, imports, name, owner};
 use crate::run::keys::{self, Rejected};
 use crate::run::{nested, observe, options, stall, start, withdraw};
 use crate::state::{
-    Asked, Callback, Called, Extras, Job, OptionValues, Options, Other, Place, Pool, Single,
-    Unawaited, Verbs, Waiter, WaitingJob,
+    Asked, Callback, Called, Extras, Job, OptionValues, Options, Place, Pool, Single, Unawaited,
+    Verbs, Waiter, WaitingJob,
 };
 
 #[pymethods]
@@ -269,7 +269,7 @@ fn hand_in<'py>(
     };
     let waiter = match extras.boxed() {
         None => Waiter::Job(job),
-        Some(extras) => Waiter::Other(Other::Single(Box::new(Single::Job(job, extras)))),
+        Some(extras) => Waiter::single(Single::Job(job, extras)),
     };
     let place = Place {
         level,

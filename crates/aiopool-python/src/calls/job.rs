@@ -20,6 +20,11 @@ impl Job {
         Ok(job::first_step(slf)?.then(|| slf.py().None()))
     }
 
+    /// Makes the call of a job that is one.
+    fn call<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        job::call(slf)
+    }
+
     fn returned<'py>(
         slf: &Bound<'py, Self>,
         result: Bound<'py, PyAny>,

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod close;
+mod enqueue;
 mod hand_in;
 mod job;
 mod limits;
@@ -10,4 +11,5 @@ mod options;
 mod outside;
 mod pool;
 mod stall;
+mod submit;
 mod worker;

@@ -6,7 +6,7 @@ use aiopool_core::Admission;
 use pyo3::prelude::*;
 
 use crate::py::limits;
-use crate::run::{map, observe, start};
+use crate::run::{mailbox, map, observe, start};
 use crate::state::{JoinTicket, Pool};
 
 #[pymethods]
@@ -103,13 +103,15 @@ impl Pool {
 
     /// A future that gets True when the pool is empty, and a ticket to take it back; None if the
     /// pool is empty already.
-    fn join<'py>(&self, py: Python<'py>) -> PyResult<Option<(Bound<'py, PyAny>, JoinTicket)>> {
-        let event_loop = self.enter(py)?;
-        if self.is_empty(py) {
+    fn join<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<(Bound<'py, PyAny>, JoinTicket)>> {
+        let (py, pool) = (slf.py(), slf.get());
+        let event_loop = pool.enter(py)?;
+        mailbox::read_all(slf);
+        if pool.is_empty(py) {
             return Ok(None);
         }
         let joiner = event_loop.new_future(py)?;
-        let ticket = self.add_joiner(&joiner);
+        let ticket = pool.add_joiner(&joiner);
         Ok(Some((joiner, ticket)))
     }
 

@@ -50,6 +50,24 @@ pub(crate) fn check_kind_given(
     Err(PyErr::from_value(refuse.call1((verb, function, given))?))
 }
 
+/// The same for what a call has given that is made for a job.
+pub(crate) fn check_made(function: &Bound<'_, PyAny>, made: &Bound<'_, PyAny>) -> PyResult<()> {
+    if is_awaitable(made)? {
+        return Ok(());
+    }
+    let refuse = imports::made_no_awaitable(made.py())?;
+    Err(PyErr::from_value(refuse.call1((function, made))?))
+}
+
+/// Checks that `function` can be that of a job.
+pub(crate) fn check_function(verb: &str, function: &Bound<'_, PyAny>) -> PyResult<()> {
+    if function.is_callable() {
+        return Ok(());
+    }
+    let refuse = imports::not_callable(function.py())?;
+    Err(PyErr::from_value(refuse.call1((verb, function))?))
+}
+
 pub(crate) fn check_callback(cb: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
     match cb {
         Some(cb) if !cb.is_callable() => Err(PyTypeError::new_err(format!(

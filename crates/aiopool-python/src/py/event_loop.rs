@@ -120,6 +120,20 @@ impl EventLoop {
         Ok(())
     }
 
+    /// The same, with the context in which the function is called.
+    pub(crate) fn call_soon_in<'py>(
+        &self,
+        context: &Bound<'py, PyAny>,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<()> {
+        let py = context.py();
+        let keywords = PyDict::new(py);
+        keywords.set_item(intern!(py, "context"), context)?;
+        let event_loop = self.object.bind(py);
+        event_loop.call_method(intern!(py, "call_soon"), arguments, Some(&keywords))?;
+        Ok(())
+    }
+
     /// Whether the loop tells that it runs in this thread. If not, it may still do so.
     ///
     /// Up to 3.11 each call of `get_running_loop` is a system call, for the number of the process: a
@@ -203,6 +217,24 @@ impl EventLoop {
         closed.is_ok_and(|closed| closed.is_truthy().unwrap_or(false))
     }
 
+    /// Raises if the loop will call nobody: for other threads, which may not ask it for more.
+    pub(crate) fn check_reachable(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_of_another_process() {
+            return Err(self.refuse_after_fork(py));
+        }
+        if self.is_closed(py) {
+            return Err(self.refuse_closed(py));
+        }
+        Ok(())
+    }
+
+    fn refuse_closed(&self, py: Python<'_>) -> PyErr {
+        let object = self.object.bind(py);
+        PyRuntimeError::new_err(format!(
+            "the loop of this pool, {object}, is closed: make a new pool in the new loop"
+        ))
+    }
+
     fn refuse_in(&self, running: &Bound<'_, PyAny>) -> PyErr {
         let own = self.object.bind(running.py());
         if self.is_of_another_process() {
@@ -219,9 +251,7 @@ impl EventLoop {
     fn check_usable_without_running(&self, py: Python<'_>) -> PyResult<()> {
         let object = self.object.bind(py);
         if self.is_closed(py) {
-            return Err(PyRuntimeError::new_err(format!(
-                "the loop of this pool, {object}, is closed: make a new pool in the new loop"
-            )));
+            return Err(self.refuse_closed(py));
         }
         let is_running = object.call_method0(intern!(py, "is_running"))?;
         if !is_running.is_truthy()? {
@@ -235,8 +265,8 @@ impl EventLoop {
             .getattr(intern!(py, "name"))?;
         Err(PyRuntimeError::new_err(format!(
             "this pool belongs to the loop {object}, which runs in another thread, and cannot be \
-             used from the thread {thread}: use asyncio.run_coroutine_threadsafe or \
-             loop.call_soon_threadsafe",
+             used from the thread {thread}: hand in with pool.submit, or use \
+             asyncio.run_coroutine_threadsafe or loop.call_soon_threadsafe",
         )))
     }
 

@@ -28,6 +28,12 @@ borrowed! {
     current_thread = "threading", "current_thread";
     gave_no_awaitable = "aiopool._refusals", "gave_no_awaitable";
     fires = "aiopool._timer", "Fires";
+    described = "aiopool._enqueue", "described";
+    copy_context = "contextvars", "copy_context";
+    made_no_awaitable = "aiopool._refusals", "made_no_awaitable";
+    not_callable = "aiopool._refusals", "not_callable";
+    generic_alias = "types", "GenericAlias";
+    run_call = "aiopool._job", "run_call";
     generator_type = "types", "GeneratorType";
     enter_context = "aiopool._within", "enter";
     get_running_loop = "asyncio", "get_running_loop";

@@ -122,7 +122,8 @@ fn storable(error: Bound<'_, PyAny>) -> Bound<'_, PyAny> {
     wrapped.into_value(py).into_any().into_bound(py)
 }
 
-fn message_of(error: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
+/// The message of a cancellation.
+pub(crate) fn message_of(error: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
     let arguments = error.getattr(intern!(error.py(), "args")).ok()?;
     Some(arguments.get_item(0).ok()?.unbind())
 }

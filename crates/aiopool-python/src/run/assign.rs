@@ -7,21 +7,24 @@ use pyo3::types::PyString;
 use crate::py::awaitable::close_unawaited;
 use crate::py::{errors, imports, name};
 use crate::run::task;
-use crate::state::{Job, Made, Pool, Task, Worker};
+use crate::state::{Job, Made, Pool, Task, Work, Worker};
 
 /// Makes a task for this job alone.
 pub(crate) fn to_own_task<'py>(
     pool: &Bound<'py, Pool>,
     job: &Bound<'py, Job>,
-    awaitable: Bound<'py, PyAny>,
+    work: Work,
     context: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
     errors::contained(pool.py(), || {
         let name = job
             .get()
             .name(pool.py())
-            .map_or_else(|| name::of(&awaitable), Ok)?;
-        let coroutine = imports::run_job(pool.py())?.call1((job, awaitable))?;
+            .map_or_else(|| name::of(work.object().bind(pool.py())), Ok)?;
+        let coroutine = match work {
+            Work::Awaitable(awaitable) => imports::run_job(pool.py())?.call1((job, awaitable)),
+            Work::Call(_) => imports::run_call(pool.py())?.call1((job,)),
+        }?;
         name::give(&coroutine, &name)?;
         job.get().runs(&coroutine);
         let made = task::make(pool, job, &coroutine, context, &name)?;
@@ -112,8 +115,9 @@ fn new_worker<'py>(
     let py = pool.py();
     let worker = Worker::new(pool, is_eager)?;
     let coroutine = imports::run_jobs(py)?.call1((&worker,))?;
-    let awaitable = job.get().awaitable(py);
-    let own = || name::of(awaitable.as_ref().unwrap_or(&coroutine));
+    let work = job.get().work(py);
+    let named = work.as_ref().map(|work| work.object().bind(py));
+    let own = || name::of(named.unwrap_or(&coroutine));
     let name = job.get().name(py).map_or_else(own, Ok)?;
     name::give(&coroutine, &name)?;
     Ok((worker, coroutine, name))

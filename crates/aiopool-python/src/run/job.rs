@@ -1,14 +1,14 @@
 //! Here the coroutine of an active job, or its worker, tells how the job and its callback have
 //! ended. Each end starts the next job in the queue.
 
-use pyo3::exceptions::PyGeneratorExit;
+use pyo3::exceptions::{PyGeneratorExit, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports};
-use crate::run::{settle, start, task, timeout, withdraw};
-use crate::state::{Callback, FirstStep, Job, Made};
+use crate::run::{enqueued, settle, start, task, timeout, withdraw};
+use crate::state::{Callback, FirstStep, Job, Made, Work};
 
 /// The coroutine of the job makes a step before the job has begun. Tells whether the coroutine has
 /// to wait for its task.
@@ -26,12 +26,24 @@ pub(crate) fn first_step(job: &Bound<'_, Job>) -> PyResult<bool> {
                     job.get().started(py, made);
                 }
             }
-            FirstStep::Begin(awaitable) => {
-                drop(awaitable);
+            FirstStep::Begin(work) => {
+                drop(work);
                 return Ok(false);
             }
         }
     }
+}
+
+/// A job that is a call begins: makes the call, and gives the awaitable. If the call raises, nothing of
+/// the job has run.
+pub(crate) fn call<'py>(job: &Bound<'py, Job>) -> PyResult<Bound<'py, PyAny>> {
+    let py = job.py();
+    let Some(Work::Call(call)) = job.get().work(py) else {
+        return Err(PyRuntimeError::new_err("the job has begun before"));
+    };
+    let awaitable = enqueued::make(py, &call)?;
+    drop(job.get().take_work(py));
+    Ok(awaitable)
 }
 
 /// The awaitable has returned. Gives the coroutine of the callback, if there is one.

@@ -3,8 +3,10 @@
 
 mod assign;
 pub(crate) mod close;
+pub(crate) mod enqueued;
 pub(crate) mod job;
 pub(crate) mod keys;
+pub(crate) mod mailbox;
 pub(crate) mod map;
 pub(crate) mod nested;
 pub(crate) mod observe;

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::py::outcome::How;
 use crate::py::{errors, imports};
 use crate::run::timer;
-use crate::state::{Job, Observed, Pool, between};
+use crate::state::{Extras, Job, Observed, Pool, between};
 
 /// What the observer will be told of a job that is handed in. None if the pool has no observer: then
 /// no clock is read.
@@ -92,6 +92,14 @@ pub(crate) fn finished(pool: &Bound<'_, Pool>, observed: &Observed, how: How) {
         event.set_item(intern!(py, "wait"), wait.as_secs_f64())?;
         event.set_item(intern!(py, "run"), run.as_secs_f64())
     });
+}
+
+/// A job has left the queue unrun, and has settled.
+pub(crate) fn withdrawn(pool: &Bound<'_, Pool>, extras: Option<Box<Extras>>) {
+    pool.get().count(pool.py(), How::Cancelled);
+    if let Some(observed) = extras.and_then(|extras| extras.observed) {
+        finished(pool, &observed, How::Cancelled);
+    }
 }
 
 /// Something has happened to the pool, or to one of its keys.

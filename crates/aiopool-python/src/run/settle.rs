@@ -11,8 +11,8 @@ use pyo3::types::PyString;
 use crate::py::awaitable::close_unawaited;
 use crate::py::outcome::{Outcome, mark_read};
 use crate::py::{errors, name, owner};
-use crate::run::observe;
-use crate::state::{Ended, Extras, Items, Job, Observed, Pool, Target};
+use crate::run::{enqueued, observe};
+use crate::state::{Ended, Extras, Items, Job, Observed, Pool, Target, Work};
 
 /// Settles a job and gives its slot back. Later calls have no effect. Counts the coroutine if it
 /// has `run`. Tells whether a slot has come free.
@@ -44,7 +44,7 @@ pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
     let coroutine = job.get().coroutine(job.py());
     let name = outcome.is_error().then(|| {
         let name = job.get().name(job.py()).map(Bound::into_any);
-        name.or_else(|| name_of(&job.get().awaitable(job.py())?))
+        name.or_else(|| name_of(job.get().work(job.py())?.object().bind(job.py())))
     });
     let name = name.flatten();
     never_began(job);
@@ -59,11 +59,11 @@ pub(crate) fn never_stepped(job: &Bound<'_, Job>, outcome: Outcome) {
 
 /// Closes the awaitable if the job has not begun. Tells whether the job has not begun.
 pub(crate) fn never_began(job: &Bound<'_, Job>) -> bool {
-    let awaitable = job.get().take_awaitable(job.py());
-    if let Some(awaitable) = &awaitable {
+    let work = job.get().take_work(job.py());
+    if let Some(Work::Awaitable(awaitable)) = &work {
         close_unawaited(awaitable.bind(job.py()));
     }
-    awaitable.is_some()
+    work.is_some()
 }
 
 /// Settles a job that could not be started.
@@ -209,6 +209,7 @@ fn tell(pool: &Bound<'_, Pool>, target: Target, outcome: Outcome, name: Option<B
             owner::replace(future, name);
             outcome.settle_future(own_loop, future);
         }
+        Target::Enqueued(job) => enqueued::settle(job.bind(py), outcome, name),
         Target::Item {
             items,
             index,

@@ -14,8 +14,8 @@ use crate::py::outcome::Outcome;
 use crate::py::{context, errors, name, owner};
 use crate::run::{assign, map, observe, options, settle, stall, timeout, timer, withdraw};
 use crate::state::{
-    Back, Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter,
-    WaitingJob, Worker,
+    Apart, Back, Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter,
+    WaitingCall, WaitingJob, Work, Worker,
 };
 
 /// Carries out the decisions of the core. Called after each change: starts the waiters that get a
@@ -186,8 +186,10 @@ fn tell_drained(pool: &Bound<'_, Pool>) {
 fn admit(pool: &Bound<'_, Pool>, slot: Slot, waiter: Waiter) -> bool {
     match waiter {
         Waiter::Job(job) => admit_job(pool, slot, job, None),
-        Waiter::Other(Other::Single(single)) => match *single {
+        Waiter::Other(Other::Apart(Apart::Call(call))) => admit_call(pool, slot, &call, None),
+        Waiter::Other(Other::Apart(Apart::Single(single))) => match *single {
             Single::Job(job, extras) => admit_job(pool, slot, job, Some(extras)),
+            Single::Call(call, extras) => admit_call(pool, slot, &call, Some(extras)),
             Single::Back(back) => {
                 go_on(pool, slot, &back);
                 true
@@ -239,10 +241,49 @@ fn admit_job(
     });
     let begun = Begins::new(target, callback, extras);
     match context {
-        Ok(context) => start(pool, slot, awaitable, &context, begun),
+        Ok(context) => start(
+            pool,
+            slot,
+            Work::Awaitable(awaitable.unbind()),
+            &context,
+            begun,
+        ),
         Err(error) => {
             close_unawaited(&awaitable);
             not_started(pool, slot, begun, &error, &awaitable);
+            true
+        }
+    }
+}
+
+/// The call is made in the first step of the job's own task.
+fn admit_call(
+    pool: &Bound<'_, Pool>,
+    slot: Slot,
+    waiting: &WaitingCall,
+    extras: Option<Box<Extras>>,
+) -> bool {
+    let py = pool.py();
+    let Some(call) = waiting.job.get().call(py) else {
+        // It has a call as long as it waits.
+        pool.get().give_back(py, slot);
+        return false;
+    };
+    let level = extras.as_ref().and_then(|extras| extras.level);
+    let target = Target::Enqueued(waiting.job.clone_ref(py));
+    let mut begins = Begins::new(target, None, extras);
+    let prepared = errors::contained(py, || {
+        if begins.name.is_none() {
+            begins.name = Some(name::of(call.function.bind(py))?.unbind());
+        }
+        let context = context::of_job(waiting.context.bind(py))?;
+        options::note_level(pool, &context, level)?;
+        Ok(context)
+    });
+    match prepared {
+        Ok(context) => start(pool, slot, Work::Call(call), &context, begins),
+        Err(error) => {
+            not_started(pool, slot, begins, &error, call.function.bind(py));
             true
         }
     }
@@ -319,7 +360,13 @@ fn start_item(
     let called = errors::contained(py, || map::call(items, item, level));
     let begins = Begins::new(target, items.get().mapped().callback(py), extras);
     match called {
-        Ok((awaitable, context)) => start(pool, slot, awaitable, &context, begins),
+        Ok((awaitable, context)) => start(
+            pool,
+            slot,
+            Work::Awaitable(awaitable.unbind()),
+            &context,
+            begins,
+        ),
         Err(error) => {
             let function = items.get().mapped().function.bind(py);
             not_started(pool, slot, begins, &error, function);
@@ -332,7 +379,7 @@ fn start_item(
 fn start<'py>(
     pool: &Bound<'py, Pool>,
     slot: Slot,
-    awaitable: Bound<'py, PyAny>,
+    work: Work,
     context: &Bound<'py, PyAny>,
     begins: Begins,
 ) -> bool {
@@ -345,10 +392,13 @@ fn start<'py>(
         weight,
         waited_for_by,
     } = begins;
-    let job = match Job::new(pool, &awaitable, callback, name) {
+    let given = work.clone_ref(pool.py());
+    let job = match Job::new(pool, work, callback, name) {
         Ok(job) => job,
         Err(error) => {
-            close_unawaited(&awaitable);
+            if let Work::Awaitable(awaitable) = &given {
+                close_unawaited(awaitable.bind(pool.py()));
+            }
             let begins = Begins {
                 target,
                 callback: None,
@@ -358,7 +408,7 @@ fn start<'py>(
                 weight,
                 waited_for_by,
             };
-            not_started(pool, slot, begins, &error, &awaitable);
+            not_started(pool, slot, begins, &error, given.object().bind(pool.py()));
             return true;
         }
     };
@@ -375,7 +425,7 @@ fn start<'py>(
     if let Some(timeout) = timeout {
         timeout::begin(&job, timeout);
     }
-    let assigned = assign(pool, &job, awaitable, context);
+    let assigned = assign(pool, &job, given, context);
     // Not before: what the observer does to the job finds its task. One that has begun has told it.
     observe::started(pool, &job);
     match assigned {
@@ -388,10 +438,11 @@ fn start<'py>(
     }
 }
 
+/// Gives the job what runs it.
 fn assign<'py>(
     pool: &Bound<'py, Pool>,
     job: &Bound<'py, Job>,
-    awaitable: Bound<'py, PyAny>,
+    given: Work,
     context: &Bound<'py, PyAny>,
 ) -> PyResult<()> {
     if pool.get().reuses_tasks() {
@@ -399,7 +450,7 @@ fn assign<'py>(
     } else if pool.get().is_eager() && assign::begin_at_once(pool, job, context)? {
         Ok(())
     } else {
-        assign::to_own_task(pool, job, awaitable, context)
+        assign::to_own_task(pool, job, given, context)
     }
 }
 
@@ -440,9 +491,13 @@ fn hold(
     target: Target,
     weight: NonZeroU32,
 ) {
-    if let Target::Future(future) = &target {
-        let future = future.bind(pool.py());
-        errors::report(pool.py(), owner::attach(future, job), future);
+    match &target {
+        Target::Future(future) => {
+            let future = future.bind(pool.py());
+            errors::report(pool.py(), owner::attach(future, job), future);
+        }
+        Target::Enqueued(enqueued) => enqueued.get().starts(job),
+        Target::Item { .. } => {}
     }
     pool.get().hold(job, slot, target, weight);
     // A closed loop steps no task. So a job that has not begun by then has to be closed.

@@ -7,10 +7,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::awaitable::close_unawaited;
-use crate::py::outcome::{How, Outcome};
+use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, owner};
-use crate::run::{observe, settle};
-use crate::state::{Extras, Items, Job, Other, Pool, Single, Waiter, WaitingJob};
+use crate::run::{enqueued, observe, settle};
+use crate::state::{Apart, Extras, Items, Job, Other, Pool, Single, Waiter, WaitingJob};
 
 /// The loop ends: no waiter will start. If the loop goes on nevertheless, the pool takes jobs again
 /// when its active jobs have ended.
@@ -37,10 +37,19 @@ pub(crate) fn end(pool: &Bound<'_, Pool>) {
 
 /// Cancels a waiter that has left the queue without a slot.
 pub(crate) fn withdraw(pool: &Bound<'_, Pool>, waiter: Waiter) {
+    withdraw_with(pool, waiter, None);
+}
+
+/// The same, with the message for those who wait for it, if it is a call.
+pub(crate) fn withdraw_with(pool: &Bound<'_, Pool>, waiter: Waiter, message: Option<Py<PyAny>>) {
     match waiter {
         Waiter::Job(job) => withdraw_job(pool, job, None),
-        Waiter::Other(Other::Single(single)) => match *single {
+        Waiter::Other(Other::Apart(Apart::Call(call))) => {
+            enqueued::withdraw(pool, &call, None, message);
+        }
+        Waiter::Other(Other::Apart(Apart::Single(single))) => match *single {
             Single::Job(job, extras) => withdraw_job(pool, job, Some(extras)),
+            Single::Call(call, extras) => enqueued::withdraw(pool, &call, Some(extras), message),
             // The job itself goes on, until it hears of that.
             Single::Back(back) => {
                 let granted = back.granted.bind(pool.py());
@@ -68,15 +77,7 @@ pub(crate) fn withdraw_job(pool: &Bound<'_, Pool>, job: WaitingJob, extras: Opti
     // The awaitable ends before the future is settled.
     leave_queue(pool, job);
     Outcome::Cancelled(None).settle_future(pool.get().own_loop(), future.bind(pool.py()));
-    left_queue(pool, extras);
-}
-
-/// A job has left the queue unrun, and its future is settled.
-pub(crate) fn left_queue(pool: &Bound<'_, Pool>, extras: Option<Box<Extras>>) {
-    pool.get().count(pool.py(), How::Cancelled);
-    if let Some(observed) = extras.and_then(|extras| extras.observed) {
-        observe::finished(pool, &observed, How::Cancelled);
-    }
+    observe::withdrawn(pool, extras);
 }
 
 /// The same as [`withdraw_job`], for a job whose future is being cancelled by its holder.
@@ -92,10 +93,23 @@ pub(crate) fn leave_queue(pool: &Bound<'_, Pool>, job: WaitingJob) {
 
 /// Cancels the task of the job, and gives the task, so that a caller can wait for its end.
 pub(crate) fn cancel(job: &Job, py: Python<'_>) -> Option<Py<PyAny>> {
+    cancel_with(job, py, None)
+}
+
+/// The same, with the message for the job.
+pub(crate) fn cancel_with(
+    job: &Job,
+    py: Python<'_>,
+    message: Option<Py<PyAny>>,
+) -> Option<Py<PyAny>> {
     let task = job.task(py)?;
     // Retired first: a caller that waits for the end of the task must not wait for later jobs.
     job.retire_worker(py);
-    let cancelled = task.call_method0(py, intern!(py, "cancel"));
+    let cancel = intern!(py, "cancel");
+    let cancelled = match message {
+        None => task.call_method0(py, cancel),
+        Some(message) => task.call_method1(py, cancel, (message,)),
+    };
     errors::report(py, cancelled.map(drop), task.bind(py));
     Some(task)
 }

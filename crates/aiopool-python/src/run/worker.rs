@@ -15,7 +15,7 @@ use crate::py::ffi::{Resume, in_context, resume};
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, name};
 use crate::run::{assign, job, observe, start, task};
-use crate::state::{Begun, Given, Job, Kind, NextOfWorker, Worker};
+use crate::state::{Begun, Given, Job, Kind, NextOfWorker, Work, Worker};
 
 /// The next act of a worker that has no suspended job.
 enum Next {
@@ -216,18 +216,25 @@ fn begin(worker: &Bound<'_, Worker>, has_ended: bool, has_begun: bool) -> PyResu
         NextOfWorker::End => return Ok(Next::End),
     };
     // A job that has settled meanwhile has no awaitable.
-    let Some(awaitable) = job.bind(py).get().awaitable(py) else {
+    let Some(work) = job.bind(py).get().work(py) else {
         return Ok(Next::Pause);
     };
-    errors::report(py, name_after(worker, job.bind(py), &awaitable), worker);
+    let named = name_after(worker, job.bind(py), work.object().bind(py));
+    errors::report(py, named, worker);
     if worker.get().is_eager() {
         // Now, because the job may have ended when its start returns.
         observe::started(worker.get().pool(py), job.bind(py));
     }
-    match coroutine_of(awaitable) {
+    let coroutine = match work {
+        Work::Awaitable(awaitable) => coroutine_of(awaitable.into_bound(py)),
+        Work::Call(_) => {
+            in_context(context.bind(py), || job::call(job.bind(py))).and_then(coroutine_of)
+        }
+    };
+    match coroutine {
         Ok((kind, coroutine)) => {
             // From here on the job has begun: its coroutine ends it.
-            drop(job.bind(py).get().take_awaitable(py));
+            drop(job.bind(py).get().take_work(py));
             Ok(Next::Run(Begun {
                 job,
                 context,
@@ -257,10 +264,10 @@ fn adopt(worker: &Bound<'_, Worker>) -> PyResult<()> {
 fn name_after(
     worker: &Bound<'_, Worker>,
     job: &Bound<'_, Job>,
-    awaitable: &Bound<'_, PyAny>,
+    named: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let py = worker.py();
-    let name = job.get().name(py).map_or_else(|| name::of(awaitable), Ok)?;
+    let name = job.get().name(py).map_or_else(|| name::of(named), Ok)?;
     let Some(named) = worker.get().take_name(&name) else {
         return Ok(());
     };

@@ -14,7 +14,8 @@ use slab::Slab;
 use super::counts::Counts;
 use super::index::{OfFuture, TicketIndex};
 use super::keys::Keys;
-use super::options::{Callback, Extras, Observed, OptionValues, WaitingJob};
+use super::mailbox::Mailbox;
+use super::options::{Arity, Asked, Call, Callback, Extras, Observed, OptionValues, WaitingJob};
 use super::pump::Pump;
 use super::results::Results;
 use super::source::{Mapped, Source};
@@ -46,6 +47,8 @@ pub struct Pool {
     /// How many of them may start in a time, or the function that tells.
     pub(super) per_key_rate: Option<Py<PyAny>>,
     pub(super) observer: Option<Py<PyAny>>,
+    /// Apart from the rest: other threads put into it what they submit.
+    pub(super) mailbox: Guarded<Mailbox>,
     pub(super) state: Guarded<PoolState>,
 }
 
@@ -99,7 +102,7 @@ pub(crate) enum Waiter {
 }
 
 pub(crate) enum Other {
-    Single(Box<Single>),
+    Apart(Apart),
     /// An item of an `itermap`, or one that a `map` has pulled already. Without an item: a running
     /// `map`, which pulls one when its turn comes.
     Item {
@@ -109,10 +112,22 @@ pub(crate) enum Other {
     },
 }
 
+pub(crate) enum Apart {
+    Call(WaitingCall),
+    Single(Box<Single>),
+}
+
 /// A waiter of which there are few.
 pub(crate) enum Single {
     Job(WaitingJob, Box<Extras>),
+    Call(WaitingCall, Box<Extras>),
     Back(Back),
+}
+
+/// A job whose call is still to be made.
+pub(crate) struct WaitingCall {
+    pub(crate) job: Py<Enqueued>,
+    pub(crate) context: Py<PyAny>,
 }
 
 /// A job that is outside, and wants its slots again.
@@ -155,6 +170,82 @@ pub(crate) struct Called {
     pub(crate) ctx: Py<PyAny>,
 }
 
+/// A job that `enqueue` has handed in: it is awaited, or used as a future.
+// It is a call, which is made when the job begins. It stands in the queue itself, and later has the
+// outcome.
+#[pyclass(frozen, weakref, name = "Job", module = "aiopool")]
+pub struct Enqueued {
+    pub(super) pool: Py<Pool>,
+    pub(super) state: Guarded<EnqueuedState>,
+}
+
+/// Its size, and that of the place in the queue, is what a waiting call costs. So what only awaited
+/// ones have is in a box.
+pub(super) struct EnqueuedState {
+    pub(super) stage: Stage,
+    pub(super) awaited: Option<Box<Awaited>>,
+}
+
+const _: () = assert!(mem::size_of::<EnqueuedState>() == 5 * mem::size_of::<usize>());
+
+pub(super) enum Stage {
+    Waiting {
+        // A `Call`, whose padding would make it larger.
+        function: Py<PyAny>,
+        arguments: Option<Py<PyAny>>,
+        arity: Arity,
+        /// None before it stands in the queue.
+        place: Option<Ticket>,
+    },
+    Active {
+        job: Py<Job>,
+        /// Whether its holder has cancelled it.
+        is_stopped: bool,
+    },
+    Ended(End, Option<Py<PyString>>),
+}
+
+/// How it has ended.
+pub(crate) enum End {
+    Returned(Py<PyAny>),
+    /// With a future that has failed in its place and reports the error if nobody reads it. If there was
+    /// no memory for one, with the error.
+    Failed(Py<PyAny>),
+    /// With the message of the cancellation.
+    Cancelled(Option<Py<PyAny>>),
+}
+
+#[derive(Default)]
+pub(super) struct Awaited {
+    /// See `asyncio.isfuture`.
+    pub(super) is_blocking: bool,
+    pub(super) callbacks: Callbacks,
+}
+
+/// The functions to call at the end, each with its context.
+pub(crate) type Callbacks = Vec<(Py<PyAny>, Py<PyAny>)>;
+
+/// A call that another thread has submitted, until the thread of the pool hands it in.
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct Mail {
+    pub(super) pool: Py<Pool>,
+    pub(super) sent: Guarded<Option<Sent>>,
+}
+
+pub(crate) struct Sent {
+    pub(crate) call: Call,
+    pub(crate) asked: Option<Asked>,
+    pub(crate) context: Py<PyAny>,
+}
+
+/// The iterator with which a coroutine awaits an [`Enqueued`].
+#[pyclass(frozen, module = "aiopool._core")]
+pub struct Awaiting {
+    pub(crate) job: Py<Enqueued>,
+    /// Whether it has given the job to its task.
+    pub(crate) has_yielded: AtomicBool,
+}
+
 /// An active job, as its coroutine in `_job.py` sees it. That coroutine awaits it first, and so
 /// pauses until its task makes its first step.
 #[pyclass(frozen, weakref, module = "aiopool._core")]
@@ -170,7 +261,7 @@ pub(super) struct JobState {
     /// Set from the start of the job until it settles.
     pub(super) held: Option<Held>,
     /// None when the job has begun.
-    pub(super) awaitable: Option<Py<PyAny>>,
+    pub(super) work: Option<Work>,
     pub(super) callback: Option<Callback>,
     pub(super) observed: Option<Box<Observed>>,
     /// Whether it is outside because it would not have gone on otherwise.
@@ -202,9 +293,17 @@ pub(super) struct Held {
     pub(super) weight: NonZeroU32,
 }
 
+/// What a job does.
+pub(crate) enum Work {
+    Awaitable(Py<PyAny>),
+    /// It is a call that gives an awaitable.
+    Call(Call),
+}
+
 /// The place for the outcome of a job.
 pub(crate) enum Target {
     Future(Py<PyAny>),
+    Enqueued(Py<Enqueued>),
     Item {
         items: Py<Items>,
         /// The index of an item of `map` in the list of results.
@@ -335,9 +434,9 @@ pub(super) enum Pulls {
 impl aiopool_core::Waiter for Waiter {
     fn weight(&self) -> NonZeroU32 {
         match self {
-            Self::Job(_) => NonZeroU32::MIN,
-            Self::Other(Other::Single(single)) => match &**single {
-                Single::Job(_, extras) => extras.weight,
+            Self::Job(_) | Self::Other(Other::Apart(Apart::Call(_))) => NonZeroU32::MIN,
+            Self::Other(Other::Apart(Apart::Single(single))) => match &**single {
+                Single::Job(_, extras) | Single::Call(_, extras) => extras.weight,
                 Single::Back(back) => back.weight,
             },
             Self::Other(Other::Item { extras, .. }) => Extras::weight(extras.as_deref()),
@@ -372,6 +471,8 @@ impl Pool {
         visit.call(&self.per_key)?;
         visit.call(&self.per_key_rate)?;
         visit.call(&self.observer)?;
+        self.mailbox
+            .traverse(&visit, |mailbox| mailbox.traverse(visit))?;
         self.state.traverse(&visit, |state| {
             for (_, waiter) in state.admission.waiters() {
                 waiter.traverse(visit)?;
@@ -417,7 +518,7 @@ impl Pool {
                 state.timer.take(),
             )
         });
-        drop(cleared);
+        drop((cleared, self.mailbox.with(py, Mailbox::take)));
     }
 }
 
@@ -448,6 +549,44 @@ impl Unawaited {
 }
 
 #[pymethods]
+impl Enqueued {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.state.traverse(&visit, |state| state.traverse(visit))
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.state.with(py, EnqueuedState::clear));
+    }
+}
+
+#[pymethods]
+impl Mail {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.pool)?;
+        self.sent.traverse(&visit, |sent| {
+            let Some(sent) = sent else { return Ok(()) };
+            sent.call.traverse(visit)?;
+            if let Some(asked) = &sent.asked {
+                visit.call(&asked.key)?;
+            }
+            visit.call(&sent.context)
+        })
+    }
+
+    fn __clear__(&self, py: Python<'_>) {
+        drop(self.sent.with(py, Option::take));
+    }
+}
+
+#[pymethods]
+impl Awaiting {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.job)
+    }
+}
+
+#[pymethods]
 impl Job {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.pool)?;
@@ -468,7 +607,10 @@ impl Job {
             for waiting in &state.waited_for_by {
                 visit.call(waiting)?;
             }
-            visit.call(&state.awaitable)
+            state
+                .work
+                .as_ref()
+                .map_or(Ok(()), |work| work.traverse(visit))
         })
     }
 
@@ -528,15 +670,26 @@ impl Items {
 }
 
 impl Waiter {
+    pub(crate) fn single(single: Single) -> Self {
+        Self::Other(Other::Apart(Apart::Single(Box::new(single))))
+    }
+
+    pub(crate) fn call(call: WaitingCall, extras: Option<Box<Extras>>) -> Self {
+        match extras {
+            None => Self::Other(Other::Apart(Apart::Call(call))),
+            Some(extras) => Self::single(Single::Call(call, extras)),
+        }
+    }
+
     /// The future of a caller that waits for the start of the job.
     pub(crate) fn take_admitted(&mut self) -> Option<Py<PyAny>> {
         let job = match self {
             Self::Job(job) => job,
-            Self::Other(Other::Single(single)) => match &mut **single {
+            Self::Other(Other::Apart(Apart::Single(single))) => match &mut **single {
                 Single::Job(job, _) => job,
-                Single::Back(_) => return None,
+                Single::Call(..) | Single::Back(_) => return None,
             },
-            Self::Other(Other::Item { .. }) => return None,
+            Self::Other(_) => return None,
         };
         job.options.as_mut()?.admitted.take()
     }
@@ -547,35 +700,65 @@ impl Waiter {
         options.is_some_and(|options| options.admitted.is_some() && !options.is_nested)
     }
 
-    /// None for an item, and for one that has begun.
+    /// None for an item or a call, and for one that has begun.
     pub(crate) fn job(&self) -> Option<&WaitingJob> {
         match self {
             Self::Job(job) => Some(job),
-            Self::Other(Other::Single(single)) => match &**single {
+            Self::Other(Other::Apart(Apart::Single(single))) => match &**single {
                 Single::Job(job, _) => Some(job),
+                Single::Call(..) | Single::Back(_) => None,
+            },
+            Self::Other(Other::Apart(Apart::Call(_)) | Other::Item { .. }) => None,
+        }
+    }
+
+    /// What its holder knows it by; None for an item, and for one that has begun.
+    pub(crate) fn handle(&self) -> Option<&Py<PyAny>> {
+        match self {
+            Self::Other(Other::Apart(Apart::Call(call))) => Some(call.job.as_any()),
+            Self::Other(Other::Apart(Apart::Single(single))) => match &**single {
+                Single::Job(job, _) => Some(&job.future),
+                Single::Call(call, _) => Some(call.job.as_any()),
                 Single::Back(_) => None,
             },
+            Self::Job(job) => Some(&job.future),
             Self::Other(Other::Item { .. }) => None,
+        }
+    }
+
+    /// The name that was asked for.
+    pub(super) fn name(&self) -> Option<&Py<PyString>> {
+        match self {
+            Self::Other(Other::Apart(Apart::Single(single))) => match &**single {
+                Single::Job(_, extras) | Single::Call(_, extras) => extras.name.as_ref(),
+                Single::Back(_) => None,
+            },
+            _ => None,
         }
     }
 
     /// One that comes back from outside.
     pub(super) fn back(&self) -> Option<&Back> {
         match self {
-            Self::Other(Other::Single(single)) => match &**single {
+            Self::Other(Other::Apart(Apart::Single(single))) => match &**single {
                 Single::Back(back) => Some(back),
-                Single::Job(..) => None,
+                Single::Job(..) | Single::Call(..) => None,
             },
-            Self::Job(_) | Self::Other(Other::Item { .. }) => None,
+            Self::Job(_) | Self::Other(_) => None,
         }
     }
 
     fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Job(job) => job.traverse(visit),
-            Self::Other(Other::Single(single)) => match &**single {
+            Self::Other(Other::Apart(Apart::Call(call))) => call.traverse(visit),
+            Self::Other(Other::Apart(Apart::Single(single))) => match &**single {
                 Single::Job(job, extras) => {
                     job.traverse(visit)?;
+                    extras.traverse(visit)
+                }
+                Single::Call(call, extras) => {
+                    call.traverse(visit)?;
                     extras.traverse(visit)
                 }
                 Single::Back(back) => {
@@ -593,6 +776,22 @@ impl Waiter {
                 let extras = extras.as_deref();
                 extras.map_or(Ok(()), |extras| extras.traverse(visit))
             }
+        }
+    }
+}
+
+impl WaitingCall {
+    fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.job)?;
+        visit.call(&self.context)
+    }
+}
+
+impl Work {
+    fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Awaitable(awaitable) => visit.call(awaitable),
+            Self::Call(call) => call.traverse(visit),
         }
     }
 }
@@ -617,6 +816,7 @@ impl Target {
     fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Future(future) => visit.call(future),
+            Self::Enqueued(job) => visit.call(job),
             Self::Item { items, future, .. } => {
                 visit.call(items)?;
                 visit.call(future)

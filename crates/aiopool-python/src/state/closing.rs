@@ -4,7 +4,9 @@ use aiopool_core::{Phase, Ticket, Time};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::classes::{Closing, Items, Job, Other, Pool, PoolState, Single, Waiter};
+use super::classes::{
+    Apart, Closing, Items, Job, Other, Pool, PoolState, Single, Waiter, WaitingCall,
+};
 use super::index::OfFuture;
 
 /// What a report tells of a job. The name is asked of an object that has none, if nobody has given it
@@ -116,10 +118,13 @@ impl Pool {
 impl PoolState {
     /// None for a `map`, which is no job, and for a job that has begun.
     fn waiting_member(&self, py: Python<'_>, ticket: Ticket) -> Option<Member> {
+        let called = |call: &WaitingCall| call.job.get().call(py).map(|call| call.function);
         let (named, extras) = match self.admission.get(ticket)? {
-            Waiter::Job(job) => (&job.awaitable, None),
-            Waiter::Other(Other::Single(single)) => match &**single {
-                Single::Job(job, extras) => (&job.awaitable, Some(extras)),
+            Waiter::Job(job) => (Some(job.awaitable.clone_ref(py)), None),
+            Waiter::Other(Other::Apart(Apart::Call(call))) => (called(call), None),
+            Waiter::Other(Other::Apart(Apart::Single(single))) => match &**single {
+                Single::Job(job, extras) => (Some(job.awaitable.clone_ref(py)), Some(extras)),
+                Single::Call(call, extras) => (called(call), Some(extras)),
                 Single::Back(_) => return None,
             },
             Waiter::Other(Other::Item {
@@ -128,14 +133,15 @@ impl PoolState {
                 extras,
             }) => {
                 item.as_ref()?;
-                (&items.get().mapped.function, extras.as_ref())
+                let function = &items.get().mapped.function;
+                (Some(function.clone_ref(py)), extras.as_ref())
             }
         };
         let name = extras.and_then(|extras| extras.name.as_ref());
         let observed = extras.and_then(|extras| extras.observed.as_ref());
         Some(Member {
             name: name.map(|name| name.clone_ref(py)),
-            named: Some(named.clone_ref(py)),
+            named,
             key: self.key_object(py, self.admission.key_of_waiter(ticket)),
             queued_at: observed.map(|observed| observed.queued_at),
         })
@@ -144,7 +150,7 @@ impl PoolState {
     fn begun_member(&self, py: Python<'_>, job: &Py<Job>) -> Member {
         let job = job.get();
         // The coroutine has the name of the job.
-        let named = job.awaitable(py).map(Bound::unbind);
+        let named = job.work(py).map(|work| work.object().clone_ref(py));
         let named = named.or_else(|| job.coroutine(py));
         job.state.with(py, |state| {
             let held = state.held.as_ref();

@@ -6,7 +6,7 @@ use aiopool_core::{Outside, Slot, Ticket, Time};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::classes::{Given, Items, Runner, Waiter};
+use super::classes::{Given, Items, Runner, Waiter, Work};
 use super::options::{Callback, Observed};
 use crate::py::context::Snapshot;
 use crate::py::loop_end::LoopEnd;
@@ -85,7 +85,7 @@ pub(crate) enum FirstStep {
     /// Check whether this task makes the step.
     Compare(Py<PyAny>),
     /// Begin. The job no longer holds the awaitable, which is given to be dropped.
-    Begin(Option<Py<PyAny>>),
+    Begin(Option<Work>),
 }
 
 /// The objects that get the name of the job that a worker begins.

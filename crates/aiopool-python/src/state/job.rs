@@ -7,7 +7,7 @@ use aiopool_core::Time;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::classes::{Held, Job, JobState, Made, Pool, Runner, Target, Worker};
+use super::classes::{Held, Job, JobState, Made, Pool, Runner, Target, Work, Worker};
 use super::effects::{Ended, FirstStep};
 use super::options::{Callback, Observed};
 use crate::py::guarded::Guarded;
@@ -15,13 +15,13 @@ use crate::py::guarded::Guarded;
 impl Job {
     pub(crate) fn new<'py>(
         pool: &Bound<'py, Pool>,
-        awaitable: &Bound<'py, PyAny>,
+        work: Work,
         callback: Option<Callback>,
         name: Option<Py<PyString>>,
     ) -> PyResult<Bound<'py, Self>> {
         let state = JobState {
             held: None,
-            awaitable: Some(awaitable.clone().unbind()),
+            work: Some(work),
             callback,
             observed: None,
             is_let_out: false,
@@ -84,6 +84,7 @@ impl Job {
         self.state.with(py, |state| {
             Some(match &mut state.held.as_mut()?.target {
                 Target::Future(future) => future.clone_ref(py),
+                Target::Enqueued(job) => job.clone_ref(py).into_any(),
                 Target::Item { future, .. } => future
                     .get_or_insert_with(|| fresh.clone().unbind())
                     .clone_ref(py),
@@ -159,19 +160,23 @@ impl Job {
                 FirstStep::Compare(made.object.clone_ref(py))
             }
             Some(Runner::Own { task: None, .. }) if state.held.is_some() => FirstStep::Pause,
-            _ => FirstStep::Begin(state.awaitable.take()),
+            _ => {
+                // A job that is a call begins when that is made.
+                let is_call = matches!(state.work, Some(Work::Call(_)));
+                FirstStep::Begin(if is_call { None } else { state.work.take() })
+            }
         })
     }
 
-    /// The awaitable, which the job holds until it begins.
-    pub(crate) fn awaitable<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    /// The work, which the job holds until it begins.
+    pub(crate) fn work(&self, py: Python<'_>) -> Option<Work> {
         self.state
-            .with(py, |state| Some(state.awaitable.as_ref()?.bind(py).clone()))
+            .with(py, |state| Some(state.work.as_ref()?.clone_ref(py)))
     }
 
     /// The same, for a job that begins, or that never will.
-    pub(crate) fn take_awaitable(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.state.with(py, |state| state.awaitable.take())
+    pub(crate) fn take_work(&self, py: Python<'_>) -> Option<Work> {
+        self.state.with(py, |state| state.work.take())
     }
 
     pub(crate) fn take_callback(&self, py: Python<'_>) -> Option<Callback> {
@@ -262,6 +267,23 @@ impl JobState {
             runner: self.runner,
         };
         Some((target, ended))
+    }
+}
+
+impl Work {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Awaitable(awaitable) => Self::Awaitable(awaitable.clone_ref(py)),
+            Self::Call(call) => Self::Call(call.clone_ref(py)),
+        }
+    }
+
+    /// What the job has its name from, if it was given none.
+    pub(crate) fn object(&self) -> &Py<PyAny> {
+        match self {
+            Self::Awaitable(awaitable) => awaitable,
+            Self::Call(call) => &call.function,
+        }
     }
 }
 

@@ -7,10 +7,12 @@ mod classes;
 mod closing;
 mod counts;
 mod effects;
+mod enqueued;
 mod index;
 mod items;
 mod job;
 mod keys;
+mod mailbox;
 mod nested;
 mod options;
 mod outside;
@@ -35,15 +37,18 @@ use pyo3::prelude::*;
 use slab::Slab;
 
 pub(crate) use classes::{
-    Back, Begun, Called, Given, Items, Job, JoinTicket, Kind, Made, Other, Pool, Single, Target,
-    Task, Unawaited, Verbs, Waiter, Worker,
+    Apart, Awaiting, Back, Begun, Callbacks, Called, End, Enqueued, Given, Items, Job, JoinTicket,
+    Kind, Made, Mail, Other, Pool, Sent, Single, Target, Task, Unawaited, Verbs, Waiter,
+    WaitingCall, Work, Worker,
 };
 pub(crate) use closing::{Ending, Member};
 pub(crate) use counts::between;
 pub(crate) use effects::{Ended, FirstStep, Next, NextOfWorker, Timer};
+pub(crate) use enqueued::Stopping;
 pub(crate) use keys::Candidates;
 pub(crate) use options::{
-    Asked, Callback, Extras, Observed, OptionValues, Options, Place, Pulled, WaitingJob,
+    Arity, Asked, Call, Callback, Extras, Observed, OptionValues, Options, Place, Pulled,
+    WaitingJob,
 };
 pub(crate) use results::When;
 pub(crate) use source::Mapped;
@@ -58,6 +63,7 @@ use counts::Counts;
 use effects::{Closed, Emptied};
 use index::{OfFuture, TicketIndex};
 use keys::Keys;
+use mailbox::Mailbox;
 use pump::Pump;
 use tasks::Tasks;
 use watch::Watch;
@@ -82,6 +88,7 @@ impl Pool {
             per_key,
             per_key_rate,
             observer,
+            mailbox: Guarded::new(Mailbox::default()),
             state: Guarded::new(PoolState {
                 admission: Admission::new(size),
                 index: TicketIndex::default(),
@@ -251,7 +258,7 @@ impl Pool {
         })
     }
 
-    /// Takes a `map`, which has no future, out of the queue. None if it is not in the queue.
+    /// Takes a waiter that is not found by its future out of the queue. None if it is not in the queue.
     pub(crate) fn withdraw(&self, py: Python<'_>, ticket: Ticket) -> Option<Waiter> {
         self.state.with(py, |state| {
             let waiter = state.admission.withdraw(ticket);
@@ -272,11 +279,11 @@ impl Pool {
             state.index.remove(Some(future), ticket, &state.admission);
             match waiter? {
                 Waiter::Job(job) => Some((job, None)),
-                Waiter::Other(Other::Single(single)) => match *single {
+                Waiter::Other(Other::Apart(Apart::Single(single))) => match *single {
                     Single::Job(job, extras) => Some((job, Some(extras))),
-                    Single::Back(_) => None,
+                    Single::Call(..) | Single::Back(_) => None,
                 },
-                Waiter::Other(Other::Item { .. }) => None,
+                Waiter::Other(_) => None,
             }
         })
     }

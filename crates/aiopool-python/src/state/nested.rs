@@ -18,7 +18,7 @@ impl Job {
             let waiting = state.waited_for_by.iter().map(|job| job.clone_ref(py));
             let items = state.held.as_ref().and_then(|held| match &held.target {
                 Target::Item { items, .. } => Some(items.clone_ref(py)),
-                Target::Future(_) => None,
+                Target::Future(_) | Target::Enqueued(_) => None,
             });
             (waiting.collect::<Vec<_>>(), items)
         });

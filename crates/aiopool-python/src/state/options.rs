@@ -16,6 +16,25 @@ pub(crate) struct WaitingJob {
     pub(crate) options: Option<Box<Options>>,
 }
 
+/// A call that is still to be made.
+pub(crate) struct Call {
+    pub(crate) function: Py<PyAny>,
+    /// See [`Arity`].
+    pub(crate) arguments: Option<Py<PyAny>>,
+    pub(crate) arity: Arity,
+}
+
+/// How the arguments of a call stand in one object.
+#[derive(Clone, Copy)]
+pub(crate) enum Arity {
+    /// It is the only argument, or there is none.
+    Single,
+    /// It is a tuple of them.
+    Many,
+    /// It is a tuple of such a tuple and a dictionary of those that are given by name.
+    Named,
+}
+
 pub(crate) struct Options {
     pub(crate) callback: Option<Callback>,
     /// Settled when the job leaves the queue; a blocked `spawn` awaits it.
@@ -189,6 +208,22 @@ impl WaitingJob {
             }
         }
         Ok(())
+    }
+}
+
+impl Call {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        let arguments = self.arguments.as_ref();
+        Self {
+            function: self.function.clone_ref(py),
+            arguments: arguments.map(|arguments| arguments.clone_ref(py)),
+            arity: self.arity,
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        visit.call(&self.arguments)
     }
 }
 

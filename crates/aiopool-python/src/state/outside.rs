@@ -3,7 +3,7 @@
 use aiopool_core::{Outside, Slot, Time};
 use pyo3::prelude::*;
 
-use super::classes::{Back, Job, Other, Pool, Single, Waiter};
+use super::classes::{Back, Job, Pool, Single, Waiter};
 use super::small;
 
 /// The job that a task runs.
@@ -60,7 +60,7 @@ impl Pool {
                 let outside = held.outside.as_ref()?;
                 // A job that has waited for its own pool does not pay on its way back.
                 let back = Back::new(job, granted, held.weight, !front);
-                let waiter = Waiter::Other(Other::Single(Box::new(Single::Back(back))));
+                let waiter = Waiter::single(Single::Back(back));
                 let place = pool.admission.come_back(outside, waiter, held.level, front);
                 match place {
                     Ok(place) => {
