@@ -289,6 +289,34 @@ async def hand_in_one_more(pool: AioPool, shortage: Shortage, others: int) -> Re
     return await results_of(pool, [*futures, one_more]), [(n + 1,) for n in range(others + 1)]
 
 
+async def a_call_is_started(pool: AioPool, shortage: Shortage) -> Results:
+    return await enqueue_one_more(pool, shortage, 0)
+
+
+async def a_call_has_to_wait(pool: AioPool, shortage: Shortage) -> Results:
+    return await enqueue_one_more(pool, shortage, 3)
+
+
+async def enqueue_one_more(pool: AioPool, shortage: Shortage, others: int) -> Results:
+    jobs: list[Any] = [pool.enqueue(add_one, n) for n in range(others)]
+    jobs.append(shortage.during(lambda: pool.enqueue(add_one, others)))
+    return await results_of(pool, jobs), [(n + 1,) for n in range(others + 1)]
+
+
+async def enqueued_jobs_are_cancelled(pool: AioPool, shortage: Shortage) -> Results:
+    jobs = [pool.enqueue(add_one, n) for n in range(4)]
+    told = list[object]()
+    for job in jobs:
+        job.add_done_callback(told.append)
+    await turns(1)
+    shortage.during(lambda: pool._core.stop([jobs[0], jobs[3]]))
+    results = await results_of(pool, jobs)
+    await turns()
+    assert set(told) == set(jobs)
+    cancelled = asyncio.CancelledError
+    return results, [(1, cancelled), (2,), (3,), (4, cancelled)]
+
+
 async def a_map_begins(pool: AioPool, shortage: Shortage) -> Results:
     mapped = pool.map(add_one, range(3), give_back)
     begun = shortage.during(lambda: mapped.send(None))
@@ -380,6 +408,35 @@ async def a_job_ends(pool: AioPool, shortage: Shortage) -> Results:
     return await ends_before_others(pool, shortage, begin_shortage()), [(0,), (1,), (2,), (3,)]
 
 
+async def a_call_ends(pool: AioPool, shortage: Shortage) -> Results:
+    return await calls_end(pool, shortage, None), [(0,), (1,), (2,), (3,)]
+
+
+async def a_call_fails(pool: AioPool, shortage: Shortage) -> Results:
+    return await calls_end(pool, shortage, LookupError()), [(LookupError,), (1,), (2,), (3,)]
+
+
+async def calls_end(pool: AioPool, shortage: Shortage, error: BaseException | None) -> list[Any]:
+    async def begin_shortage() -> int:
+        await turns(1)
+        shortage.begin()
+        if error is not None:
+            raise error
+        return 0
+
+    async def end_shortage(item: int) -> int:
+        shortage.end()
+        return await add_one(item)
+
+    told = list[object]()
+    jobs = [pool.enqueue(begin_shortage), *(pool.enqueue(end_shortage, n) for n in range(3))]
+    jobs[0].add_done_callback(told.append)
+    results = await results_of(pool, list(jobs))
+    await turns()
+    assert told == jobs[:1]
+    return results
+
+
 async def a_callback_raises(pool: AioPool, shortage: Shortage) -> Results:
     async def begin_shortage(result: int) -> int:
         await turns(1)
@@ -418,6 +475,9 @@ async def results_of(pool: AioPool, futures: list[Any]) -> list[Any]:
     [
         a_job_is_started,
         a_job_has_to_wait,
+        a_call_is_started,
+        a_call_has_to_wait,
+        enqueued_jobs_are_cancelled,
         a_map_begins,
         a_job_with_options_is_handed_in,
         a_map_with_options_begins,
@@ -434,7 +494,7 @@ def test_an_allocation_that_fails_in_a_call_loses_neither_a_job_nor_a_slot(
 
 
 @pytest.mark.reuse_tasks
-@pytest.mark.parametrize("situation", [a_job_ends, a_callback_raises])
+@pytest.mark.parametrize("situation", [a_job_ends, a_callback_raises, a_call_ends, a_call_fails])
 def test_an_allocation_that_fails_between_two_jobs_loses_neither_a_job_nor_a_slot(
     situation: Situation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

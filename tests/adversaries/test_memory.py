@@ -12,6 +12,7 @@ from memory import measured, on_linux
     ("most", "hand_in"),
     [
         pytest.param(480, "for _ in range(JOBS): pool.spawn_n(job(0))", id="spawn_n"),
+        pytest.param(240, "for _ in range(JOBS): pool.enqueue(job, 0)", id="enqueue"),
         pytest.param(100, "results = await pool.map(job, range(JOBS))", id="map"),
         pytest.param(160, "async for _ in pool.itermap(job, range(JOBS)): pass", id="itermap"),
     ],

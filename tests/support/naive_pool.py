@@ -49,6 +49,20 @@ class NaivePool:
         self.enter(job)
         return job.future
 
+    def enqueue(self, fn: Fn, *args: Any) -> asyncio.Future[Any]:
+        job = Job(self, self.called(partial(fn, *args)), None, None)
+        job.future = EnqueuedFuture(self, job)
+        self.enter(job)
+        return job.future
+
+    async def called(self, call: Callable[[], Coro]) -> Any:
+        try:
+            coro = call()
+        except BaseException:
+            self.n_executed -= 1  # for nothing of it has run
+            raise
+        return await coro
+
     async def exec(self, coro: Coro, cb: Callback = None, ctx: object = None) -> Any:
         job = Job(self, coro, cb, ctx)
         self.enter(job)
@@ -180,7 +194,7 @@ class NaivePool:
     def give_back(self, job: Job, coro: Coro, task: asyncio.Task[None]) -> None:
         if task.cancelled():  # before its first step
             coro.close()
-            job.future.cancel()
+            asyncio.Future.cancel(job.future)
         del self.active[job]
         self.admit()
 
@@ -226,11 +240,11 @@ class Job:
         self.cb = cb
         self.ctx = ctx
         self.admitted = asyncio.Event()
-        self.future = JobFuture(partial(pool.withdraw, self))
+        self.future: JobFuture = JobFuture(partial(pool.withdraw, self))
 
     def settle(self, result: object, error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):
-            self.future.cancel()
+            asyncio.Future.cancel(self.future)
         elif self.future.done():
             pass  # Its holder has given it up.
         elif error is not None:
@@ -248,6 +262,20 @@ class JobFuture(asyncio.Future[Any]):
     def cancel(self, msg: Any | None = None) -> bool:
         self.withdraw()
         return super().cancel(msg)
+
+
+class EnqueuedFuture(JobFuture):
+    """Cancelling it stops its job in every state."""
+
+    def __init__(self, pool: NaivePool, job: Job) -> None:
+        super().__init__(partial(pool.withdraw, job))
+        self.task = partial(pool.active.get, job)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        task = self.task()
+        if task is None or self.done():
+            return super().cancel(msg)
+        return task.cancel()
 
 
 class Map:

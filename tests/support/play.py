@@ -40,6 +40,7 @@ class Job:
     exists: bool = False
     began: bool = False
     called_back: bool = False
+    is_enqueued: bool = False
     #: Whether its holder has cancelled the future.
     given_up: bool = False
     #: Whether its `map` broke while it ran, and whether it was cancelled (for whatever reason).
@@ -141,7 +142,9 @@ class Play:
                 self.gates[pick(sorted(self.gates), act)].set()
             case "give_up" if held:
                 job = pick(held, act)
-                job.given_up = job.future.cancel()
+                # That of a job by `enqueue` stops it, and it may end otherwise.
+                stops = job.is_enqueued and job.name in self.running
+                job.given_up = job.future.cancel() and not stops
             case "cancel":
                 chosen = [job for position, job in enumerate(held) if act.pick >> position & 1]
                 if chosen:
@@ -205,6 +208,10 @@ class Play:
 
     async def hand_in_one(self, act: Act, job: Job) -> None:
         call = getattr(self.pool, act.verb)
+        if act.verb == "enqueue":
+            job.exists = job.is_enqueued = True
+            job.future = call(self.make, job)
+            return
         arguments = self.coroutine_of(job), self.callback_of(act), self
         match act.verb:
             case "spawn_n":

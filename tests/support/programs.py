@@ -34,7 +34,7 @@ class Script(Terse):
     raises: bool = False
     when_cancelled: str = "ends"
     turns_to_clean_up: int = 0
-    #: Instead of all this, the function given to `map` raises.
+    #: Instead of all this, the function given to `map` or `enqueue` raises.
     is_not_made: bool = False
 
 
@@ -56,8 +56,8 @@ class Program(Terse):
     acts: tuple[Act, ...]
 
 
-ONE = ("spawn", "spawn_n", "exec")
-AT_ONCE = ("spawn_n", "map_n")
+ONE = ("spawn", "spawn_n", "enqueue", "exec")
+AT_ONCE = ("spawn_n", "enqueue", "map_n")
 ALL = (*ONE, "map", "map_n", "itermap")
 OTHERS = ("open", "open", "give_up", "cancel", "cancel_all", "stop_caller", "stop_caller", "join")
 
@@ -99,7 +99,7 @@ def hand_ins(
     return Act(
         verb,
         jobs=tuple(draw(jobs) for _ in range(count)),
-        callback=draw(callbacks) if draw(FLAGS) else None,
+        callback=draw(callbacks) if verb != "enqueue" and draw(FLAGS) else None,
         callback_accepts=draw(DIGITS) % 3 + 1,
         iterable_breaks=verb not in ONE and draw(DIGITS) == 9,
         pick=draw(PICKS),
