@@ -25,6 +25,15 @@ async def a_coroutine_function_as_job(pool: AioPool) -> None:
     pool.spawn_n([name(1)])  # type: ignore[call-overload]
 
 
+async def a_call(pool: AioPool) -> None:
+    pool.enqueue(name(1))  # type: ignore[arg-type]
+    pool.enqueue(name, "1")  # type: ignore[arg-type]
+    pool.enqueue(name)  # type: ignore[call-arg]
+    pool.enqueue(str, 1)  # type: ignore[arg-type]
+    pool.submit(name, "1")  # type: ignore[arg-type]
+    pool.submit(name(1))  # type: ignore[arg-type]
+
+
 def callback(pool: AioPool) -> None:
     pool.spawn_n(name(1), 5)  # type: ignore[call-overload]
     pool.spawn_n(name(1), name(2))  # type: ignore[call-overload]

@@ -1,9 +1,11 @@
 """What the verbs give, for jobs with and without a callback."""
 
 import asyncio
+import concurrent.futures
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal, assert_type
 
+from aiopool import Job
 from asyncio_pool import AioPool, getres
 from jobs import Pair, encode, name, weight
 
@@ -20,6 +22,25 @@ def spawn_n(pool: AioPool) -> None:
     assert_type(pool.spawn_n(name(1), None, "ctx"), asyncio.Future[str])
     assert_type(pool.spawn_n(name(1), encode, "ctx"), asyncio.Future[bytes])
     assert_type(pool.spawn_n(name(1), cb=encode), asyncio.Future[bytes])
+
+
+async def enqueue(pool: AioPool) -> None:
+    job = pool.enqueue(name, 1)
+    assert_type(job, Job[str])
+    assert_type(await job, str)
+    assert_type(job.result(), str)
+    assert_type(job.name, str)
+    assert_type(pool.options(priority=1).enqueue(name, number=1), Job[str])
+    assert_type(await asyncio.gather(job, job), tuple[str, str])
+    assert_type(await asyncio.wait_for(job, 1), str)
+    assert_type(await asyncio.shield(job), str)
+    assert_type(await pool.cancel(job), tuple[int, list[str | BaseException]])
+    job.add_done_callback(lambda done: done.result())
+
+
+async def submit(pool: AioPool) -> None:
+    assert_type(pool.submit(name, 1), concurrent.futures.Future[str])
+    assert_type(pool.options(key="k").submit(name, 1).result(), str)
 
 
 async def exec_(pool: AioPool) -> None:
