@@ -41,7 +41,13 @@ class Case(NamedTuple):
 def cases() -> Iterator[Case]:
     """All that make sense, workload by workload, so that those compared run close together."""
     for workload, jobs in (("ready", 10_000), ("yield_once", 100_000)):
-        for subject in (*of_pools(*VERBS), *LIMITED_PEERS, "gather.unlimited", FLOOR):
+        for subject in (
+            *of_pools(*VERBS),
+            *of_ours("enqueue"),
+            *LIMITED_PEERS,
+            "gather.unlimited",
+            FLOOR,
+        ):
             yield Case(subject, workload, jobs)
     for workload in ("ready", "nine_of_ten_ready"):
         for subject in EAGER:
@@ -53,7 +59,7 @@ def cases() -> Iterator[Case]:
     for jobs in GROWTH:
         for subject in (*of_pools("map", "itermap"), "aiometer.amap", "tuskpool.map", FLOOR):
             yield Case(subject, "growth", jobs)
-    for subject in (*of_pools("spawn_n", "itermap"), "gather.semaphore"):
+    for subject in (*of_pools("spawn_n", "itermap"), *of_ours("enqueue"), "gather.semaphore"):
         yield Case(subject, "waiting", 10**6)
     # A million of its tasks take more than 6 GB.
     yield Case("anyio.limiter", "waiting", 10**5)

@@ -22,6 +22,11 @@ def verbs(make: Make) -> dict[str, Subject]:
             for item in items:
                 pool.spawn_n(job(item))
 
+    async def enqueue(job: Job, items: range, slots: int) -> None:
+        async with make(slots) as pool:
+            for item in items:
+                pool.enqueue(job, item)
+
     async def map_(job: Job, items: range, slots: int) -> int:
         async with make(slots) as pool:
             return sum(await pool.map(job, items))
@@ -52,6 +57,7 @@ def verbs(make: Make) -> dict[str, Subject]:
     return {
         "spawn": Subject(spawn),
         "spawn_n": Subject(spawn_n, hand_in=hand_in),
+        "enqueue": Subject(enqueue),
         "map": Subject(map_),
         "map_n": Subject(map_n),
         "itermap": Subject(itermap, stream=first_come),
