@@ -119,7 +119,8 @@ CALM_ACTS = st.one_of(hand_ins(ALL, CALM_JOBS), others(*OTHERS)).filter(
 )
 ACTS_AT_ONCE = st.one_of(hand_ins(AT_ONCE, CALM_JOBS), others("give_up"))
 
-HASTY_JOBS = scripts(st.one_of(hand_ins(ALL, LEAVES, most=3), others("cancel_all")))
+# Jobs that wait for others of their pool stand before all others: `trees.py` has these.
+HASTY_JOBS = scripts(hand_ins(AT_ONCE, LEAVES, most=3))
 HASTY_ACTS = st.one_of(
     hand_ins(ALL, HASTY_JOBS, callbacks=HASTY_JOBS), others(*OTHERS), others("turn")
 )
