@@ -187,6 +187,21 @@ def test_the_callback_runs_after_it_and_has_all_the_time() -> None:
     virtually(main)
 
 
+def test_a_callback_that_waits_outside_has_all_the_time_after_that_too() -> None:
+    async def callback(_result: Any) -> str:
+        await pool.exec(sleeps(0.1))
+        await sleeps(5)
+        await pool.sleep(1)
+        return await sleeps(5, "called back")
+
+    async def main() -> None:
+        assert await pool.options(timeout=1).exec(sleeps(0.5), callback) == "called back"
+        assert now() == pytest.approx(11.6)
+
+    pool = AioPool(1)
+    virtually(main)
+
+
 def test_items_have_times_of_their_own() -> None:
     async def main() -> None:
         pool = AioPool(3)

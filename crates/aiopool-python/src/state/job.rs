@@ -78,6 +78,11 @@ impl Job {
         });
     }
 
+    /// The job may hold its slots for as long as it likes.
+    pub(super) fn may_take_any(&self, py: Python<'_>) {
+        self.state.with(py, |state| state.timeout = None);
+    }
+
     /// The future of the job. An item of a `map` has none, and gets the `fresh` one.
     pub(crate) fn future(&self, fresh: &Bound<'_, PyAny>) -> Option<Py<PyAny>> {
         let py = fresh.py();

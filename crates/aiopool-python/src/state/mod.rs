@@ -723,9 +723,10 @@ impl Pool {
         }
     }
 
-    /// The time of the job counts no longer.
+    /// The time of the job counts no longer, also if the job goes outside and comes back.
     pub(crate) fn end_timeout(&self, job: &Bound<'_, Job>) {
         let py = job.py();
+        job.get().may_take_any(py);
         if let Some(index) = job.get().index(py) {
             let index = small(index);
             self.state
