@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar, TypeVarTuple, overload
 
 from aiopool import _core
 from aiopool._ended import ended
-from aiopool._outside import outside
+from aiopool._outside import outside, while_nested
 from aiopool._submit import submitted
 from aiopool._verbs import coroutine_function, named
 
@@ -158,7 +158,16 @@ async def _spawn(
     future, admitted, is_nested = unawaited.spawn() if handed_in is None else handed_in
     if is_nested and admitted is not None:
         waiting = _spawn(unawaited, (future, admitted, False))
-        return await outside(unawaited.pool, waiting, front=True)
+        try:
+            return await outside(unawaited.pool, waiting, front=True)
+        except asyncio.CancelledError:
+            # The job may run already while its caller waits for its own slot.
+            give_up = functools.partial(_give_up, unawaited.pool, future)
+            await ended(give_up, waited=functools.partial(while_nested, unawaited.pool))
+            raise
+        except BaseException:
+            _give_up(unawaited.pool, future)
+            raise
     if admitted is not None:
         try:
             await admitted

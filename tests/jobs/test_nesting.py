@@ -167,6 +167,30 @@ async def test_a_cancelled_parent_ends_after_its_children_and_has_its_slot_again
     await assert_usable(pool)
 
 
+async def test_a_parent_that_is_cancelled_on_its_way_back_from_spawn_leaves_no_child() -> None:
+    async def parent() -> None:
+        await pool.spawn(child())
+
+    async def child() -> None:
+        begun.append("child")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await pool.exec(turns(3))
+            ended.append("child")
+
+    # The child has the only slot, so the parent has not come back when it is cancelled.
+    pool, begun, ended = AioPool(1), list[str](), list[str]()
+    future = pool.spawn_n(parent())
+    await until(lambda: begun)
+    await turns(3)
+    assert not future.done()
+    async with asyncio.timeout(5):
+        await pool.cancel(future)
+    assert (future.cancelled(), ended, len(pool)) == (True, ["child"], 0)
+    await assert_usable(pool)
+
+
 def test_the_time_of_a_parent_stands_still_while_it_waits() -> None:
     async def main() -> None:
         async def parent() -> str:
