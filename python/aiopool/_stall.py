@@ -14,10 +14,13 @@ from types import CoroutineType, FrameType
 from typing import Any, cast
 
 from aiopool import _core
-from aiopool._job import JobFuture
+from aiopool._job import JobFuture, run_job
 
 _OURS = str(Path(__file__).parent / "_")[:-1]
-_LIBRARIES = (_OURS, str(Path(asyncio.__file__).parent / "_")[:-1])
+_ASYNCIO = str(Path(asyncio.__file__).parent / "_")[:-1]
+_LIBRARIES = (_OURS, _ASYNCIO)
+# What these wait for is what a user has given them. It may be an awaitable without a frame.
+_RUN_CODE_OF_USERS = {run_job.__code__.co_filename}
 
 # What holds up those who wait, in the words of `stats`, where it is no matter of time.
 _HELD_BY_JOBS = {"slots", "keys"}
@@ -59,19 +62,25 @@ def watch(pool: _core.Pool, loop: asyncio.AbstractEventLoop) -> None:
     watch.pools.add(pool)
 
 
-def let_one_out(pool: _core.Pool) -> None:
+def let_one_out(pool: _core.Pool, guesses: bool) -> None:
     """Lets the job outside that has begun first, if no job of the pool can go on without others.
 
     Also if all jobs of a key are so, and somebody waits for that key.
+
+    :param guesses: whether nothing has started or ended for a while, so that also those may wait
+        for ever of whom that can only be guessed.
     """
-    if pool.stats()[3] not in _HELD_BY_JOBS:
+    held_by = pool.stats()[3]
+    if held_by not in _HELD_BY_JOBS:
         return
     jobs = pool.slot_holders()
-    if jobs and all(map(_Look(pool).task, (task for _, task, _ in jobs))):
-        _let_out(*jobs[0][:2])
-        return
+    if held_by == "slots" and jobs:
+        look = _Look(pool, guesses)
+        if all(look.task(task) for _, task, _ in jobs):
+            _let_out(*jobs[0][:2])
+            return
     for awaited in dict.fromkeys(key for _, _, key in jobs if key is not None):
-        look = _Look(pool)
+        look = _Look(pool, guesses)
         of_key = [(job, task) for job, task, key in jobs if key == awaited]
         if all(look.task(task) for _, task in of_key):
             _let_out(*of_key[0])
@@ -113,7 +122,9 @@ class _TakesBack:
 class _Look:
     """Asks who waits, in the end, for a job that waits in this pool or in one that is stuck too."""
 
-    def __init__(self, pool: _core.Pool) -> None:
+    def __init__(self, pool: _core.Pool, guesses: bool) -> None:
+        # Whether to look at what may end without the end of a job, such as `wait`.
+        self._guesses = guesses
         # Who waits in a circle waits for ever.
         self._tasks = dict[int, bool]()
         self._pools = {pool: True}
@@ -147,14 +158,22 @@ class _Look:
         if frame is None:
             return False
         names = frame.f_locals
-        if frame.f_code.co_filename.startswith(_OURS):
+        file = frame.f_code.co_filename
+        if file in _RUN_CODE_OF_USERS:
+            return False
+        if file.startswith(_OURS):
             if "future" in names:  # of `spawn`
                 return self._future(names["future"])
             waiting = names.get("items") or names.get("job") or names.get("core")
             pool = getattr(waiting, "pool", waiting)
             return isinstance(pool, _core.Pool) and self._pool(pool)
-        tasks: Any = getattr(names.get("self"), "_tasks", None)  # of a TaskGroup
-        futures: Any = names.get("fs") or names.get("fut")  # of `wait` and `wait_for`
+        if not self._guesses:
+            return False
+        # Code of users has variables of these names, too.
+        owner, is_asyncio = names.get("self"), file.startswith(_ASYNCIO)
+        tasks: Any = getattr(owner, "_tasks", None) if type(owner).__name__ == "TaskGroup" else None
+        # Of `wait` and `wait_for`.
+        futures: Any = (names.get("fs") or names.get("fut")) if is_asyncio else None
         if asyncio.isfuture(futures):
             return self._future(futures)
         found: Any = tasks or futures

@@ -426,6 +426,93 @@ def test_jobs_that_wait_for_what_goes_on_are_left_alone() -> None:
     virtually(main)
 
 
+def test_a_job_that_waits_for_something_else_keeps_its_slot_whatever_its_variables_are() -> None:
+    class Client:
+        def __init__(self, pool: AioPool) -> None:
+            self._tasks = {pool.spawn_n(ready(1))}
+
+        async def asks(self) -> None:
+            fs = fut = next(iter(self._tasks))
+            await asyncio.create_task(asyncio.sleep(5))
+            assert [fs.done(), fut.done()] == [False, False]
+
+    async def main() -> None:
+        async def job() -> None:
+            await Client(pool).asks()
+
+        async def callback(result: str) -> str:
+            await Client(pool).asks()
+            return result
+
+        pool = AioPool(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            await pool.exec(job())
+            assert await pool.exec(ready("called back"), callback) == "called back"
+            await pool.join()
+
+    virtually(main)
+
+
+def test_a_callback_that_gives_a_future_keeps_its_slot() -> None:
+    async def main() -> None:
+        pool = AioPool(1)
+        called_back = pool.spawn_n(ready(1), lambda _: asyncio.create_task(asyncio.sleep(5)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            await pool.exec(ready(2))
+        assert (called_back.done(), now()) == (True, 5)
+
+    virtually(main)
+
+
+def test_a_wait_that_may_end_otherwise_is_given_a_second() -> None:
+    async def main() -> None:
+        async def job(seconds: float) -> float:
+            future = pool.spawn_n(ready(1))
+            await asyncio.wait([future], timeout=seconds)
+            assert future.done() == (seconds > 1)
+            return now()
+
+        pool = AioPool(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert await pool.exec(job(0.9)) == 0.9
+            await pool.join()
+        with pytest.warns(RuntimeWarning, match="job' holds a slot and waits"):
+            assert 1.9 < await pool.exec(job(60)) < 4
+
+    virtually(main)
+
+
+def test_jobs_that_wait_for_each_other_are_noticed_while_others_come_and_go() -> None:
+    async def main() -> None:
+        async def job() -> int:
+            future = pool.options(key="key").spawn_n(ready(1))
+            await asyncio.sleep(0.01)
+            return await future
+
+        async def calls() -> None:
+            while True:
+                try:
+                    async with asyncio.timeout(0.3):
+                        await pool.exec(asyncio.sleep(0.2))
+                except TimeoutError:
+                    pass
+
+        for size in (1, 2):  # the others give up, or use the other slot
+            pool = AioPool(size, per_key=1)
+            calling = asyncio.create_task(calls())
+            before = now()
+            with pytest.warns(RuntimeWarning, match="job' holds a slot and waits"):
+                assert await pool.options(key="key", priority=1).exec(job()) == 1
+            assert now() < before + 3
+            calling.cancel()
+            await pool.join()
+
+    virtually(main)
+
+
 @pytest.mark.also_eager
 def test_random_trees_of_jobs_come_to_their_end(reuse_tasks: bool) -> None:
     run_trees(0, 1_000, reuse_tasks=reuse_tasks)

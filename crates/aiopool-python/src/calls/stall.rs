@@ -13,8 +13,10 @@ impl Pool {
     /// The watch looks, after a time. Tells whether it is to look again.
     fn look_for_stall(slf: &Bound<'_, Self>) -> bool {
         let py = slf.py();
-        if slf.get().has_stood_still(py) {
-            stall::look(slf);
+        // Also if others of the pool start and end meanwhile: those of another key, or callers that
+        // give up and try again.
+        if slf.get().stands(py) {
+            stall::look(slf, slf.get().has_stood_still(py));
         }
         slf.get().watches(py)
     }
@@ -22,7 +24,7 @@ impl Pool {
     /// It looks in the turn after a job has handed something in.
     fn look_now(slf: &Bound<'_, Self>) {
         if slf.get().stands(slf.py()) {
-            stall::look(slf);
+            stall::look(slf, false);
         }
     }
 

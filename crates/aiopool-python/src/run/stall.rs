@@ -35,9 +35,9 @@ pub(crate) fn look_soon(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// Lets a job outside if none can go on otherwise.
-pub(crate) fn look(pool: &Bound<'_, Pool>) {
+/// Lets a job outside if none can go on otherwise, as far as that can be told or guessed.
+pub(crate) fn look(pool: &Bound<'_, Pool>, guesses: bool) {
     let py = pool.py();
-    let looked = imports::let_one_out(py).and_then(|let_out| let_out.call1((pool,)));
+    let looked = imports::let_one_out(py).and_then(|let_out| let_out.call1((pool, guesses)));
     errors::report(py, looked.map(drop), pool);
 }
