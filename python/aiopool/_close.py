@@ -44,6 +44,7 @@ class Closing:
 
     def __init__(self, core: _core.Pool) -> None:
         self._core = core
+        self._has_stopped = False
         self._report: Report | None = None
         self._ended = _ended(core)
         # Whoever cannot come back from a pause is cancelled at once.
@@ -79,7 +80,10 @@ class Closing:
         return joiner.done()
 
     def _stop(self) -> None:
-        """Withdraws those who wait, and cancels the others."""
+        """Withdraws those who wait, and cancels the others, once however many calls there are."""
+        if self._has_stopped:
+            return  # a second cancellation would cut off the clean-up of the jobs
+        self._has_stopped = True
         self._unstarted += [JobInfo(*info) for info in self._core.stop_closing()]
         self._stopped |= {job: JobInfo(*info) for job, info in self._core.begun()}
         self._core.stop_all()

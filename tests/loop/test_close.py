@@ -238,6 +238,25 @@ def test_a_cancelled_close_can_be_called_again() -> None:
     virtually(main)
 
 
+def test_two_calls_of_close_cancel_each_job_once() -> None:
+    async def main() -> None:
+        async def job() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.8)
+                cleaned.append(now())
+
+        pool, cleaned = AioPool(1), list[float]()
+        pool.spawn_n(job())
+        first = asyncio.create_task(pool.close(5))
+        await asyncio.sleep(0.5)
+        assert await pool.close(5) == await first
+        assert cleaned == [4.8]
+
+    virtually(main)
+
+
 def test_with_an_observer_the_report_tells_ages_and_the_observer_hears_of_the_end() -> None:
     async def main() -> None:
         events: list[Event] = []
