@@ -6,11 +6,12 @@ future or through another pool, is found here: by what the tasks of the jobs awa
 
 import asyncio
 import contextvars
+import gc
 import warnings
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
-from types import CoroutineType, FrameType
+from types import AsyncGeneratorType, CoroutineType, FrameType
 from typing import Any, cast
 
 from aiopool import _core
@@ -135,7 +136,9 @@ class _Look:
             return False
         if id(task) not in self._tasks:
             self._tasks[id(task)] = True
-            self._tasks[id(task)] = self._future(awaited) or self._through(_frame(task))
+            self._tasks[id(task)] = self._future(awaited) or self._through(
+                _frame_of_itermap(task) or _frame(task)
+            )
         return self._tasks[id(task)]
 
     def _future(self, future: Any) -> bool:
@@ -164,7 +167,10 @@ class _Look:
         if file.startswith(_OURS):
             if "future" in names:  # of `spawn`
                 return self._future(names["future"])
-            waiting = names.get("items") or names.get("job") or names.get("core")
+            items = names.get("items") or names.get("source")  # of `map` and `itermap`
+            if isinstance(items, _core.Items):
+                return self._items(items)
+            waiting = names.get("job") or names.get("core")
             pool = getattr(waiting, "pool", waiting)
             return isinstance(pool, _core.Pool) and self._pool(pool)
         if not self._guesses:
@@ -181,6 +187,12 @@ class _Look:
             future for future in cast(Iterable[Any], found) if asyncio.isfuture(future)
         )
 
+    def _items(self, items: _core.Items) -> bool:
+        tasks = items.tasks
+        if not tasks:
+            return self._pool(items.pool)
+        return all(map(self.task, tasks))
+
     def _pool(self, pool: _core.Pool) -> bool:
         """Whether nothing starts in a pool before one goes on that is stuck."""
         if pool not in self._pools:
@@ -196,6 +208,25 @@ def _coroutines(task: Any) -> Iterable[Any]:
     while type(coroutine) in _COROUTINES:
         yield coroutine
         coroutine = coroutine.cr_await
+
+
+def _frame_of_itermap(task: Any) -> FrameType | None:
+    """The frame of the `itermap` that a task waits for.
+
+    The step of a generator has no attribute that leads to the generator, but refers to it.
+    """
+    awaited = next((last.cr_await for last in reversed(list(_coroutines(task)))), None)
+    while awaited is not None:
+        is_step = type(awaited).__name__ == "async_generator_asend"
+        referents = gc.get_referents(awaited) if is_step else ()
+        generator = next((one for one in referents if isinstance(one, AsyncGeneratorType)), None)
+        if generator is None:
+            return None
+        frame = generator.ag_frame
+        if frame is not None and frame.f_code.co_filename.startswith(_OURS):
+            return frame
+        awaited = generator.ag_await
+    return None
 
 
 def _frame(task: Any, outside_of: tuple[str, ...] = ()) -> FrameType | None:

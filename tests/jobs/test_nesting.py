@@ -356,13 +356,34 @@ async def by_other_pool(pool: AioPool) -> None:
     await AioPool(1).exec(pool.exec(ready(1)))
 
 
+async def by_map_of_other_pool(pool: AioPool) -> None:
+    # The other pool has a slot left, so nobody waits there.
+    await AioPool(2).map(lambda _: pool.exec(ready(1)), [1])
+
+
+async def by_itermap_of_other_pool(pool: AioPool) -> None:
+    async for _ in AioPool(2).itermap(lambda _: pool.exec(ready(1)), [1]):
+        pass
+
+
+async def by_itermap_in_a_task(pool: AioPool) -> None:
+    async def iterates() -> None:
+        async for _ in pool.itermap(ready, range(3)):
+            pass
+
+    await asyncio.create_task(iterates())
+
+
 async def later(pool: AioPool) -> None:
     future = pool.spawn_n(ready(1))
     await asyncio.sleep(0.01)
     await future
 
 
-UNSEEN = [by_future, by_gather, by_wait, by_task, by_group, by_other_pool, later]
+UNSEEN = [
+    *(by_future, by_gather, by_wait, by_task, by_group, later),
+    *(by_other_pool, by_map_of_other_pool, by_itermap_of_other_pool, by_itermap_in_a_task),
+]
 
 
 @pytest.mark.parametrize("way", UNSEEN)

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::run::{outside, stall};
-use crate::state::{Job, Pool};
+use crate::state::{Items, Job, Pool};
 
 /// A job, its task, and the number of its key, if somebody waits for that.
 type Holder = (Py<Job>, Option<Py<PyAny>>, Option<u32>);
@@ -38,6 +38,17 @@ impl Pool {
                 (job, task, key)
             })
             .collect()
+    }
+}
+
+#[pymethods]
+impl Items {
+    /// The tasks of those of its jobs that have begun.
+    #[getter]
+    fn tasks(slf: &Bound<'_, Self>) -> Vec<Py<PyAny>> {
+        let py = slf.py();
+        let jobs = slf.get().pool(py).get().active_jobs_of(slf);
+        jobs.iter().filter_map(|job| job.get().task(py)).collect()
     }
 }
 
