@@ -103,11 +103,15 @@ def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
         "of this pool: it is let outside. Wait for them by exec, map or itermap, or by "
         "pool.outside(future)"
     )
-    if frame is None:
-        warnings.warn(message, RuntimeWarning, stacklevel=1)
-    else:
-        file, line = frame.f_code.co_filename, frame.f_lineno
-        warnings.warn_explicit(message, RuntimeWarning, file, line)
+    try:
+        if frame is None:
+            warnings.warn(message, RuntimeWarning, stacklevel=1)
+        else:
+            file, line = frame.f_code.co_filename, frame.f_lineno
+            warnings.warn_explicit(message, RuntimeWarning, file, line)
+    except Warning as error:  # a filter makes an error of it, which nobody here could catch
+        loop = asyncio.get_running_loop()
+        loop.call_exception_handler({"message": message, "exception": error, "task": task})
 
 
 class _TakesBack:
@@ -201,6 +205,32 @@ class _Look:
             held = pool.stats()[3] in _HELD_BY_JOBS
             self._pools[pool] = held and all(self.task(task) for _, task, _ in jobs)
         return self._pools[pool]
+
+
+class _Search(_Look):
+    """Asks who waits, in the end, for a task."""
+
+    def __init__(self, pool: _core.Pool, sought: Any) -> None:
+        super().__init__(pool, guesses=True)
+        self._sought = sought
+
+    def task(self, task: Any) -> bool:
+        if task is self._sought:
+            return True
+        if id(task) in self._tasks:
+            return False
+        return super().task(task)
+
+    def _items(self, items: _core.Items) -> bool:
+        return any(map(self.task, items.tasks))
+
+    def _pool(self, pool: _core.Pool) -> bool:
+        return False
+
+
+def waiting_for(sought: Any, jobs: list[tuple[_core.Job, Any]]) -> list[_core.Job]:
+    """Those of these jobs, each with its task, that wait for a task, be it through other tasks."""
+    return [job for job, task in jobs if _Search(job.pool, sought).task(task)]
 
 
 def _coroutines(task: Any) -> Iterable[Any]:

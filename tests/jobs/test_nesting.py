@@ -267,6 +267,66 @@ async def test_cancel_of_all_in_a_job_leaves_those_who_wait_for_it(calls: Any) -
     await assert_usable(pool)
 
 
+async def in_gather(call: Any) -> None:
+    await asyncio.gather(call)
+
+
+async def in_group(call: Any) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(call)
+
+
+async def in_task(call: Any) -> None:
+    await asyncio.create_task(call)
+
+
+async def in_other_pool(call: Any) -> None:
+    await AioPool(1).exec(call)
+
+
+@pytest.mark.parametrize("wait", [in_gather, in_group, in_task, in_other_pool])
+@pytest.mark.parametrize("names_it", [False, True])
+async def test_cancel_in_a_job_does_not_wait_for_one_that_waits_for_it_through_a_task(
+    wait: Any, names_it: bool
+) -> None:
+    async def parent() -> str:
+        await wait(pool.exec(child()))
+        return "went on"
+
+    async def child() -> int:
+        return (await pool.cancel(*[future] * names_it))[0]
+
+    pool = AioPool(2)
+    future = pool.spawn_n(parent())
+    async with asyncio.timeout(5):
+        await pool.join()
+    # It is left alone, unless it is named.
+    assert future.cancelled() if names_it else future.result() == "went on"
+    await assert_usable(pool)
+
+
+async def test_cancel_in_a_job_stops_one_whose_wait_for_it_is_over() -> None:
+    async def parent() -> None:
+        results = pool.itermap(child, range(2), yield_when=asyncio.FIRST_COMPLETED)
+        async for _ in results:
+            break
+        await results.aclose()
+        began.append("parent")
+        await asyncio.sleep(60)
+
+    async def child(n: int) -> int:
+        if n:
+            await until(lambda: began)
+            await pool.cancel()
+        return n
+
+    pool, began = AioPool(3), list[str]()
+    future = pool.spawn_n(parent())
+    async with asyncio.timeout(5):
+        await pool.join()
+    assert future.cancelled()
+
+
 async def test_jobs_that_cancel_each_other_do_not_wait_for_each_other() -> None:
     async def one() -> None:
         try:
@@ -403,6 +463,20 @@ def test_a_job_that_waits_in_another_way_is_let_outside_and_named(way: Any) -> N
         await assert_usable(pool)
 
     virtually(main)
+
+
+async def test_a_warning_that_is_an_error_is_told_the_loop_and_changes_nothing_else(
+    loop_errors: list[dict[str, Any]],
+) -> None:
+    async def job() -> int:
+        return await pool.spawn_n(ready(1))
+
+    pool = AioPool(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert await pool.exec(job()) == 1
+    assert isinstance(loop_errors.pop()["exception"], RuntimeWarning)
+    await assert_usable(pool)
 
 
 def test_a_job_of_a_key_that_waits_for_another_of_it_is_let_outside() -> None:

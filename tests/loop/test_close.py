@@ -185,6 +185,56 @@ async def test_jobs_that_have_begun_may_go_on_with_calls_that_they_wait_for() ->
     assert await future == [1, 2, 3, 4]
 
 
+async def test_tasks_of_jobs_may_go_on_with_calls_that_they_wait_for() -> None:
+    async def parent() -> int:
+        await until(lambda: pool._core.is_closed)
+        async with asyncio.TaskGroup() as group:
+            executed = group.create_task(pool.exec(ready(1)))
+            mapped = group.create_task(pool.map(ready, [2, 3]))
+        return sum([executed.result(), *mapped.result()])
+
+    pool = AioPool(2)
+    future = pool.spawn_n(parent())
+    await turns()
+    assert (await pool.close()).finished == 4
+    assert await future == 6
+
+
+def test_the_report_names_the_maps_of_jobs_that_are_cut_off() -> None:
+    async def main() -> None:
+        async def parent() -> None:
+            await pool.map(nap, [5] * 100)
+
+        pool = AioPool(2)
+        pool.spawn_n(parent())
+        await turns()
+        found = await pool.close(3)
+        assert found.sources == ("map(nap)",)
+        assert sorted(info.name for info in found.cancelled) == ["nap", "nap", parent.__qualname__]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+def test_a_pool_that_closes_ends_its_pauses_and_takes_no_others(key: Any) -> None:
+    async def main() -> None:
+        async def parent() -> str:
+            await asyncio.sleep(1)
+            with pytest.raises(RuntimeError, match=CLOSED):
+                pool.pause(key=key)
+            return await options.exec(nap(1))
+
+        pool = AioPool(2)
+        options = pool.options(key=key)
+        future = options.spawn_n(parent())
+        await turns()
+        pool.pause(key=key)
+        await pool.close()
+        assert (now(), await future) == (2, "slept")
+
+    virtually(main)
+
+
 def test_what_jobs_wait_for_is_refused_from_the_grace_on() -> None:
     async def main() -> None:
         async def parent() -> None:

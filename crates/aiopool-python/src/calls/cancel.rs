@@ -38,7 +38,10 @@ impl Pool {
                  asyncio.CancelledError instead",
             )));
         }
+        let owners = futures.iter().filter_map(owner::of);
+        let jobs = owners.filter_map(|owner| active_job(slf, &owner));
         let waiting = Waiting::until_end_of(py, caller.as_ref());
+        let waiting = waiting.and_those_of(caller.as_ref(), jobs)?;
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for future in futures {
@@ -88,6 +91,7 @@ impl Pool {
         mailbox::read_all(slf);
         let caller = nested::caller(slf)?;
         let waiting = Waiting::until_end_of(py, caller.as_ref());
+        let waiting = waiting.and_those_of(caller.as_ref(), pool.active_jobs(py))?;
         let (mut stopped, mut tasks): Stopped = (Vec::new(), Vec::new());
         // The waiting jobs come first, so that no slot that comes free below starts one of them.
         for waiter in pool.withdraw_all(py) {

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use crate::py::name;
 use crate::run::{close, timer};
-use crate::state::{Job, Member, Pool};
+use crate::state::{Items, Job, Member, Pool};
 
 /// The name of a job, its key, and how long ago it was handed in, if that is known.
 type Info = (Option<String>, Option<Py<PyAny>>, Option<f64>);
@@ -27,20 +27,16 @@ impl Pool {
     fn close_now(slf: &Bound<'_, Self>) -> PyResult<Begun> {
         slf.get().enter(slf.py())?;
         let begun = close::begin(slf);
-        let sources = begun.sources.iter().map(|items| {
-            let items = items.bind(slf.py()).get();
-            let function = name::of(items.mapped().function.bind(slf.py()));
-            format!("{}({})", items.verb(), text(function))
-        });
-        let sources = sources.collect();
+        let sources = names(slf.py(), &begun.sources);
         Ok((infos(slf, begun.unstarted), sources, begun.cancelled))
     }
 
-    /// Refuses what jobs hand in, too. Gives those who wait.
+    /// Refuses what jobs hand in, too. Gives those who wait, and the names of the calls of jobs that have
+    /// not pulled all their items.
     #[pyo3(name = "stop_closing")]
-    fn close_wholly(slf: &Bound<'_, Self>) -> Vec<Info> {
-        let waiting = slf.get().stop_closing(slf.py());
-        infos(slf, waiting)
+    fn close_wholly(slf: &Bound<'_, Self>) -> (Vec<Info>, Vec<String>) {
+        let (waiting, sources) = close::stop(slf);
+        (infos(slf, waiting), names(slf.py(), &sources))
     }
 
     /// The jobs that have begun.
@@ -58,6 +54,14 @@ impl Job {
     fn still_runs(&self, py: Python<'_>) -> bool {
         self.is_held(py)
     }
+}
+
+fn names(py: Python<'_>, sources: &[Py<Items>]) -> Vec<String> {
+    let names = sources.iter().map(|items| {
+        let function = name::of(items.get().mapped().function.bind(py));
+        format!("{}({})", items.get().verb(), text(function))
+    });
+    names.collect()
 }
 
 fn infos(pool: &Bound<'_, Pool>, members: Vec<Member>) -> Vec<Info> {

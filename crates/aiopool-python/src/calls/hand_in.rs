@@ -102,6 +102,12 @@ impl Waits<'_, '_> {
         matches!(self, Self::ForStart(Some(_)) | Self::ForEnd(Some(_)))
     }
 
+    /// Whether what is handed in goes to the front: that for which a job waits.
+    fn is_first(self, pool: &Bound<'_, Pool>) -> PyResult<bool> {
+        let waits = !matches!(self, Self::No);
+        Ok(self.is_nested() || waits && nested::goes_on(pool)?)
+    }
+
     /// The job that waits for the end of the one that it hands in.
     fn for_end(self) -> Option<Py<PyAny>> {
         match self {
@@ -215,7 +221,8 @@ fn hand_in<'py>(
     let &Call {
         awaitable, cb, ctx, ..
     } = call;
-    if pool.get().refuses(py, waits.is_nested()) {
+    let front = waits.is_first(pool).inspect_err(|_| refuse(awaitable))?;
+    if pool.get().refuses(py, front) {
         refuse(awaitable);
         return Err(errors::pool_is_closed());
     }
@@ -240,7 +247,7 @@ fn hand_in<'py>(
     });
     let options = (callback.is_some() || admitted.is_some()).then(|| {
         let admitted = admitted.clone().map(Bound::unbind);
-        let is_nested = waits.is_nested();
+        let is_nested = front;
         Box::new(Options {
             callback,
             admitted,
@@ -274,7 +281,7 @@ fn hand_in<'py>(
     let place = Place {
         level,
         key: asked.key,
-        front: waits.is_nested(),
+        front,
     };
     let submitted = keys::submit(pool, waiter, &place);
     if let Err(Rejected {

@@ -4,7 +4,7 @@ use aiopool_core::{Admission, HeldBy, Time};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::py::limits;
+use crate::py::{errors, limits};
 use crate::run::{keys, observe, start, timeout, timer};
 use crate::state::{JoinTicket, Pool};
 
@@ -31,6 +31,9 @@ impl Pool {
         key: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
+        if slf.get().is_closed(py) {
+            return Err(errors::pool_is_closed());
+        }
         let until = match seconds {
             None => {
                 slf.get().enter_if_bound(py)?;

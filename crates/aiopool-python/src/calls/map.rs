@@ -92,6 +92,10 @@ impl Items {
 
     /// No caller takes results any more: they are dropped as they come.
     fn close(&self, py: Python<'_>) {
+        // The caller of a `map` that is stopped still waits for its jobs.
+        if !self.ordered() {
+            self.is_waited_for_by(py, None);
+        }
         let (results, waiter) = self.close_results(py);
         drop_unread(self, results.bind(py));
         drop(waiter);
@@ -131,7 +135,7 @@ fn mapped<'py>(
     context::name_pool(&context, pool)?;
     options::note_level(pool, &context, asked.level)?;
     // What a job waits for comes first.
-    let front = nested::caller(pool)?.is_some();
+    let front = nested::caller(pool)?.is_some() || nested::goes_on(pool)?;
     if pool.get().refuses(py, front) {
         return Err(errors::pool_is_closed());
     }

@@ -38,6 +38,7 @@ borrowed! {
     enter_context = "aiopool._within", "enter";
     get_running_loop = "asyncio", "get_running_loop";
     invalid_state_error = "asyncio", "InvalidStateError";
+    is_within = "aiopool._within", "is_within";
     is_awaitable = "inspect", "isawaitable";
     is_future = "asyncio", "isfuture";
     job_future = "aiopool._job", "JobFuture";
@@ -58,6 +59,7 @@ borrowed! {
     tell_close = "aiopool._loop_end", "tell_close";
     run_job = "aiopool._job", "run_job";
     run_jobs = "aiopool._job", "run_jobs";
+    waiting_for = "aiopool._stall", "waiting_for";
     watch = "aiopool._stall", "watch";
     zip = "builtins", "zip";
 }

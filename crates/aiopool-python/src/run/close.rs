@@ -48,6 +48,20 @@ pub(crate) fn begin(pool: &Bound<'_, Pool>) -> Begun {
     }
 }
 
+/// What jobs hand in is refused, too. Gives those who wait, and the running maps that are cut off: those
+/// of jobs, whose callers will be cancelled.
+pub(crate) fn stop(pool: &Bound<'_, Pool>) -> (Vec<Member>, Vec<Py<Items>>) {
+    let py = pool.py();
+    let (waiting, sources) = pool.get().stop_closing(py);
+    let mut cut_off: Vec<Py<Items>> = Vec::new();
+    for items in sources {
+        if items.get().may_pull(py) && !cut_off.iter().any(|other| other.is(&items)) {
+            cut_off.push(items);
+        }
+    }
+    (waiting, cut_off)
+}
+
 /// The caller of a blocked `spawn` is told that the pool is closed; others are cancelled.
 fn refuse(pool: &Bound<'_, Pool>, mut waiter: Waiter) {
     let admitted = waiter.take_admitted();

@@ -23,6 +23,16 @@ pub(crate) fn caller<'py>(pool: &Bound<'py, Pool>) -> PyResult<Option<Bound<'py,
     Ok(task.ok().and_then(|task| pool.get().job_of(&task)))
 }
 
+/// Whether the calling code works for a job of a pool that is closing, and so may go on to wait for others,
+/// be it in a task of that job.
+pub(crate) fn goes_on(pool: &Bound<'_, Pool>) -> PyResult<bool> {
+    let py = pool.py();
+    if !pool.get().is_closed(py) {
+        return Ok(false);
+    }
+    imports::is_within(py)?.call1((pool,))?.extract()
+}
+
 /// Those who wait for a job of their pool until it has ended, and the job itself.
 pub(crate) struct Waiting(HashMap<usize, Py<Job>>);
 
@@ -38,6 +48,27 @@ impl Waiting {
             }
         }
         Self(found)
+    }
+
+    /// Adds those of these jobs who wait for the job in another way, such as through tasks of their own.
+    pub(crate) fn and_those_of(
+        mut self,
+        job: Option<&Bound<'_, Job>>,
+        others: impl IntoIterator<Item = Py<Job>>,
+    ) -> PyResult<Self> {
+        let Some(job) = job else { return Ok(self) };
+        let py = job.py();
+        let others = others.into_iter().filter(|other| !self.contains(other));
+        let others = others.map(|other| {
+            let task = other.get().task(py);
+            (other, task)
+        });
+        let others: Vec<_> = others.collect();
+        let found = imports::waiting_for(py)?.call1((job.get().task(py), others))?;
+        for other in found.extract::<Vec<Py<Job>>>()? {
+            self.0.insert(address(&other), other);
+        }
+        Ok(self)
     }
 
     pub(crate) fn contains(&self, job: &Py<Job>) -> bool {

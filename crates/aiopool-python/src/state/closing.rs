@@ -50,16 +50,11 @@ impl Pool {
             if state.admission.phase() == Phase::Open {
                 state.admission.enter(Phase::Draining);
             }
-            let sources = state.sources.iter().chain(&state.aside);
-            let mut sources: Vec<_> = sources.map(|items| items.clone_ref(py)).collect();
+            let sources = state.sources(py);
             let is_paused = state.admission.is_paused(now);
             let mut refused = Vec::new();
             for (ticket, waiter) in state.admission.waiters() {
-                let (items, is_map) = match waiter {
-                    Waiter::Other(Other::Item { items, item, .. }) => (Some(items), item.is_none()),
-                    _ => (None, false),
-                };
-                sources.extend(items.map(|items| items.clone_ref(py)));
+                let is_map = matches!(waiter, Waiter::Other(Other::Item { item: None, .. }));
                 let key = state.admission.key_of_waiter(ticket);
                 let is_paused =
                     is_paused || key.is_some_and(|key| state.admission.is_key_paused(key, now));
@@ -84,6 +79,11 @@ impl Pool {
                     || job.get().is_outside_with(py, is_key_paused)
             });
             let outside = outside.map(|job| job.clone_ref(py)).collect();
+            // Nobody may resume them, and what jobs wait for must start.
+            state.admission.resume(now);
+            for key in state.keys.ids() {
+                state.admission.resume_key(key, now);
+            }
             Ending {
                 refused,
                 sources,
@@ -92,16 +92,16 @@ impl Pool {
         })
     }
 
-    /// From here on nobody hands anything in. Gives what is told of those who wait.
-    pub(crate) fn stop_closing(&self, py: Python<'_>) -> Vec<Member> {
+    /// From here on nobody hands anything in. Gives what is told of those who wait, and the running maps
+    /// that would pull more.
+    pub(crate) fn stop_closing(&self, py: Python<'_>) -> (Vec<Member>, Vec<Py<Items>>) {
         self.state.with(py, |state| {
             state.closing = Closing::Stopped;
             let tickets = state.admission.waiters().map(|(ticket, _)| ticket);
             let tickets: Vec<_> = tickets.collect();
             let members = tickets.into_iter();
-            members
-                .filter_map(|ticket| state.waiting_member(py, ticket))
-                .collect()
+            let members = members.filter_map(|ticket| state.waiting_member(py, ticket));
+            (members.collect(), state.sources(py))
         })
     }
 
@@ -116,6 +116,19 @@ impl Pool {
 }
 
 impl PoolState {
+    /// The calls whose items or which themselves wait, and those that stand aside.
+    fn sources(&self, py: Python<'_>) -> Vec<Py<Items>> {
+        let waiting = self
+            .admission
+            .waiters()
+            .filter_map(|(_, waiter)| match waiter {
+                Waiter::Other(Other::Item { items, .. }) => Some(items),
+                _ => None,
+            });
+        let sources = waiting.chain(&self.sources).chain(&self.aside);
+        sources.map(|items| items.clone_ref(py)).collect()
+    }
+
     /// None for a `map`, which is no job, and for a job that has begun.
     fn waiting_member(&self, py: Python<'_>, ticket: Ticket) -> Option<Member> {
         let called = |call: &WaitingCall| call.job.get().call(py).map(|call| call.function);

@@ -74,6 +74,10 @@ impl Keys {
         Some(entry.object)
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = KeyId> {
+        self.entries.iter().flatten().map(|entry| entry.id)
+    }
+
     /// The object of the key that is open at this index.
     pub(super) fn object(&self, index: usize) -> Option<&Py<PyAny>> {
         self.entries.get(index)?.as_ref().map(|entry| &entry.object)
