@@ -10,8 +10,9 @@ import gc
 import warnings
 import weakref
 from collections.abc import Iterable
+from inspect import isasyncgen
 from pathlib import Path
-from types import AsyncGeneratorType, CoroutineType, FrameType
+from types import CoroutineType, FrameType
 from typing import Any, cast
 
 from aiopool import _core
@@ -248,11 +249,11 @@ def _frame_of_itermap(task: Any) -> FrameType | None:
     awaited = next((last.cr_await for last in reversed(list(_coroutines(task)))), None)
     while awaited is not None:
         is_step = type(awaited).__name__ == "async_generator_asend"
-        referents = gc.get_referents(awaited) if is_step else ()
-        generator = next((one for one in referents if isinstance(one, AsyncGeneratorType)), None)
+        referents: list[Any] = gc.get_referents(awaited) if is_step else []
+        generator: Any = next(filter(isasyncgen, referents), None)
         if generator is None:
             return None
-        frame = generator.ag_frame
+        frame: FrameType | None = generator.ag_frame
         if frame is not None and frame.f_code.co_filename.startswith(_OURS):
             return frame
         awaited = generator.ag_await
