@@ -32,7 +32,8 @@ async def in_a_group_of_a_group(stop: Stop) -> None:
 
 
 async def in_a_timeout(stop: Stop) -> None:
-    await asyncio.wait_for(stop(), 1000)
+    # From 3.12 on it would run a coroutine in the task of the job itself.
+    await asyncio.wait_for(asyncio.ensure_future(stop()), 1000)
 
 
 async def in_another_pool(stop: Stop) -> None:
