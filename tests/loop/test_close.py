@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from typing import Any
 
 import pytest
@@ -233,6 +234,29 @@ def test_a_pool_that_closes_ends_its_pauses_and_takes_no_others(key: Any) -> Non
         assert (now(), await future) == (2, "slept")
 
     virtually(main)
+
+
+async def test_a_close_that_meets_submits_from_eight_threads_loses_none() -> None:
+    def submits() -> list[Any]:
+        futures = list[Any]()
+        with pytest.raises(RuntimeError, match=CLOSED):
+            while True:
+                futures.append(pool.submit(ready, 1))
+                time.sleep(0.0001)
+        return futures
+
+    def errors(futures: list[Any]) -> list[BaseException | None]:
+        return [future.exception(timeout=5) for future in futures]
+
+    pool = AioPool(4)
+    await pool.exec(ready(0))
+    submitting = [asyncio.create_task(asyncio.to_thread(submits)) for _ in range(8)]
+    await until(lambda: pool.stats().succeeded > 8)
+    found = await pool.close()
+    futures = [future for thread in await asyncio.gather(*submitting) for future in thread]
+    told = await asyncio.to_thread(errors, futures)
+    assert all(error is None or str(error) == CLOSED for error in told)
+    assert told.count(None) == pool.stats().succeeded - 1 >= found.finished
 
 
 def test_what_jobs_wait_for_is_refused_from_the_grace_on() -> None:
