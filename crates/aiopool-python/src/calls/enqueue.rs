@@ -12,10 +12,10 @@ use crate::py::check::check_function;
 use crate::py::{errors, imports, name};
 use crate::run::enqueued;
 use crate::run::keys::{self, Rejected};
-use crate::run::{observe, options, stall, start, withdraw};
+use crate::run::{observe, options, start, withdraw};
 use crate::state::{
-    Arity, Asked, Awaiting, Call, Callbacks, End, Enqueued, Extras, Place, Pool, Stopping, Verbs,
-    Waiter, WaitingCall,
+    Arity, Asked, Awaiting, Call, Callbacks, End, Enqueued, Place, Pool, Stopping, Verbs, Waiter,
+    WaitingCall,
 };
 
 #[pymethods]
@@ -70,7 +70,7 @@ pub(crate) fn hand_in<'py>(
     if pool.get().refuses(py, false) {
         return Err(errors::pool_is_closed());
     }
-    let asked = asked.unwrap_or_default();
+    let mut asked = asked.unwrap_or_default();
     let level = options::level(pool, asked.level)?;
     let snapshot = context.map_or_else(|| Pool::snapshot(pool), |context| Ok((context, false)));
     let (context, may_be_nested) = snapshot?;
@@ -79,14 +79,7 @@ pub(crate) fn hand_in<'py>(
         name.map_or_else(|| name::of(call.function.bind(py)), Ok)
     });
     let told = observed.as_ref().map(|observed| observed.clone_ref(py));
-    let extras = Extras {
-        timeout: asked.timeout,
-        weight: asked.weight,
-        level: asked.level,
-        name: asked.name,
-        observed,
-        ..Extras::plain()
-    };
+    let extras = asked.extras(observed);
     let job = Enqueued::new(pool, call)?;
     let waiting = WaitingCall {
         job: job.clone().unbind(),
@@ -106,14 +99,7 @@ pub(crate) fn hand_in<'py>(
         }) => return Err(error.clone_ref(py)),
         Err(_) => {}
     }
-    observe::queued(pool, told.as_ref());
-    match submitted {
-        Ok(_) => start::advance(pool),
-        Err(rejected) => withdraw::withdraw(pool, rejected.waiter),
-    }
-    if may_be_nested {
-        stall::look_soon(pool);
-    }
+    start::has_come(pool, submitted, told.as_ref(), may_be_nested);
     Ok(job)
 }
 

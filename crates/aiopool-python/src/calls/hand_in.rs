@@ -11,7 +11,7 @@ use crate::py::check::{Call, check_awaitable, check_callback, check_given};
 use crate::py::outcome::Outcome;
 use crate::py::{errors, imports, name, owner};
 use crate::run::keys::{self, Rejected};
-use crate::run::{nested, observe, options, stall, start, withdraw};
+use crate::run::{nested, observe, options, start};
 use crate::state::{
     Asked, Callback, Called, Extras, Job, OptionValues, Options, Place, Pool, Single, Unawaited,
     Verbs, Waiter, WaitingJob,
@@ -227,7 +227,7 @@ fn hand_in<'py>(
         return Err(errors::pool_is_closed());
     }
     let is_default = asked.is_none();
-    let asked = asked.unwrap_or_default();
+    let mut asked = asked.unwrap_or_default();
     let made = check_callback(cb).and_then(|()| {
         let event_loop = pool.get().enter(py)?;
         let level = options::level(pool, asked.level)?;
@@ -266,13 +266,8 @@ fn hand_in<'py>(
     });
     let told = observed.as_ref().map(|observed| observed.clone_ref(py));
     let extras = Extras {
-        timeout: asked.timeout,
-        weight: asked.weight,
-        level: asked.level,
-        name: asked.name,
-        observed,
         waited_for_by: waits.for_end(),
-        ..Extras::plain()
+        ..asked.extras(observed)
     };
     let waiter = match extras.boxed() {
         None => Waiter::Job(job),
@@ -292,14 +287,8 @@ fn hand_in<'py>(
         refuse(awaitable);
         return Err(error);
     }
-    observe::queued(pool, told.as_ref());
-    match submitted {
-        Ok(_) => start::advance(pool),
-        Err(rejected) => withdraw::withdraw(pool, rejected.waiter),
-    }
-    if may_be_nested && !waits.is_nested() {
-        stall::look_soon(pool);
-    }
+    let may_wait = may_be_nested && !waits.is_nested();
+    start::has_come(pool, submitted, told.as_ref(), may_wait);
     Ok((future, admitted.filter(|admitted| !is_done(admitted))))
 }
 

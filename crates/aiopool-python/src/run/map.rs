@@ -190,7 +190,7 @@ fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Un
         asked.level = Some(options::level(pool, Some(level))?);
         Ok(asked)
     });
-    let (asked, error) = match asked {
+    let (mut asked, error) = match asked {
         Ok(asked) => (asked, None),
         Err(error) => (Asked::default(), Some(error)),
     };
@@ -204,12 +204,8 @@ fn asked(items: &Bound<'_, Items>, item: &Bound<'_, PyAny>) -> Result<Wanted, Un
     }
     let own_level = Some(level).filter(|level| *level != mapped.place.level);
     let extras = Extras {
-        timeout: asked.timeout,
-        weight: asked.weight,
         level: own_level,
-        name: asked.name,
-        observed,
-        ..Extras::plain()
+        ..asked.extras(observed)
     };
     let place = Place {
         level,

@@ -4,7 +4,7 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 
-use aiopool_core::Slot;
+use aiopool_core::{Slot, Ticket};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString};
 
@@ -12,6 +12,7 @@ use crate::py::awaitable::close_unawaited;
 use crate::py::loop_end::{self, LoopEnd, is_cancelled};
 use crate::py::outcome::Outcome;
 use crate::py::{context, errors, name, owner};
+use crate::run::keys::Rejected;
 use crate::run::{assign, map, observe, options, settle, stall, timeout, timer, withdraw};
 use crate::state::{
     Apart, Back, Callback, Extras, Items, Job, Next, Observed, Other, Pool, Single, Target, Waiter,
@@ -86,6 +87,24 @@ pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
         end_turn(pool);
     }
     advance(pool);
+}
+
+/// Somebody was handed in: tells the observer, and starts who may, or cancels the one that the queue has
+/// not taken. A job that has handed it in may wait for it from the next turn of the loop on.
+pub(crate) fn has_come(
+    pool: &Bound<'_, Pool>,
+    submitted: Result<Ticket, Rejected>,
+    told: Option<&Observed>,
+    may_wait: bool,
+) {
+    observe::queued(pool, told);
+    match submitted {
+        Ok(_) => advance(pool),
+        Err(rejected) => withdraw::withdraw(pool, rejected.waiter),
+    }
+    if may_wait {
+        stall::look_soon(pool);
+    }
 }
 
 /// After an error too the pool must look again: until then it is marked as advancing.

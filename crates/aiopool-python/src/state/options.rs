@@ -143,6 +143,20 @@ impl Default for Asked {
     }
 }
 
+impl Asked {
+    /// What the waiter has beside its place. The name is taken.
+    pub(crate) fn extras(&mut self, observed: Option<Box<Observed>>) -> Extras {
+        Extras {
+            timeout: self.timeout,
+            weight: self.weight,
+            level: self.level,
+            name: self.name.take(),
+            observed,
+            ..Extras::plain()
+        }
+    }
+}
+
 impl Extras {
     pub(crate) fn plain() -> Self {
         Self {
