@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiopool import AioPool, Event, JobTimeout
+from aiopool import AioPool, Event, JobTimeout, Rate
 from helpers import Gate, assert_usable, ready, turns, until
 from trees import run_trees
 from virtual_time import now, virtually
@@ -121,7 +121,34 @@ async def test_few_parents_are_open_however_many_roots_there_are() -> None:
     assert opened == 0
 
 
-async def test_a_nested_call_pays_no_rate_on_its_way_back() -> None:
+async def by_spawn_alone(pool: AioPool, make: Any) -> list[Any]:
+    return [await pool.spawn(make(n)) for n in range(2)]
+
+
+@pytest.mark.parametrize("way", [by_exec, by_spawn_alone, by_map, by_itermap, by_options])
+def test_the_way_back_from_a_nested_call_pays_no_rate_and_is_before_others(way: Any) -> None:
+    async def main() -> None:
+        async def parent() -> tuple[float, int]:
+            await way(pool, ready)
+            return now(), len(begun)
+
+        async def other() -> None:
+            begun.append("other")
+
+        # The parent and two children may start at once.
+        pool, begun = AioPool(1, rate=Rate(3, per=10.0)), list[str]()
+        assert await pool.exec(parent()) == (0, 0)
+        pool.rate = None
+        future = pool.spawn_n(parent())
+        pool.map_n(lambda _: other(), range(10))
+        # One of them may have the slot of each child until the parent has seen its end.
+        assert (await future)[1] <= 2
+        await pool.join()
+
+    virtually(main)
+
+
+async def test_a_nested_call_is_told_as_going_outside_and_coming_back() -> None:
     async def parent() -> None:
         await pool.exec(ready(1))
 
