@@ -137,8 +137,12 @@ class BaseAioPool(Maps, BasePool):
         A waiting job leaves the queue and never starts. An active job gets CancelledError; if its
         callback is running, the callback gets it. A running `map` goes on with the items that it
         has not pulled yet: to stop it, cancel the task that awaits it. A cancelled caller still
-        waits for the end of the jobs, unless the caller works for a job of the pool: as that job,
-        in a task that the job made, or in a job that it handed to another pool.
+        waits for the end of the jobs, unless it works for a job of the pool in a task that the job
+        made, or in a job that it handed to another pool.
+
+        A job that calls this waits without its slots. If no future is given, it is not stopped
+        itself, nor are those who wait for its end. It waits for none of these, so there may be
+        fewer results than stopped jobs.
 
         :param futures: futures of this pool. The call ignores settled futures and those of other
             pools. If no future is given, the call stops all jobs.
@@ -147,7 +151,8 @@ class BaseAioPool(Maps, BasePool):
             the results of the waiting jobs come first.
         :raises TypeError: if an argument in `futures` is not a future, or `get_result` is not
             callable. No job is stopped then.
-        :raises RuntimeError: if the pool belongs to another loop or thread.
+        :raises RuntimeError: if one of `futures` is that of the job that calls this: no job is
+            stopped then; if the pool belongs to another loop or thread.
         """
         check_get_result(get_result)
         stopped = await self._stop(futures)
