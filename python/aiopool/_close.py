@@ -84,7 +84,7 @@ class Closing:
         if self._has_stopped:
             return  # a second cancellation would cut off the clean-up of the jobs
         self._has_stopped = True
-        waiting, sources = self._core.stop_closing()
+        waiting, sources = self._core.refuse_all()
         self._unstarted += [JobInfo(*info) for info in waiting]
         self._sources += sources
         self._stopped |= {job: JobInfo(*info) for job, info in self._core.begun()}

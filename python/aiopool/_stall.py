@@ -95,7 +95,7 @@ def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
     wakeups: list[tuple[Any, Any]] = list(getattr(awaited, "_callbacks", None) or ())
     for wakeup, _ in wakeups:
         awaited.remove_done_callback(wakeup)
-    awaited.add_done_callback(_TakesBack(job), context=contextvars.Context())
+    awaited.add_done_callback(_EndsLetOut(job), context=contextvars.Context())
     for wakeup, context in wakeups:
         awaited.add_done_callback(wakeup, context=context)
     job.let_out()
@@ -115,14 +115,14 @@ def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
         loop.call_exception_handler({"message": message, "exception": error, "task": task})
 
 
-class _TakesBack:
+class _EndsLetOut:
     """Gives a job its slots again that was let out."""
 
     def __init__(self, job: _core.Job) -> None:
         self._job = job
 
     def __call__(self, _: object) -> None:
-        self._job.take_back()
+        self._job.end_let_out()
 
 
 class _Look:

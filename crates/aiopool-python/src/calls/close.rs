@@ -33,9 +33,9 @@ impl Pool {
 
     /// Refuses what jobs hand in, too. Gives those who wait, and the names of the calls of jobs that have
     /// not pulled all their items.
-    #[pyo3(name = "stop_closing")]
+    #[pyo3(name = "refuse_all")]
     fn close_wholly(slf: &Bound<'_, Self>) -> (Vec<Info>, Vec<String>) {
-        let (waiting, sources) = close::stop(slf);
+        let (waiting, sources) = close::refuse_all(slf);
         (infos(slf, waiting), names(slf.py(), &sources))
     }
 

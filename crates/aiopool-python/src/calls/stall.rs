@@ -73,7 +73,7 @@ impl Job {
     }
 
     /// The job can go on: it has its slots again, if it was let out.
-    fn take_back(slf: &Bound<'_, Self>) {
+    fn end_let_out(slf: &Bound<'_, Self>) {
         outside::end_let_out(slf);
     }
 }

@@ -50,9 +50,9 @@ pub(crate) fn begin(pool: &Bound<'_, Pool>) -> Begun {
 
 /// What jobs hand in is refused, too. Gives those who wait, and the running maps that are cut off: those
 /// of jobs, whose callers will be cancelled.
-pub(crate) fn stop(pool: &Bound<'_, Pool>) -> (Vec<Member>, Vec<Py<Items>>) {
+pub(crate) fn refuse_all(pool: &Bound<'_, Pool>) -> (Vec<Member>, Vec<Py<Items>>) {
     let py = pool.py();
-    let (waiting, sources) = pool.get().stop_closing(py);
+    let (waiting, sources) = pool.get().refuse_all(py);
     let mut cut_off: Vec<Py<Items>> = Vec::new();
     for items in sources {
         if items.get().may_pull(py) && !cut_off.iter().any(|other| other.is(&items)) {

@@ -94,7 +94,7 @@ impl Pool {
 
     /// From here on nobody hands anything in. Gives what is told of those who wait, and the running maps
     /// that would pull more.
-    pub(crate) fn stop_closing(&self, py: Python<'_>) -> (Vec<Member>, Vec<Py<Items>>) {
+    pub(crate) fn refuse_all(&self, py: Python<'_>) -> (Vec<Member>, Vec<Py<Items>>) {
         self.state.with(py, |state| {
             state.closing = Closing::Stopped;
             let tickets = state.admission.waiters().map(|(ticket, _)| ticket);
