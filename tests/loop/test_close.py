@@ -169,6 +169,22 @@ async def test_running_maps_pull_no_more_and_raise_when_their_jobs_have_ended() 
     assert pulled == [0, 1]
 
 
+async def test_a_map_whose_items_close_the_pool_pulls_no_more() -> None:
+    def source() -> Any:
+        closing.append(pool.close())
+        closing[0].send(None)  # as a task would that makes its first step here
+        for n in range(3):
+            pulled.append(n)
+            yield n
+
+    pool, closing, pulled = AioPool(2), list[Any](), list[int]()
+    with pytest.raises(RuntimeError, match=CLOSED):
+        await pool.map(ready, source())
+    assert pulled == [0]
+    closing[0].close()
+    assert (await pool.close()).finished == 1
+
+
 async def test_jobs_that_have_begun_may_go_on_with_calls_that_they_wait_for() -> None:
     async def parent() -> list[Any]:
         await until(lambda: pool._core.is_closed)

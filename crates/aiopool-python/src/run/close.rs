@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 
 use crate::py::errors;
 use crate::py::outcome::Outcome;
-use crate::run::{observe, settle, start, timer, withdraw};
+use crate::run::{map, observe, start, timer, withdraw};
 use crate::state::{Ending, Items, Job, Member, Pool, Waiter};
 
 /// What has ended as a pool began to close.
@@ -81,12 +81,7 @@ fn end_source(items: &Bound<'_, Items>) -> bool {
         return false;
     }
     let place = items.get().end_source(py);
-    pool.get().forget_aside(items);
     drop(place.map(|place| pool.get().withdraw(py, place)));
-    let error = errors::pool_is_closed();
-    items
-        .get()
-        .fail(error.into_value(py).into_bound(py).into_any());
-    settle::tell_waiter(items);
+    map::end_early(items, errors::pool_is_closed());
     true
 }

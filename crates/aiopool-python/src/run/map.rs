@@ -38,8 +38,10 @@ pub(crate) fn stand_in_queue(items: &Bound<'_, Items>, pulled: usize) -> bool {
         return true;
     };
     match rejected.error {
-        None => withdraw::withdraw(pool, rejected.waiter),
         Some(error) => fail(items, error),
+        // Its own items have closed the pool, after `close` looked for the maps that it ends.
+        None if pool.get().is_closed(py) => end_early(items, errors::pool_is_closed()),
+        None => withdraw::withdraw(pool, rejected.waiter),
     }
     false
 }
@@ -55,13 +57,17 @@ pub(crate) fn let_pull_if_grown(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// A `map` ends with an error. The jobs of earlier items are cancelled; the map raises the error when
-/// they have ended.
+/// A `map` ends with an error. The jobs of earlier items are cancelled.
 fn fail(items: &Bound<'_, Items>, error: PyErr) {
+    end_early(items, error);
+    withdraw::cancel_active(items);
+}
+
+/// A `map` without a place in the queue pulls no more. It raises the error when its jobs have ended.
+pub(crate) fn end_early(items: &Bound<'_, Items>, error: PyErr) {
     let error = error.into_value(items.py()).into_bound(items.py());
     items.get().fail(error.into_any());
     items.get().pool(items.py()).get().forget_aside(items);
-    withdraw::cancel_active(items);
     settle::tell_waiter(items);
 }
 
