@@ -334,10 +334,9 @@ async def test_cancel_in_a_job_does_not_wait_for_one_that_waits_for_it_through_a
 
 async def test_cancel_in_a_job_stops_one_whose_wait_for_it_is_over() -> None:
     async def parent() -> None:
-        results = pool.itermap(child, range(2), yield_when=asyncio.FIRST_COMPLETED)
-        async for _ in results:
-            break
-        await results.aclose()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                _ = [result async for result in pool.itermap(child, range(2))]
         began.append("parent")
         await asyncio.sleep(60)
 
@@ -488,6 +487,17 @@ def test_a_job_that_waits_in_another_way_is_let_outside_and_named(way: Any) -> N
         assert now() <= 2
         await pool.join()
         await assert_usable(pool)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("way", [by_future, by_gather, by_task])
+def test_a_job_that_can_only_wait_for_its_pool_is_let_outside_at_once(way: Any) -> None:
+    async def main() -> None:
+        pool = AioPool(1)
+        with pytest.warns(RuntimeWarning, match="holds a slot and waits"):
+            await pool.exec(way(pool))
+        assert now() == 0
 
     virtually(main)
 

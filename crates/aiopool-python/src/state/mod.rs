@@ -464,11 +464,7 @@ impl Pool {
         self.state.with(py, |state| {
             // The end of the loop closes the pool. If the loop goes on nevertheless, it finds the
             // pool open.
-            let phase = match state.closing {
-                Closing::No => Phase::Open,
-                Closing::Begun | Closing::Stopped => Phase::Draining,
-            };
-            state.admission.enter(phase);
+            state.admission.enter(Phase::Open);
             state.looks_after = false;
             Emptied {
                 loop_end: state.loop_end.take(),
