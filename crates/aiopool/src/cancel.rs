@@ -181,6 +181,10 @@ impl Shared {
         if let Some(lost) = apart.lost() {
             return Ended::without_a_job(lost.take());
         }
+        if apart.coming_back().is_some() {
+            // Its worker has the job, and ends it.
+            return Ended::without_a_job(None);
+        }
         let mut item = (*apart).into_item();
         let mut ended = item.as_mut().give_up();
         self.lock().put(item.as_mut(), &mut ended);

@@ -39,14 +39,16 @@ enum Call<T> {
     Done,
 }
 
-/// Puts a job into the queue, to run on `runtime`.
+/// Puts a job into the queue, to run on `runtime`. A job of the pool that hands it in `to_wait` for it
+/// is told of by [`nested`].
 #[track_caller]
 pub(crate) fn queue<T>(
     (runnable, receiver): (Runnable, Receiver<T>),
     shared: Arc<Shared>,
     runtime: Handle,
+    to_wait: bool,
 ) -> JobHandle<T> {
-    let ticket = shared.submit(runnable, runtime);
+    let ticket = shared.submit(runnable, runtime, to_wait);
     JobHandle::new(receiver, shared, ticket)
 }
 
@@ -56,14 +58,17 @@ pub(crate) fn queue_as<T: Send + 'static>(
     (mut runnable, receiver): (Runnable, Receiver<T>),
     shared: Arc<Shared>,
     runtime: Handle,
+    to_wait: bool,
 ) -> JobHandle<T> {
     let asked =
         runnable.with_options(|options| (options.are_plain_at(Level::default()), options.level()));
-    let level = match asked {
-        None | Some((true, None)) => return queue((runnable, receiver), shared, runtime),
-        Some((_, own)) => own.unwrap_or_else(|| nested::level_in(&shared)),
+    let own = match asked {
+        None | Some((true, None)) => return queue((runnable, receiver), shared, runtime, to_wait),
+        Some((_, own)) => own,
     };
-    match shared.submit_as(runnable, runtime.clone(), level) {
+    let mut request = nested::request_in(&shared, to_wait);
+    request.level = own.unwrap_or(request.level);
+    match shared.submit_as(runnable, runtime.clone(), request) {
         Ok(ticket) => JobHandle::new(receiver, shared, ticket),
         Err((runnable, payload)) => {
             // The job settles with the panic of its key: another that panics takes its turn.
@@ -71,7 +76,7 @@ pub(crate) fn queue_as<T: Send + 'static>(
             discard(receiver);
             discard(runnable);
             let job = Runnable::new(Caught::new(panicking(payload)), is_blocked);
-            queue(job, shared, runtime)
+            queue(job, shared, runtime, to_wait)
         }
     }
 }
@@ -153,7 +158,7 @@ impl<T> Call<T> {
                 ..
             } = mem::replace(self, Self::Done)
             {
-                *self = Self::Queued(queue_as((runnable, receiver), shared, runtime));
+                *self = Self::Queued(queue_as((runnable, receiver), shared, runtime, true));
             }
         }
         match self {

@@ -12,6 +12,7 @@ use futures_core::FusedFuture;
 use crate::error::JobError;
 use crate::job::cell::{Observer, Receiver};
 use crate::job::id::JobId;
+use crate::run::nested;
 use crate::state::Shared;
 use crate::sys::runtime::poll_in_budget;
 
@@ -170,7 +171,7 @@ impl<T> JobHandle<T> {
         }
         // The waker is registered first, and then this looks once more: a start in between would
         // not have woken the caller.
-        if self.job.poll_settled(cx).is_ready() || !self.shared.lock().is_waiting(self.ticket) {
+        if self.poll_settled(cx).is_ready() || !self.shared.lock().is_waiting(self.ticket) {
             return Poll::Ready(());
         }
         Poll::Pending
@@ -178,7 +179,7 @@ impl<T> JobHandle<T> {
 
     /// Waits for the end of the job, and tells whether a cancellation ended it.
     pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.job.poll_settled(cx)
+        self.job.poll_settled(cx, || nested::wait(&self.shared))
     }
 
     /// The result of a settled job, for `Pool::cancel`. From now on the handle says that the job

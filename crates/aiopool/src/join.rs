@@ -1,11 +1,13 @@
 //! Waiting until no job waits and none is active, or until none is active.
 
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use aiopool_core::Ticket;
 
+use crate::run::nested;
 use crate::state::{Shared, State};
 use crate::sys::runtime::poll_in_budget;
 use crate::sys::unwind::discard;
@@ -15,6 +17,7 @@ pub(crate) struct Join {
     shared: Arc<Shared>,
     until: Until,
     ticket: Option<Ticket>,
+    caller: &'static Location<'static>,
 }
 
 /// What a joiner waits for.
@@ -27,15 +30,21 @@ pub(crate) enum Until {
 }
 
 impl Join {
-    pub(crate) fn new(shared: Arc<Shared>, until: Until) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        until: Until,
+        caller: &'static Location<'static>,
+    ) -> Self {
         Self {
             shared,
             until,
             ticket: None,
+            caller,
         }
     }
 
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        nested::refuse(&self.shared, self.until.verb(), self.caller);
         let waker = cx.waker().clone();
         let mut state = self.shared.lock();
         let before = match self.ticket {
@@ -61,6 +70,13 @@ impl Join {
 }
 
 impl Until {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Idle => "join",
+            Self::Drained => "drained",
+        }
+    }
+
     fn is_so(self, state: &State) -> bool {
         match self {
             Self::Idle => state.is_idle(),

@@ -32,6 +32,7 @@ mod limits;
 #[cfg(all(test, aiopool_models))]
 mod models;
 mod observe;
+mod outside;
 mod pool;
 mod rate;
 #[cfg(feature = "metrics")]

@@ -1,6 +1,6 @@
 //! The limits of a pool beside its size: rates and pauses; and the numbers that show them.
 
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,8 +193,9 @@ impl Pool {
     /// # drop(handles);
     /// # }
     /// ```
+    #[track_caller]
     pub fn drained(&self) -> impl Future<Output = ()> + Send + use<> {
-        Join::new(self.shared.clone(), Until::Drained)
+        Join::new(self.shared.clone(), Until::Drained, Location::caller())
     }
 
     /// The numbers of this moment, which all belong together.

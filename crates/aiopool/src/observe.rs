@@ -29,6 +29,18 @@ pub enum Event {
         /// For how long it has waited for its slot.
         wait: Duration,
     },
+    /// A job waits [outside](crate::Pool::outside), or for its own pool: it has given its slots back.
+    #[non_exhaustive]
+    Outside {
+        /// The job.
+        job: Observed,
+    },
+    /// A job that was outside has its slots again.
+    #[non_exhaustive]
+    Back {
+        /// The job.
+        job: Observed,
+    },
     /// A job has ended, and its slot has been given back if it had one. A job that is cancelled before
     /// it starts ends too.
     #[non_exhaustive]

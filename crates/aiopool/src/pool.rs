@@ -14,6 +14,7 @@ use crate::job::body::Caught;
 use crate::job::cell::Runnable;
 use crate::job::{Job, with_body};
 use crate::join::{Join, Until};
+use crate::run::nested;
 use crate::source::mapped::panicking;
 use crate::source::results::Order;
 use crate::state::Shared;
@@ -122,9 +123,9 @@ impl Pool {
         let runtime = current();
         let job = with_body!(J, job, |body| Runnable::new(body, false));
         if J::HAS_OPTIONS {
-            return queue_as(job, self.shared.clone(), runtime);
+            return queue_as(job, self.shared.clone(), runtime, false);
         }
-        queue(job, self.shared.clone(), runtime)
+        queue(job, self.shared.clone(), runtime, false)
     }
 
     /// Runs the job in its turn and waits for its end.
@@ -253,7 +254,7 @@ impl Pool {
         });
         let jobs: Vec<_> = jobs.collect();
         let queue = if J::HAS_OPTIONS { queue_as } else { queue };
-        let queue = |job| queue(job, self.shared.clone(), runtime.clone());
+        let queue = |job| queue(job, self.shared.clone(), runtime.clone(), false);
         jobs.into_iter().map(queue).collect()
     }
 
@@ -375,8 +376,9 @@ impl Pool {
     /// assert!(handle.is_finished());
     /// # }
     /// ```
+    #[track_caller]
     pub fn join(&self) -> impl Future<Output = ()> + Send + use<> {
-        Join::new(self.shared.clone(), Until::Idle)
+        Join::new(self.shared.clone(), Until::Idle, Location::caller())
     }
 
     /// Stops the jobs of these handles, `&mut handles` or `[&mut handle]`, and waits until they and
@@ -476,7 +478,13 @@ impl Pool {
         let shared = self.shared.clone();
         async move {
             let (withdrawn, active) = shared.stop_all();
-            withdrawn + poll_fn(|cx| poll_in_budget(cx, |cx| active.poll_ended(cx))).await
+            let mut waiting = None;
+            let ended = poll_fn(|cx| {
+                let polled = poll_in_budget(cx, |cx| active.poll_ended(cx));
+                waiting = polled.is_pending().then(|| nested::wait(&shared));
+                polled
+            });
+            withdrawn + ended.await
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::stats::Outcome;
 /// | `aiopool_jobs_finished_total`, with the label `outcome` | counter | jobs |
 /// | `aiopool_job_wait_seconds`, of the jobs that start | histogram | seconds |
 /// | `aiopool_job_run_seconds`, of the jobs that finish, if they had started | histogram | seconds |
+/// | `aiopool_waits_outside_total` | counter | times that a job has gone outside |
 /// | `aiopool_pauses_total`, `aiopool_resumes_total` | counter | calls |
 /// | `aiopool_size`, from the first resize on | gauge | slots |
 ///
@@ -56,6 +57,11 @@ fn describe() {
         Unit::Seconds,
         "how long jobs were active"
     );
+    describe_counter!(
+        "aiopool_waits_outside_total",
+        Unit::Count,
+        "times that a job has gone outside"
+    );
     describe_counter!("aiopool_pauses_total", Unit::Count, "pauses begun");
     describe_counter!(
         "aiopool_resumes_total",
@@ -73,6 +79,10 @@ fn record(pool: &SharedString, event: &Event) {
             counter!("aiopool_jobs_started_total", vec![pool()]).increment(1);
             histogram!("aiopool_job_wait_seconds", vec![pool()]).record(*wait);
         }
+        Event::Outside { .. } => {
+            counter!("aiopool_waits_outside_total", vec![pool()]).increment(1);
+        }
+        Event::Back { .. } => {}
         Event::Finished { outcome, run, .. } => {
             let outcome = match outcome {
                 Outcome::Succeeded => "succeeded",

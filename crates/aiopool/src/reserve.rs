@@ -52,7 +52,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// When polled outside a Tokio runtime.
+    /// When polled outside a Tokio runtime, or in a job of the pool.
     ///
     /// # Cancel safety
     ///
@@ -109,7 +109,7 @@ impl Pool {
         let runtime = current();
         let options = job.options();
         let level = options.and_then(Options::level);
-        let level = level.unwrap_or_else(|| nested::level_in(&self.shared));
+        let level = level.unwrap_or_else(|| nested::request_in(&self.shared, false).level);
         let weight = options.map_or(NonZeroU32::MIN, Options::weight);
         let (state, key) = match options.and_then(|options| options.key().cloned()) {
             None => (self.shared.lock_for(&runtime), None),
@@ -192,6 +192,7 @@ impl Reserve {
             let index = if let Some(index) = self.index {
                 index
             } else {
+                nested::refuse(&self.shared, "reserve", self.caller);
                 let runtime = current_for(self.caller);
                 let state = self.shared.lock_for(&runtime);
                 *self.index.insert(self.shared.ask_for_slot(state, runtime))

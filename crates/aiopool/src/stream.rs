@@ -12,6 +12,7 @@ use futures_core::{FusedStream, Stream};
 
 use crate::error::JobError;
 use crate::job::Job;
+use crate::job::waiting::Waiting;
 use crate::run::nested;
 use crate::source::mapped::mapped;
 use crate::source::results::{Order, Read, Results};
@@ -66,15 +67,17 @@ pub(crate) struct Reader<T: Send + 'static> {
     /// The items for the source, until the first poll. In a mutex, so that a stream is `Sync`; it
     /// is never locked.
     items: Mutex<Option<Box<dyn Items>>>,
+    /// While a job of the pool waits for results.
+    waiting: Option<Waiting>,
     results: PhantomData<fn() -> T>,
 }
 
 impl Shared {
     /// Puts a new source into the queue. Its iterator runs on `runtime`.
     fn begin_source(self: &Arc<Self>, id: SourceId, items: Box<dyn Items>, runtime: Handle) {
-        let level = nested::level_in(self);
+        let request = nested::request_in(self, true);
         let mut state = self.lock_for(&runtime);
-        let spare = state.begin_source(id, level, items, runtime);
+        let spare = state.begin_source(id, request, items, runtime);
         self.advance(state);
         discard(spare);
     }
@@ -136,9 +139,7 @@ impl<T: Send + 'static> Stream for Itermap<T> {
             return Poll::Ready(None);
         }
         reader.start(caller);
-        let read = poll_in_budget(cx, |cx| {
-            poll(&reader.shared, reader.id, cx, Results::<T>::read)
-        });
+        let read = poll_in_budget(cx, |cx| reader.poll(cx, Results::<T>::read));
         Poll::Ready(match ready!(read) {
             Read::Result(result, source) => {
                 if let Some(source) = source {
@@ -191,6 +192,7 @@ impl<T: Send + 'static> Reader<T> {
             shared,
             id,
             items: Mutex::new(Some(mapped(items, function))),
+            waiting: None,
             results: PhantomData,
         }
     }
@@ -201,14 +203,13 @@ impl<T: Send + 'static> Reader<T> {
         caller: &'static Location<'static>,
     ) -> Vec<Result<T, JobError>> {
         self.start(caller);
-        let (shared, id) = (self.shared.clone(), self.id);
-        let read = |cx: &mut Context<'_>| poll(&shared, id, cx, Results::<T>::read_whole);
-        match poll_fn(|cx| poll_in_budget(cx, read)).await {
+        let read = poll_fn(|cx| poll_in_budget(cx, |cx| self.poll(cx, Results::read_whole)));
+        match read.await {
             Ok(results) => results.into_vec(),
             Err(payload) => {
-                shared.stop_items(id);
+                self.shared.stop_items(self.id);
                 let quiet = |results: &mut Results<T>| results.is_quiet().then_some(());
-                poll_fn(|cx| poll(&shared, id, cx, quiet)).await;
+                poll_fn(|cx| self.poll(cx, quiet)).await;
                 // Dropped before the panic: a result that panics in its drop during an unwinding
                 // aborts the process.
                 drop(self);
@@ -243,6 +244,25 @@ impl<T: Send + 'static> Reader<T> {
         self.shared.begin_source(self.id, items, runtime);
     }
 
+    /// Waits until `read` finds what it looks for in the results.
+    fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(&mut Results<T>) -> Option<R>,
+    ) -> Poll<R> {
+        let Self { shared, id, .. } = self;
+        let polled = poll_locked(&shared.state, cx, |state| {
+            let results = state.results_of(*id);
+            read(results).ok_or(&mut results.reader)
+        });
+        self.waiting = if polled.is_pending() {
+            nested::wait(shared)
+        } else {
+            None
+        };
+        polled
+    }
+
     fn items(&mut self) -> &mut Option<Box<dyn Items>> {
         self.items.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
@@ -256,19 +276,6 @@ impl<T: Send + 'static> Drop for Reader<T> {
         }
         self.shared.abandon(self.id);
     }
-}
-
-/// Waits until `read` finds what it looks for in the results of a source.
-fn poll<T: 'static, R>(
-    shared: &Shared,
-    source: SourceId,
-    cx: &mut Context<'_>,
-    mut read: impl FnMut(&mut Results<T>) -> Option<R>,
-) -> Poll<R> {
-    poll_locked(&shared.state, cx, |state| {
-        let results = state.results_of(source);
-        read(results).ok_or(&mut results.reader)
-    })
 }
 
 impl<T: Send + 'static> fmt::Debug for Itermap<T> {

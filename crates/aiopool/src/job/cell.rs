@@ -23,6 +23,7 @@ use crate::error::JobError;
 use crate::job::body::{Body, Ended, Finished, Progress};
 use crate::job::join_state::{Detached, JoinState};
 use crate::job::options::Options;
+use crate::job::waiting::Waiting;
 use crate::sys::sync::{AtomicU16, Ordering, UnsafeCell};
 use crate::sys::unwind::{discard, wake};
 
@@ -203,7 +204,7 @@ impl Runnable {
         if cell.holders().load(Ordering::Relaxed) & BLOCKED == 0 {
             return None;
         }
-        cell.join_state().take_waker().map(|waker| *waker)
+        cell.join_state().take_waker().map(|left| left.waker)
     }
 
     /// Whether a caller waits for the start of the job.
@@ -359,13 +360,18 @@ impl<T> Receiver<T> {
         self.is_settled() && unsafe { self.cell().was_stopped() }.is_none()
     }
 
-    /// Waits for the end of the job, and tells whether a cancellation ended it.
+    /// Waits for the end of the job, and tells whether a cancellation ended it. What `wait` gives is
+    /// kept as long as the waker.
     ///
     /// # Panics
     ///
     /// If the result has been taken.
-    pub(crate) fn poll_settled(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        ready!(self.cell().join_state().poll_settled(cx));
+    pub(crate) fn poll_settled(
+        &mut self,
+        cx: &mut Context<'_>,
+        wait: impl FnOnce() -> Option<Waiting>,
+    ) -> Poll<bool> {
+        ready!(self.cell().join_state().poll_settled(cx, wait));
         // SAFETY: `self` is the receiver of a job that is settled.
         let stopped = unsafe { self.cell().was_stopped() };
         Poll::Ready(

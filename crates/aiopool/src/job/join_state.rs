@@ -9,12 +9,20 @@ use std::mem;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
+use crate::job::waiting::Waiting;
 use crate::sys::sync::{AtomicPtr, Ordering};
 use crate::sys::unwind::discard;
 
-/// The state at which the runnable and the receiver meet: `OPEN`, `SETTLED`, `DETACHED`, or the
-/// boxed waker that the receiver of an open job has left.
-pub(crate) struct JoinState(AtomicPtr<Waker>);
+/// The state at which the runnable and the receiver meet: `OPEN`, `SETTLED`, `DETACHED`, or, in a box,
+/// what the receiver of an open job has left.
+pub(crate) struct JoinState(AtomicPtr<Left>);
+
+/// What a receiver that waits leaves.
+pub(crate) struct Left {
+    pub(crate) waker: Waker,
+    /// If it is a job of the pool that waits: it does as long as this is here.
+    waiting: Option<Waiting>,
+}
 
 /// The receiver of a job has gone before its end.
 pub(crate) struct Detached;
@@ -36,7 +44,7 @@ impl JoinState {
         if state == DETACHED {
             return Err(Detached);
         }
-        Ok(waker_in(state).map(|waker| *waker))
+        Ok(left_in(state).map(|left| left.waker))
     }
 
     /// The receiver leaves. Tells whether the result is stored.
@@ -47,64 +55,74 @@ impl JoinState {
             .0
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, leave);
         let settled = left.is_err();
-        discard(left.ok().and_then(waker_in));
+        discard(left.ok().and_then(left_in));
         settled
     }
 
     /// Takes the waker that the receiver has left. Only the runnable, to wake it, and the receiver
     /// itself do that. If one of them changes the state meanwhile, the other sees it: a receiver
     /// looks once more when it leaves its waker again.
-    pub(crate) fn take_waker(&self) -> Option<Box<Waker>> {
+    pub(crate) fn take_waker(&self) -> Option<Box<Left>> {
         let state = self.0.load(Ordering::Relaxed);
-        if !is_waker(state) {
+        if !is_left(state) {
             return None;
         }
         let taken = self
             .0
             .compare_exchange(state, OPEN, Ordering::Acquire, Ordering::Relaxed);
-        taken.ok().and_then(waker_in)
+        taken.ok().and_then(left_in)
     }
 
-    /// Waits until the job is settled. For the receiver.
-    pub(crate) fn poll_settled(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Waits until the job is settled. For the receiver. What `wait` gives is kept as long as the waker.
+    pub(crate) fn poll_settled(
+        &self,
+        cx: &mut Context<'_>,
+        wait: impl FnOnce() -> Option<Waiting>,
+    ) -> Poll<()> {
         if self.is_settled() {
             return Poll::Ready(());
         }
         // A poll by the same task takes its waker out and puts it back. If the receiver compared
         // the waker in its place, the runnable might take and drop it meanwhile.
-        let waker = match self.take_waker() {
-            Some(waker) if waker.will_wake(cx.waker()) => waker,
+        let waiting = wait();
+        let left = match self.take_waker() {
             // In the same box: whether it has been replaced does not depend on where the next one is.
-            Some(mut waker) => {
-                discard(mem::replace(&mut *waker, cx.waker().clone()));
-                waker
+            Some(mut left) => {
+                if !left.waker.will_wake(cx.waker()) {
+                    discard(mem::replace(&mut left.waker, cx.waker().clone()));
+                }
+                left.waiting = waiting;
+                left
             }
-            None => Box::new(cx.waker().clone()),
+            None => Box::new(Left {
+                waker: cx.waker().clone(),
+                waiting,
+            }),
         };
-        let waker = Box::into_raw(waker);
-        let left = self
+        let left = Box::into_raw(left);
+        let is_left = self
             .0
-            .compare_exchange(OPEN, waker, Ordering::AcqRel, Ordering::Acquire);
-        if left.is_ok() {
+            .compare_exchange(OPEN, left, Ordering::AcqRel, Ordering::Acquire);
+        if is_left.is_ok() {
             return Poll::Pending;
         }
         // The runnable has settled the job meanwhile.
-        discard(waker_in(waker));
+        discard(left_in(left));
         Poll::Ready(())
     }
 }
 
-/// The waker that a former state stands for.
-fn waker_in(state: *mut Waker) -> Option<Box<Waker>> {
+/// What a former state stands for.
+fn left_in(state: *mut Left) -> Option<Box<Left>> {
     // SAFETY: `JoinState::poll_settled` alone puts such a pointer there, out of a box, and whoever
     // takes it out by an exchange is the only one to have it.
-    is_waker(state).then(|| unsafe { Box::from_raw(state) })
+    is_left(state).then(|| unsafe { Box::from_raw(state) })
 }
 
-fn is_waker(state: *mut Waker) -> bool {
+fn is_left(state: *mut Left) -> bool {
     ![OPEN, SETTLED, DETACHED].contains(&state)
 }
 
-const OPEN: *mut Waker = ptr::null_mut();
-const SETTLED: *mut Waker = ptr::without_provenance_mut(1);
-const DETACHED: *mut Waker = ptr::without_provenance_mut(2);
+const OPEN: *mut Left = ptr::null_mut();
+const SETTLED: *mut Left = ptr::without_provenance_mut(1);
+const DETACHED: *mut Left = ptr::without_provenance_mut(2);

@@ -9,6 +9,7 @@ pub(crate) mod join_state;
 pub(crate) mod options;
 #[cfg(feature = "tracing")]
 pub(crate) mod traced;
+pub(crate) mod waiting;
 
 use std::num::NonZeroU32;
 use std::pin::Pin;

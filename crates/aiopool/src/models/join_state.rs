@@ -24,7 +24,7 @@ fn who_sees_that_it_is_settled_sees_the_result() {
             );
         });
         let (state, result) = &*meeting;
-        let (waited, ()) = block_on(waited(poll_fn(|cx| state.poll_settled(cx))));
+        let (waited, ()) = block_on(waited(poll_fn(|cx| state.poll_settled(cx, || None))));
         assert!(result.load(Ordering::Relaxed));
         drop(runnable.join());
         waited
@@ -92,7 +92,7 @@ fn a_receiver_that_was_woken_at_the_start_is_woken_at_the_end_too() {
         let state = Arc::new(JoinState::open());
         let here = state.clone();
         let runnable = thread::spawn(move || {
-            let at_start = here.take_waker().map(|waker| *waker);
+            let at_start = here.take_waker().map(|left| left.waker);
             let woken_at_start = at_start.is_some();
             wake(at_start);
             let at_end = here
@@ -102,7 +102,7 @@ fn a_receiver_that_was_woken_at_the_start_is_woken_at_the_end_too() {
             wake(at_end);
             (woken_at_start, woken_at_end)
         });
-        block_on(poll_fn(|cx| state.poll_settled(cx)));
+        block_on(poll_fn(|cx| state.poll_settled(cx, || None)));
         match runnable.join().expect("waking does not panic") {
             (false, false) => "it came late",
             (true, false) => "at the start",

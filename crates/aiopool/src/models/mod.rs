@@ -15,6 +15,7 @@ mod crowd;
 mod handle;
 mod join;
 mod join_state;
+mod outside;
 mod pause;
 mod reserve;
 mod resize;

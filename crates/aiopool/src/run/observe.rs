@@ -100,6 +100,20 @@ impl Shared {
 }
 
 impl Watch {
+    /// The job has gone outside.
+    pub(crate) fn outside(&self, shared: &Shared) {
+        shared.observe(|| Event::Outside {
+            job: self.job.clone(),
+        });
+    }
+
+    /// It has its slots again.
+    pub(crate) fn back(&self, shared: &Shared) {
+        shared.observe(|| Event::Back {
+            job: self.job.clone(),
+        });
+    }
+
     fn start(&mut self, shared: &Shared) {
         if let Some(at) = self.at.take() {
             shared.observe(|| Event::Started {

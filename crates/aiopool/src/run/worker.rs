@@ -6,22 +6,24 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use aiopool_core::{Admitted, Level, Request, Ticket};
+use aiopool_core::{Admitted, Request, Ticket};
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
 use crate::job::id::JobId;
 use crate::job::options::Options;
+use crate::job::waiting::Waiting;
 use crate::observe::{Event, Seen};
 use crate::run::nested;
 use crate::run::observe::Watch;
+use crate::run::outside::{Awaited, Away, OwnWaker, take_placed};
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Waiter, Work};
 use crate::state::permits::Grant;
 use crate::state::signal::Orders;
 use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State, Timers};
-use crate::sys::runtime::{Handle, poll_proceed, yield_to_all};
+use crate::sys::runtime::{Handle, TaskId, current_task, poll_proceed, yield_to_all};
 use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{Payload, discard, guarded, wake};
 
@@ -44,6 +46,14 @@ pub(crate) struct Worker {
     has_started: bool,
     /// The job that it runs, if somebody observes it.
     watch: Option<Box<Watch>>,
+    /// Its job, while that is outside.
+    away: Option<Box<Away>>,
+    /// What wakes its job, once that has waited outside for something else than its pool.
+    own_waker: Option<Box<OwnWaker>>,
+    /// What is kept by those for whom its job waits.
+    waiting: Vec<Waiting>,
+    /// The task that it is, once it has been polled.
+    task: Option<TaskId>,
 }
 
 /// What a worker does next.
@@ -65,10 +75,15 @@ impl Shared {
     /// A job that is to run on `runtime` takes the last place in the queue, or a slot if one is
     /// free.
     #[track_caller]
-    pub(crate) fn submit(self: &Arc<Self>, mut job: Runnable, runtime: Handle) -> Ticket {
-        let level = nested::level_in(self);
-        if level != Level::default() {
-            return self.submit_nested(job, runtime, level);
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        mut job: Runnable,
+        runtime: Handle,
+        to_wait: bool,
+    ) -> Ticket {
+        let request = nested::request_in(self, to_wait);
+        if request != Request::default() {
+            return self.submit_nested(job, runtime, request);
         }
         let mut state = self.lock_for(&runtime);
         if self.observer.is_some() {
@@ -87,12 +102,11 @@ impl Shared {
         ticket
     }
 
-    /// As [`submit`](Self::submit), of a job without a key that has the priority of the one that hands
-    /// it in.
+    /// As [`submit`](Self::submit), of a job without a key that another one hands in.
     #[cold]
     #[track_caller]
-    fn submit_nested(self: &Arc<Self>, job: Runnable, runtime: Handle, level: Level) -> Ticket {
-        match self.submit_as(job, runtime, level) {
+    fn submit_nested(self: &Arc<Self>, job: Runnable, runtime: Handle, request: Request) -> Ticket {
+        match self.submit_as(job, runtime, request) {
             Ok(ticket) => ticket,
             Err(_) => unreachable!("there is no key that could panic"),
         }
@@ -106,23 +120,19 @@ impl Shared {
         self: &Arc<Self>,
         mut job: Runnable,
         runtime: Handle,
-        level: Level,
+        mut request: Request,
     ) -> Result<Ticket, (Runnable, Payload)> {
-        let (mut state, key) = match job.with_options(Options::take_key).flatten() {
-            None => (self.lock_for(&runtime), None),
+        let mut state = match job.with_options(Options::take_key).flatten() {
+            None => self.lock_for(&runtime),
             Some(mut key) => match self.lock_with_key(&mut key, Timers::On(&runtime)) {
                 Ok((state, id)) => {
                     // The one that was there has been taken: nothing foreign is dropped.
                     job.with_options(|options| options.put_key(key));
-                    (state, Some(id))
+                    request.key = Some(id);
+                    state
                 }
                 Err(payload) => return Err((job, payload)),
             },
-        };
-        let request = Request {
-            level,
-            key,
-            front: false,
         };
         if self.observer.is_some() {
             // Its key is clone of that of the pool, so nothing foreign is called for this.
@@ -166,10 +176,7 @@ impl Shared {
         mut state: MutexGuard<'a, State>,
         runtime: Handle,
     ) -> usize {
-        let request = Request {
-            level: nested::level_in(self),
-            ..Request::default()
-        };
+        let request = Request::default();
         let (index, _, spare) = state.ask_for_slot(runtime, request, NonZeroU32::MIN);
         self.advance(state);
         discard(spare);
@@ -327,7 +334,7 @@ impl Shared {
     /// shuts down drops a new worker here.
     fn wake_up(self: &Arc<Self>, wakeup: Wakeup) {
         match wakeup {
-            Wakeup::Parked(remote) => remote.wake(),
+            Wakeup::Worker(remote) => remote.wake(),
             Wakeup::Caller(waker) => wake(Some(waker)),
             Wakeup::New { workers, runtime } => {
                 let worker = Worker::new(self.clone(), workers);
@@ -368,6 +375,10 @@ impl Worker {
             has_offered: false,
             has_started: false,
             watch: None,
+            away: None,
+            own_waker: None,
+            waiting: Vec::new(),
+            task: None,
         }
     }
 
@@ -382,6 +393,7 @@ impl Worker {
         let is_alive = waker.is_some();
         let mut state = self.shared.lock();
         if let Some(waker) = new {
+            self.task = current_task();
             self.member.remote = Some(state.connect(&self.member, waker));
         }
         let found = state.search(&self.member, is_alive);
@@ -488,10 +500,10 @@ impl Worker {
     fn pull(&mut self, mut source: SourceBox) {
         self.outlive_stop();
         let spare = self.spare.take();
-        let pulled = match source.level() {
-            level if level == Level::default() => source.pull(spare),
-            level => nested::poll_at(level, &self.shared, || source.pull(spare)),
-        };
+        let level = source.request().level;
+        // A function waits for nothing.
+        let (pulled, _) =
+            nested::poll(&self.shared, level, self.task, false, || source.pull(spare));
         match pulled {
             Pulled::Item(item, rest) => {
                 self.step = Step::Run(Work::Item(item));
@@ -551,7 +563,9 @@ impl Worker {
             Some(options) => (options.level(), options.weight()),
             None => (None, NonZeroU32::MIN),
         };
-        let level = own.unwrap_or_else(|| source.level());
+        let mut request = source.request();
+        request.level = own.unwrap_or(request.level);
+        request.key = key;
         let is_observed = shared.observer.is_some();
         let seen = is_observed.then(|| seen_of(item.as_mut().options()));
         let mut queued = None;
@@ -560,11 +574,6 @@ impl Worker {
                 item,
                 workers: self.member.workers,
                 weight,
-            };
-            let request = Request {
-                level,
-                key,
-                front: false,
             };
             let ticket = state.enqueue_item(waiting, request);
             if let Some(seen) = seen {
@@ -645,8 +654,7 @@ impl Worker {
         };
         // The turn may be that of another waiter, which came before: only these workers can take
         // it.
-        let is_caller = turn.waiter.caller().is_some();
-        let again = turn.waiter.workers() == self.member.workers && !is_caller;
+        let again = turn.waiter.workers() == self.member.workers && turn.waiter.is_work();
         let item = if again {
             lay_down(&mut self.held, &mut self.step, Step::Done)
         } else {
@@ -743,6 +751,102 @@ impl Worker {
         }
     }
 
+    /// Polls its job. One that waits for something that nobody need hold a slot for goes outside.
+    #[inline]
+    fn poll_work(&mut self, cx: &mut Context<'_>, mut orders: Orders) -> Poll<Ended> {
+        loop {
+            let (polled, waits) = match &mut self.own_waker {
+                None => poll_in(&self.shared, self.task, &mut self.step, cx, &orders),
+                Some(own) => {
+                    // What wakes it from here on is for its next poll.
+                    own.take_woken();
+                    let cx = &mut Context::from_waker(own.waker());
+                    poll_in(&self.shared, self.task, &mut self.step, cx, &orders)
+                }
+            };
+            if !waits && (polled.is_ready() || self.waiting.is_empty()) {
+                return polled;
+            }
+            self.waiting.extend(nested::take_waiting());
+            self.waiting.retain(Waiting::is_kept);
+            let placed = take_placed();
+            if polled.is_ready() || placed.is_empty() && self.waiting.is_empty() {
+                return polled;
+            }
+            orders.stop = false;
+            if placed.is_empty() || self.own_waker.is_some() {
+                ready!(self.wait_outside(cx, placed));
+                // It may be back to be stopped.
+                orders = self.member.take_orders().unwrap_or_default();
+                continue;
+            }
+            // Its wake-ups have to be told from those of what it waits for: so it leaves this waker
+            // wherever it has left the other one.
+            self.own_waker = Some(Box::new(OwnWaker::new(cx.waker().clone())));
+        }
+    }
+
+    /// Its job gives its slots back until it is to be polled again. Ready when it has them.
+    #[cold]
+    fn wait_outside(&mut self, cx: &mut Context<'_>, placed: Vec<Arc<dyn Awaited>>) -> Poll<()> {
+        let Some(entry) = self.held else {
+            return Poll::Pending;
+        };
+        let has_placed = !placed.is_empty();
+        self.away = Some(Box::new(Away::new(placed, !self.waiting.is_empty())));
+        self.shared.go_outside(entry);
+        if let Some(watch) = &self.watch {
+            watch.outside(&self.shared);
+        }
+        if has_placed {
+            self.poll_outside(cx)
+        } else {
+            // Whatever comes next is a wake-up.
+            Poll::Pending
+        }
+    }
+
+    /// Ready when its job has its slots again, because it is to be polled or stopped.
+    #[cold]
+    fn poll_outside(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (Some(entry), Some(away), Some((_, remote))) =
+            (self.held, &mut self.away, &self.member.remote)
+        else {
+            return Poll::Ready(());
+        };
+        let weight = match &mut self.step {
+            Step::Run(Work::Job(job)) => job.weight(),
+            Step::Run(Work::Item(item)) => item
+                .as_mut()
+                .options()
+                .map_or(NonZeroU32::MIN, |options| options.weight()),
+            _ => NonZeroU32::MIN,
+        };
+        if remote.is_stopped() {
+            self.shared.force_back(entry, weight);
+        } else {
+            if !away.comes_back() {
+                let is_woken = self.own_waker.as_ref().is_none_or(|own| own.take_woken());
+                let (polled, _) =
+                    nested::poll(&self.shared, remote.level(), self.task, false, || {
+                        away.poll_awaited(cx)
+                    });
+                if polled.is_pending() && !is_woken {
+                    return Poll::Pending;
+                }
+                away.come_back(&self.shared, entry, &self.member, weight);
+            }
+            if !self.shared.lock().is_active(entry) {
+                return Poll::Pending;
+            }
+        }
+        self.away = None;
+        if let Some(watch) = &self.watch {
+            watch.back(&self.shared);
+        }
+        Poll::Ready(())
+    }
+
     /// Drops what is run, or was to be begun, where it stands. An item that is given back has its
     /// result.
     fn give_up(&mut self) -> (Ended, Option<Pin<Box<dyn Item>>>) {
@@ -775,25 +879,14 @@ impl Future for Worker {
                 ready!(worker.begin(cx));
             }
             let is_observed = worker.shared.observer.is_some();
+            if worker.away.is_some() {
+                ready!(worker.poll_outside(cx));
+            }
             let orders = is_observed.then(|| worker.watch_and_take_orders());
             let mut ended = match &mut worker.step {
-                Step::Run(Work::Job(job)) => {
+                Step::Run(Work::Job(_) | Work::Item(_)) => {
                     let orders = orders.unwrap_or_else(|| worker.member.take_orders());
-                    ready!(match orders {
-                        None => job.poll(cx, false),
-                        Some(Orders { level, stop }) => {
-                            nested::poll_at(level, &worker.shared, || job.poll(cx, stop))
-                        }
-                    })
-                }
-                Step::Run(Work::Item(item)) => {
-                    let orders = orders.unwrap_or_else(|| worker.member.take_orders());
-                    ready!(match orders {
-                        None => item.as_mut().poll(cx, false),
-                        Some(Orders { level, stop }) => {
-                            nested::poll_at(level, &worker.shared, || item.as_mut().poll(cx, stop))
-                        }
-                    })
+                    ready!(worker.poll_work(cx, orders.unwrap_or_default()))
                 }
                 Step::Run(Work::Pull(_)) => {
                     if let Step::Run(Work::Pull(source)) =
@@ -828,6 +921,8 @@ impl Future for Worker {
                 }
                 Step::Done => return Poll::Ready(()),
             };
+            worker.own_waker = None;
+            worker.waiting.clear();
             let mut ended_item = None;
             match mem::replace(&mut worker.step, Step::Done) {
                 // The result is in the cell: from here on the handle may take it.
@@ -890,6 +985,22 @@ fn seen(job: &mut Runnable) -> Seen {
 
 fn seen_of(options: Option<&mut Options>) -> Seen {
     options.map(|options| Seen::of(options)).unwrap_or_default()
+}
+
+/// Polls the job of a worker.
+#[inline]
+fn poll_in(
+    shared: &Arc<Shared>,
+    task: Option<TaskId>,
+    step: &mut Step,
+    cx: &mut Context<'_>,
+    orders: &Orders,
+) -> (Poll<Ended>, bool) {
+    nested::poll(shared, orders.level, task, true, || match step {
+        Step::Run(Work::Job(job)) => job.poll(cx, orders.stop),
+        Step::Run(Work::Item(item)) => item.as_mut().poll(cx, orders.stop),
+        _ => unreachable!("it runs a job"),
+    })
 }
 
 /// Parts with what has been taken, to do `next` instead. Apart from the rest of the worker, whose

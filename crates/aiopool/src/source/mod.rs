@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use aiopool_core::Level;
+use aiopool_core::{Level, Request};
 
 use crate::job::body::Ended;
 use crate::job::options::Options;
@@ -22,8 +22,8 @@ pub(crate) struct Source {
     id: SourceId,
     /// The index of its workers, which is there as long as the source.
     workers: usize,
-    /// That of the job whose call it is: its items have it, unless they ask for another.
-    level: Level,
+    /// Where it stands in the queue, and its items do, unless they ask for another level.
+    request: Request,
     items: Box<dyn Items>,
     /// The place for the item that it is asked for.
     pub(crate) reserved: Option<Reserved>,
@@ -36,6 +36,7 @@ pub(crate) enum Apart {
     Source(Source),
     Item(WaitingItem),
     Caller(WaitingCaller),
+    Back(ComingBack),
 }
 
 /// A source in its place for the queue, which it keeps from turn to turn.
@@ -58,6 +59,17 @@ pub(crate) struct WaitingCaller {
     pub(crate) weight: NonZeroU32,
     /// What it had left when it was taken out of the queue, to be woken under no lock.
     pub(crate) lost: Option<Waker>,
+}
+
+/// A job that is outside and wants its slots again. Its worker has it.
+pub(crate) struct ComingBack {
+    /// The index of its entry.
+    pub(crate) entry: usize,
+    /// The index of its workers.
+    pub(crate) workers: usize,
+    pub(crate) weight: NonZeroU32,
+    /// Whether it pays the rates as a start does.
+    pub(crate) pays: bool,
 }
 
 /// A source whose iterator and function have been dropped.
@@ -137,11 +149,16 @@ pub(crate) trait Item: Send {
 }
 
 impl Source {
-    pub(crate) fn new(id: SourceId, workers: usize, level: Level, items: Box<dyn Items>) -> Self {
+    pub(crate) fn new(
+        id: SourceId,
+        workers: usize,
+        request: Request,
+        items: Box<dyn Items>,
+    ) -> Self {
         Self {
             id,
             workers,
-            level,
+            request,
             items,
             reserved: None,
             is_asked: false,
@@ -156,8 +173,8 @@ impl Source {
         self.workers
     }
 
-    pub(crate) fn level(&self) -> Level {
-        self.level
+    pub(crate) fn request(&self) -> Request {
+        self.request
     }
 
     /// The next item, in the allocation of `spare` if it fits.
@@ -166,7 +183,9 @@ impl Source {
         let Some(reserved) = self.reserved else {
             return Pulled::Nothing(End::CutShort);
         };
-        let pulled = self.items.pull(self.id, self.level, reserved, spare);
+        let pulled = self
+            .items
+            .pull(self.id, self.request.level, reserved, spare);
         // Without an item the place is given back with the end.
         if let Pulled::Item(..) | Pulled::Apart(..) = pulled {
             self.reserved = None;
@@ -192,6 +211,7 @@ impl Apart {
             Self::Source(_) => NonZeroU32::MIN,
             Self::Item(waiting) => waiting.weight,
             Self::Caller(waiting) => waiting.weight,
+            Self::Back(waiting) => waiting.weight,
         }
     }
 
@@ -201,13 +221,14 @@ impl Apart {
             Self::Source(source) => source.workers,
             Self::Item(waiting) => waiting.workers,
             Self::Caller(waiting) => waiting.workers,
+            Self::Back(waiting) => waiting.workers,
         }
     }
 
     /// The options of an item.
     pub(crate) fn options(&mut self) -> Option<&mut Options> {
         match self {
-            Self::Source(_) | Self::Caller(_) => None,
+            Self::Source(_) | Self::Caller(_) | Self::Back(_) => None,
             Self::Item(waiting) => waiting.item.as_mut().options(),
         }
     }
@@ -215,7 +236,7 @@ impl Apart {
     /// What the state knows a caller by.
     pub(crate) fn caller(&self) -> Option<usize> {
         match self {
-            Self::Source(_) | Self::Item(_) => None,
+            Self::Source(_) | Self::Item(_) | Self::Back(_) => None,
             Self::Caller(waiting) => Some(waiting.index),
         }
     }
@@ -223,7 +244,7 @@ impl Apart {
     /// The waker of a caller that has been taken out of the queue.
     pub(crate) fn lost(&mut self) -> Option<&mut Option<Waker>> {
         match self {
-            Self::Source(_) | Self::Item(_) => None,
+            Self::Source(_) | Self::Item(_) | Self::Back(_) => None,
             Self::Caller(waiting) => Some(&mut waiting.lost),
         }
     }
@@ -231,8 +252,16 @@ impl Apart {
     /// The source of an item.
     pub(crate) fn source_of_item(&self) -> Option<SourceId> {
         match self {
-            Self::Source(_) | Self::Caller(_) => None,
+            Self::Source(_) | Self::Caller(_) | Self::Back(_) => None,
             Self::Item(waiting) => Some(waiting.item.source()),
+        }
+    }
+
+    /// A job that comes back.
+    pub(crate) fn coming_back(&self) -> Option<&ComingBack> {
+        match self {
+            Self::Source(_) | Self::Item(_) | Self::Caller(_) => None,
+            Self::Back(waiting) => Some(waiting),
         }
     }
 
@@ -240,7 +269,7 @@ impl Apart {
     pub(crate) fn into_item(self) -> Pin<Box<dyn Item>> {
         match self {
             Self::Item(waiting) => waiting.item,
-            Self::Source(_) | Self::Caller(_) => unreachable!("it is no item"),
+            Self::Source(_) | Self::Caller(_) | Self::Back(_) => unreachable!("it is no item"),
         }
     }
 }
@@ -254,7 +283,7 @@ impl SourceBox {
     pub(crate) fn from_box(apart: Box<Apart>) -> Result<Self, Box<Apart>> {
         match &*apart {
             Apart::Source(_) => Ok(Self(apart)),
-            Apart::Item(_) | Apart::Caller(_) => Err(apart),
+            Apart::Item(_) | Apart::Caller(_) | Apart::Back(_) => Err(apart),
         }
     }
 
@@ -266,7 +295,7 @@ impl SourceBox {
     pub(crate) fn discard(self) -> DiscardedSource {
         match *self.0 {
             Apart::Source(source) => source.discard(),
-            Apart::Item(_) | Apart::Caller(_) => unreachable!("{NOT_A_SOURCE}"),
+            Apart::Item(_) | Apart::Caller(_) | Apart::Back(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }
@@ -278,7 +307,7 @@ impl Deref for SourceBox {
     fn deref(&self) -> &Source {
         match &*self.0 {
             Apart::Source(source) => source,
-            Apart::Item(_) | Apart::Caller(_) => unreachable!("{NOT_A_SOURCE}"),
+            Apart::Item(_) | Apart::Caller(_) | Apart::Back(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }
@@ -288,7 +317,7 @@ impl DerefMut for SourceBox {
     fn deref_mut(&mut self) -> &mut Source {
         match &mut *self.0 {
             Apart::Source(source) => source,
-            Apart::Item(_) | Apart::Caller(_) => unreachable!("{NOT_A_SOURCE}"),
+            Apart::Item(_) | Apart::Caller(_) | Apart::Back(_) => unreachable!("{NOT_A_SOURCE}"),
         }
     }
 }

@@ -7,12 +7,12 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use aiopool_core::{Admitted, Level, Slot, Ticket, Time, Walk};
+use aiopool_core::{Admitted, Level, Outside, Slot, Ticket, Time, Walk};
 use slab::Slab;
 
 use crate::job::cell::Runnable;
 use crate::observe::Seen;
-use crate::source::{Apart, Item, SourceBox, SourceId};
+use crate::source::{Apart, ComingBack, Item, SourceBox, SourceId};
 use crate::state::signal::{Countdown, Remote};
 
 /// The entries of a pool. An index of one is an index of its slab.
@@ -58,8 +58,9 @@ struct Active {
     ticket: Ticket,
     /// The level at which it stood there.
     level: Level,
-    /// `None` while it is being given back.
+    /// `None` while it is being given back, and while the job is outside.
     slot: Option<Slot>,
+    outside: Option<OutsideEntry>,
     /// When it was given out, if the pool is timed.
     at: Time,
     /// Whether that was a start already, whatever becomes of the job: a permit had the slot before.
@@ -76,6 +77,13 @@ struct Active {
     watchers: Vec<Arc<Countdown>>,
 }
 
+/// What is known of a job that is outside.
+struct OutsideEntry {
+    outside: Outside,
+    /// Its place in the queue, once it wants its slots again.
+    place: Option<Ticket>,
+}
+
 impl ActiveTable {
     /// Adds the entry of what was admitted.
     pub(crate) fn insert(&mut self, admitted: Admitted<Waiter>, level: Level, at: Time) -> Taken {
@@ -83,6 +91,7 @@ impl ActiveTable {
             ticket: admitted.ticket,
             level,
             slot: Some(admitted.slot),
+            outside: None,
             at,
             has_started: false,
             item: None,
@@ -105,6 +114,51 @@ impl ActiveTable {
         let entry = &mut self.slots[index];
         let at = (!entry.has_started).then_some(entry.at);
         Some((entry.slot.take()?, at))
+    }
+
+    /// The job of an entry goes outside. Gives its slot, until it has [gone](Self::has_gone_outside).
+    pub(crate) fn go_outside(&mut self, index: usize) -> Option<Slot> {
+        self.slots[index].slot.take()
+    }
+
+    pub(crate) fn has_gone_outside(&mut self, index: usize, outside: Outside) {
+        let place = None;
+        self.slots[index].outside = Some(OutsideEntry { outside, place });
+    }
+
+    /// The level of an entry, and its job if that is outside.
+    pub(crate) fn outside(&self, index: usize) -> (Level, Option<&Outside>) {
+        let entry = &self.slots[index];
+        let outside = entry.outside.as_ref();
+        (entry.level, outside.map(|entry| &entry.outside))
+    }
+
+    /// The job of an entry, which is outside, stands in the queue.
+    pub(crate) fn comes_back(&mut self, index: usize, place: Ticket) {
+        if let Some(outside) = &mut self.slots[index].outside {
+            outside.place = Some(place);
+        }
+    }
+
+    /// The job of an entry is not outside any more, if it was. Gives the place that it has in the queue,
+    /// unless it has been admitted.
+    pub(crate) fn end_outside(&mut self, index: usize) -> Option<(Outside, Option<Ticket>)> {
+        let OutsideEntry { outside, place } = self.slots[index].outside.take()?;
+        Some((outside, place))
+    }
+
+    /// The job of an entry has its slots again. Its start was one, whatever becomes of it. Gives the
+    /// index of the remote of its worker.
+    pub(crate) fn is_back(&mut self, index: usize, slot: Slot, at: Time) -> Option<usize> {
+        let entry = &mut self.slots[index];
+        (entry.slot, entry.at) = (Some(slot), at);
+        entry.has_started = true;
+        entry.worker
+    }
+
+    /// Whether the job of an entry has its slots.
+    pub(crate) fn is_active(&self, index: usize) -> bool {
+        self.slots[index].slot.is_some()
     }
 
     /// The place that the job of an entry had in the queue, and when it got its slot.
@@ -291,6 +345,16 @@ impl aiopool_core::Waiter for Waiter {
             Self::Apart(apart) => apart.weight(),
         }
     }
+
+    #[inline]
+    fn has_begun(&self) -> bool {
+        self.coming_back().is_some()
+    }
+
+    #[inline]
+    fn pays(&self) -> bool {
+        self.coming_back().is_none_or(|waiting| waiting.pays)
+    }
 }
 
 impl Waiter {
@@ -314,6 +378,24 @@ impl Waiter {
         match self {
             Self::Job(_) => None,
             Self::Apart(apart) => apart.caller(),
+        }
+    }
+
+    /// A job that is outside, and wants its slots again.
+    #[inline]
+    pub(crate) fn coming_back(&self) -> Option<&ComingBack> {
+        match self {
+            Self::Job(_) => None,
+            Self::Apart(apart) => apart.coming_back(),
+        }
+    }
+
+    /// Whether a worker may take it as it is.
+    #[inline]
+    pub(crate) fn is_work(&self) -> bool {
+        match self {
+            Self::Job(_) => true,
+            Self::Apart(apart) => apart.caller().is_none() && apart.coming_back().is_none(),
         }
     }
 

@@ -21,7 +21,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use aiopool_core::{
-    Admission, Admitted, Drain, KeyId, Leaving, Level, Rate, Request, Ticket, Time, Walk,
+    Admission, Admitted, Drain, KeyId, Leaving, Level, Rate, Request, Slot, Ticket, Time, Walk,
 };
 
 use crate::job::body::Ended;
@@ -30,8 +30,8 @@ use crate::key::{Key, KeyLimits};
 use crate::observe::Observer;
 use crate::source::results::Results;
 use crate::source::{
-    AnyResults, Apart, DiscardedSource, End, Item, Items, Rest, Source, SourceBox, SourceId,
-    WaitingCaller, WaitingItem,
+    AnyResults, Apart, ComingBack, DiscardedSource, End, Item, Items, Rest, Source, SourceBox,
+    SourceId, WaitingCaller, WaitingItem,
 };
 use crate::state::active::{ActiveTable, Taken, Waiter, Work};
 use crate::state::effects::{Chores, Effects, Leftovers};
@@ -356,24 +356,21 @@ impl State {
     pub(crate) fn begin_source(
         &mut self,
         id: SourceId,
-        level: Level,
+        request: Request,
         items: Box<dyn Items>,
         runtime: Handle,
     ) -> Option<Handle> {
         let (workers, spare) = self.workers.on(runtime);
         self.workers.add_source(workers);
         // A source keeps the entry of its workers, also while it stands aside.
-        self.enqueue_source(SourceBox::new(Source::new(id, workers, level, items)));
+        self.enqueue_source(SourceBox::new(Source::new(id, workers, request, items)));
         spare
     }
 
-    /// A source that has not been abandoned takes the last place in the queue.
+    /// A source that has not been abandoned takes the last place in the queue, or the first if a job
+    /// waits for it.
     pub(crate) fn enqueue_source(&mut self, source: SourceBox) {
-        let (id, workers) = (source.id(), source.workers());
-        let request = Request {
-            level: source.level(),
-            ..Request::default()
-        };
+        let (id, workers, request) = (source.id(), source.workers(), source.request());
         let ticket = self.enqueue(Waiter::Apart(source.into_box()), workers, request);
         self.sources.set_ticket(id, ticket);
     }
@@ -494,6 +491,9 @@ impl State {
     pub(crate) fn start(&mut self, admitted: Admitted<Waiter>) -> Option<Wakeup> {
         if let Some(index) = admitted.waiter.caller() {
             return self.grant(index, admitted);
+        }
+        if let Some(waiting) = admitted.waiter.coming_back() {
+            return self.let_back(waiting.entry, admitted.slot);
         }
         let workers = admitted.waiter.workers();
         let taken = self.insert(admitted, self.admission.admitted_level(), self.admitted_at);
@@ -657,6 +657,89 @@ impl State {
             self.active.has_started(taken.index);
         }
         (self.offer(taken, workers), spare)
+    }
+}
+
+/// Jobs without their slots.
+impl State {
+    /// The job of an entry waits, and gives its slots back until then.
+    pub(crate) fn go_outside(&mut self, index: usize) {
+        if let Some(slot) = self.active.go_outside(index) {
+            let outside = self.admission.go_outside(slot);
+            self.active.has_gone_outside(index, outside);
+        }
+    }
+
+    /// A job that is outside wants its slots again: as one that its own pool let wait at the `front`, else
+    /// at the back, and as a start.
+    pub(crate) fn come_back(
+        &mut self,
+        index: usize,
+        worker: &Member,
+        weight: NonZeroU32,
+        front: bool,
+    ) {
+        let (level, Some(outside)) = self.active.outside(index) else {
+            return;
+        };
+        let waiting = ComingBack {
+            entry: index,
+            workers: worker.workers,
+            weight,
+            pays: !front,
+        };
+        let waiter = Waiter::Apart(Box::new(Apart::Back(waiting)));
+        match self.admission.come_back(outside, waiter, level, front) {
+            Ok(place) => {
+                self.workers.expect(worker.workers);
+                self.active.comes_back(index, place);
+            }
+            Err(_) => unreachable!("this face never closes its core"),
+        }
+    }
+
+    /// The job of an entry has its slots again. Its worker is to be woken.
+    fn let_back(&mut self, index: usize, slot: Slot) -> Option<Wakeup> {
+        if let Some((outside, _)) = self.active.end_outside(index) {
+            self.admission.end_outside(outside);
+        }
+        let worker = self.active.is_back(index, slot, self.admitted_at)?;
+        self.workers.remote(worker).map(Wakeup::Worker)
+    }
+
+    /// A job that is to be stopped has its slots from now on, be they free or not.
+    pub(crate) fn force_back(&mut self, index: usize, weight: NonZeroU32) {
+        let Some((outside, place)) = self.active.end_outside(index) else {
+            return;
+        };
+        self.leave_queue(place);
+        let slot = self.admission.force(outside, weight);
+        let now = self.now();
+        self.active.is_back(index, slot, now);
+    }
+
+    /// Whether the job of an entry has its slots.
+    pub(crate) fn is_active(&self, index: usize) -> bool {
+        self.active.is_active(index)
+    }
+
+    /// A job has been dropped while it was outside, with its runtime.
+    #[cold]
+    fn end_outside(&mut self, index: usize, ended: &Ended) {
+        if let Some((outside, place)) = self.active.end_outside(index) {
+            self.leave_queue(place);
+            self.admission.end_outside(outside);
+            self.executed += u64::from(ended.begun);
+            if let Some(outcome) = ended.outcome {
+                self.tally.count(outcome);
+            }
+        }
+    }
+
+    /// A job that comes back does not, after all.
+    fn leave_queue(&mut self, place: Option<Ticket>) {
+        // What is taken out says no more than that: it is not foreign.
+        drop(place.and_then(|place| self.withdraw(place)));
     }
 }
 
@@ -963,6 +1046,7 @@ impl State {
     #[inline(always)]
     fn give_back_slot(&mut self, index: usize, ended: &Ended) {
         let Some((slot, at)) = self.active.take_slot(index) else {
+            self.end_outside(index, ended);
             return;
         };
         if let Some(outcome) = ended.outcome {
@@ -980,8 +1064,8 @@ impl State {
 
     /// Whether a worker that is free now may run `waiter` before all open entries.
     fn is_for(&self, waiter: &Waiter, worker: &Member) -> bool {
-        let is_caller = waiter.caller().is_some();
-        waiter.workers() == worker.workers && !is_caller && !self.workers.has_open(worker.workers)
+        let is_here = waiter.workers() == worker.workers;
+        is_here && waiter.is_work() && !self.workers.has_open(worker.workers)
     }
 
     /// A worker that was searching takes the first open entry, if there is one.

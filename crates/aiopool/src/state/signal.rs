@@ -19,6 +19,7 @@ pub(crate) struct Remote {
 }
 
 /// What is out of the usual in the job of a worker.
+#[derive(Default)]
 pub(crate) struct Orders {
     /// What the job hands in has it too.
     pub(crate) level: Level,
@@ -79,11 +80,15 @@ impl Remote {
 
     #[cold]
     fn take_those(&self, orders: u16) -> Orders {
-        let [level, _] = orders.to_le_bytes();
         Orders {
-            level: Level::new(i8::from_le_bytes([level])).unwrap_or_default(),
+            level: level_in(orders),
             stop: self.take_stop(),
         }
+    }
+
+    /// The level of the job.
+    pub(crate) fn level(&self) -> Level {
+        level_in(self.orders.load(Ordering::Relaxed))
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -155,6 +160,11 @@ pub(crate) fn wake_workers(remotes: impl IntoIterator<Item = Arc<Remote>>) {
     for remote in remotes {
         remote.wake();
     }
+}
+
+fn level_in(orders: u16) -> Level {
+    let [level, _] = orders.to_le_bytes();
+    Level::new(i8::from_le_bytes([level])).unwrap_or_default()
 }
 
 /// The bit of the orders that says so. The level is the byte below.

@@ -60,10 +60,11 @@ pub(crate) struct Member {
     pub(crate) remote: Option<(usize, Arc<Remote>)>,
 }
 
-/// A worker that is to look for an open entry, to be woken or started under no lock.
-#[must_use = "it is counted as one that searches"]
+/// Who is to be woken or started under no lock, after an admission.
+#[must_use = "it is counted on"]
 pub(crate) enum Wakeup {
-    Parked(Arc<Remote>),
+    /// A worker that is to look for an open entry, or whose job has its slots again.
+    Worker(Arc<Remote>),
     /// No worker, but a caller that has got its slot.
     Caller(Waker),
     /// A worker that is to be started on this runtime.
@@ -233,7 +234,7 @@ impl WorkersTable {
 
     /// A worker that has searched wakes one that is parked though there are no sources any more.
     pub(crate) fn call_unneeded(&mut self, index: usize) -> Option<Wakeup> {
-        self.unpark_unneeded(index).map(Wakeup::Parked)
+        self.unpark_unneeded(index).map(Wakeup::Worker)
     }
 
     fn unpark_unneeded(&mut self, index: usize) -> Option<Arc<Remote>> {
@@ -285,6 +286,12 @@ impl WorkersTable {
     pub(crate) fn stop_each(&self, remotes: impl IntoIterator<Item = usize>) -> Vec<Arc<Remote>> {
         let remotes = remotes.into_iter();
         remotes.filter_map(|remote| self.stop(remote)).collect()
+    }
+
+    /// The remote with this index.
+    pub(crate) fn remote(&self, index: usize) -> Option<Arc<Remote>> {
+        let (_, remote) = self.remotes.get(index)?;
+        Some(remote.clone())
     }
 
     /// The job that a worker runs is to be stopped. The worker is to be woken under no lock.
@@ -363,7 +370,7 @@ impl WorkersTable {
     fn wake_or_start(&mut self, index: usize) -> Wakeup {
         // To wake a task costs less than to start one.
         if let Some(parked) = self.unpark(index) {
-            return Wakeup::Parked(parked);
+            return Wakeup::Worker(parked);
         }
         let workers = &mut self.runtimes[index];
         workers.count += 1;
@@ -519,6 +526,6 @@ mod tests {
         assert_eq!(table.idle(&parked), Idle::Park);
         assert!(matches!(table.offer(second, 0), Some(Wakeup::New { .. })));
         assert!(parked.is_parked());
-        assert!(matches!(table.offer(first, 1), Some(Wakeup::Parked(_))));
+        assert!(matches!(table.offer(first, 1), Some(Wakeup::Worker(_))));
     }
 }

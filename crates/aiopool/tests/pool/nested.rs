@@ -15,7 +15,7 @@ use crate::common::{
 
 #[test]
 fn what_a_job_hands_into_its_pool_has_its_priority() {
-    let verbs: [(&str, Verb); 7] = [
+    let verbs: [(&str, Verb); 6] = [
         ("spawn", |pool, log| {
             go_on(pool.spawn(adding(log, "nested")))
         }),
@@ -36,14 +36,6 @@ fn what_a_job_hands_into_its_pool_has_its_priority() {
             let log = log.clone();
             let results = pool.itermap(unsized_by(1), move |_| adding(&log, "nested"));
             go_on(results.collect::<Vec<_>>())
-        }),
-        ("reserve", |pool, log| {
-            let (reserve, log) = (pool.reserve(), log.clone());
-            go_on(async move {
-                let permit = reserve.await;
-                log.add("nested");
-                drop(permit);
-            })
         }),
     ];
     on_both(async move || {
@@ -162,7 +154,8 @@ fn a_job_of_a_job_may_have_a_priority_of_its_own() {
             let own = move |n| adding(&log, if n == 0 { "own" } else { "higher" }).priority(n);
             go_on(pool.map([0, 1, 2], own))
         });
-        assert_eq!(order.await, ["higher", "higher", "plain", "own"]);
+        // Those that it waits for stand before all others of their priority.
+        assert_eq!(order.await, ["higher", "higher", "own", "plain"]);
         let order = from_a_job(|pool, log| go_on(pool.spawn_n(adding(log, "named").name("n"))));
         assert_eq!(order.await, ["named", "plain"]);
     });

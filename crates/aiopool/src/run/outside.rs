@@ -1,0 +1,148 @@
+//! A job that is outside, as its worker knows it: what it waits for, and what wakes it.
+
+use std::cell::RefCell;
+use std::mem;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::run::nested;
+use crate::state::Shared;
+use crate::state::workers::Member;
+use crate::sys::per_thread;
+use crate::sys::sync::{AtomicBool, Ordering};
+
+/// What a job waits for outside. Its worker polls that, and not the job.
+pub(crate) trait Awaited: Send + Sync {
+    /// Ready if the job is to come back for it.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What a worker knows of its job while that is outside.
+pub(crate) struct Away {
+    awaited: Vec<Arc<dyn Awaited>>,
+    /// Whether the job waits for its own pool: it comes back at the front then.
+    front: bool,
+    /// Whether the job stands in the queue.
+    comes_back: bool,
+}
+
+/// Wakes a worker for its job itself, and not for what that waits for outside.
+pub(crate) struct OwnWaker {
+    woken: Arc<Woken>,
+    waker: Waker,
+}
+
+struct Woken {
+    is_woken: AtomicBool,
+    worker: Waker,
+}
+
+per_thread! {
+    /// What the job that the thread polls is to wait for outside.
+    static PLACED: RefCell<Vec<Arc<dyn Awaited>>> = RefCell::new(Vec::new());
+}
+
+/// The job of this thread, which has its slots, is to wait for this outside.
+pub(crate) fn place(awaited: Arc<dyn Awaited>) {
+    nested::wait_outside();
+    PLACED.with(|placed| placed.borrow_mut().push(awaited));
+}
+
+/// What the job was to wait for that has just been polled.
+pub(crate) fn take_placed() -> Vec<Arc<dyn Awaited>> {
+    PLACED.with(|placed| mem::take(&mut *placed.borrow_mut()))
+}
+
+impl Shared {
+    /// The job of an entry gives its slots back, and others start in its place.
+    pub(crate) fn go_outside(self: &Arc<Self>, entry: usize) {
+        let mut state = self.lock();
+        state.go_outside(entry);
+        self.advance(state);
+    }
+
+    /// The job of an entry wants its slots again.
+    fn come_back(self: &Arc<Self>, entry: usize, worker: &Member, weight: NonZeroU32, front: bool) {
+        let mut state = self.lock();
+        state.come_back(entry, worker, weight, front);
+        self.advance(state);
+    }
+
+    /// The job of an entry, which is to be stopped, has its slots from now on.
+    pub(crate) fn force_back(self: &Arc<Self>, entry: usize, weight: NonZeroU32) {
+        self.lock().force_back(entry, weight);
+    }
+}
+
+impl Away {
+    pub(crate) fn new(awaited: Vec<Arc<dyn Awaited>>, front: bool) -> Self {
+        Self {
+            awaited,
+            front,
+            comes_back: false,
+        }
+    }
+
+    /// Ready when one of those that are waited for is, or there was a wake-up of the job.
+    pub(crate) fn poll_awaited(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self
+            .awaited
+            .iter()
+            .any(|awaited| awaited.poll(cx).is_ready())
+        {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn comes_back(&self) -> bool {
+        self.comes_back
+    }
+
+    /// The job takes its place in the queue.
+    pub(crate) fn come_back(
+        &mut self,
+        shared: &Arc<Shared>,
+        entry: usize,
+        worker: &Member,
+        weight: NonZeroU32,
+    ) {
+        self.comes_back = true;
+        shared.come_back(entry, worker, weight, self.front);
+    }
+}
+
+impl OwnWaker {
+    pub(crate) fn new(worker: Waker) -> Self {
+        let woken = Arc::new(Woken {
+            is_woken: AtomicBool::new(false),
+            worker,
+        });
+        Self {
+            waker: woken.clone().into(),
+            woken,
+        }
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Whether the job was woken. Tells it once.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.woken.is_woken.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Before the worker is woken: it looks here first.
+        self.is_woken.store(true, Ordering::Release);
+        self.worker.wake_by_ref();
+    }
+}
