@@ -15,6 +15,8 @@ pub enum JobError {
     Panicked(Panic),
     /// The job was cancelled, or its runtime was shut down, before it had ended.
     Cancelled,
+    /// The job was active for longer than its [timeout](crate::Job::timeout).
+    TimedOut,
 }
 
 /// The panic of a job.
@@ -64,6 +66,12 @@ impl JobError {
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
     }
+
+    /// Whether the job took longer than its [timeout](crate::Job::timeout).
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        matches!(self, Self::TimedOut)
+    }
 }
 
 impl Panic {
@@ -112,16 +120,21 @@ impl fmt::Display for JobError {
         match self {
             Self::Panicked(panic) => panic.fmt(f),
             Self::Cancelled => f.write_str("the job was cancelled"),
+            Self::TimedOut => f.write_str("the job took longer than its timeout"),
         }
     }
 }
 
 impl std::error::Error for JobError {}
 
-/// For `?` in functions that return `io::Result`. The new error contains this one.
+/// For `?` in functions that return `io::Result`. The new error contains this one. It is of the kind
+/// [`TimedOut`](io::ErrorKind::TimedOut) if this one is, and [`Other`](io::ErrorKind::Other) if not.
 impl From<JobError> for io::Error {
     fn from(error: JobError) -> Self {
-        Self::other(error)
+        match error {
+            JobError::TimedOut => Self::new(io::ErrorKind::TimedOut, error),
+            JobError::Panicked(_) | JobError::Cancelled => Self::other(error),
+        }
     }
 }
 

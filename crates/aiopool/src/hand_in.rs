@@ -16,6 +16,7 @@ use crate::job::cell::{Receiver, Runnable};
 use crate::run::nested;
 use crate::source::mapped::panicking;
 use crate::state::Shared;
+use crate::sys::clock::check_time_for;
 use crate::sys::runtime::{Handle, current_for, poll_in_budget};
 use crate::sys::unwind::discard;
 
@@ -39,6 +40,12 @@ enum Call<T> {
     Done,
 }
 
+/// Whether a job needs timers on its runtime.
+pub(crate) fn needs_time<T>((runnable, _): &mut (Runnable, Receiver<T>)) -> bool {
+    let timeout = runnable.with_options(|options| options.timeout());
+    timeout.flatten().is_some()
+}
+
 /// Puts a job into the queue, to run on `runtime`. A job of the pool that hands it in `to_wait` for it
 /// is told of by [`nested`].
 #[track_caller]
@@ -52,19 +59,28 @@ pub(crate) fn queue<T>(
     JobHandle::new(receiver, shared, ticket)
 }
 
-/// As [`queue`], a job that may have options.
+/// As [`queue`], a job that may have options. If timers have not been looked for that it needs, they are
+/// looked for here, for a call at `caller`.
 #[track_caller]
 pub(crate) fn queue_as<T: Send + 'static>(
     (mut runnable, receiver): (Runnable, Receiver<T>),
     shared: Arc<Shared>,
     runtime: Handle,
     to_wait: bool,
+    caller: Option<&Location<'_>>,
 ) -> JobHandle<T> {
-    let asked =
-        runnable.with_options(|options| (options.are_plain_at(Level::default()), options.level()));
+    let asked = runnable.with_options(|options| {
+        let is_plain = options.are_plain_at(Level::default());
+        (is_plain, options.level(), options.timeout().is_some())
+    });
+    if let (Some((_, _, true)), Some(caller)) = (asked, caller) {
+        check_time_for(&runtime, caller);
+    }
     let own = match asked {
-        None | Some((true, None)) => return queue((runnable, receiver), shared, runtime, to_wait),
-        Some((_, own)) => own,
+        None | Some((true, None, _)) => {
+            return queue((runnable, receiver), shared, runtime, to_wait);
+        }
+        Some((_, own, _)) => own,
     };
     let mut request = nested::request_in(&shared, to_wait);
     request.level = own.unwrap_or(request.level);
@@ -148,7 +164,7 @@ impl<T> Call<T> {
     where
         T: Send + 'static,
     {
-        if let Self::Unqueued { caller, .. } = self {
+        if let Self::Unqueued { caller, .. } = *self {
             // Before any change: outside a runtime this panics.
             let runtime = current_for(caller);
             if let Self::Unqueued {
@@ -158,7 +174,8 @@ impl<T> Call<T> {
                 ..
             } = mem::replace(self, Self::Done)
             {
-                *self = Self::Queued(queue_as((runnable, receiver), shared, runtime, true));
+                let job = (runnable, receiver);
+                *self = Self::Queued(queue_as(job, shared, runtime, true, Some(caller)));
             }
         }
         match self {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::error::JobError;
-use crate::hand_in::{Exec, Spawn, queue, queue_as};
+use crate::hand_in::{Exec, Spawn, needs_time, queue, queue_as};
 use crate::handle::JobHandle;
 use crate::job::body::Caught;
 use crate::job::cell::Runnable;
@@ -19,6 +19,7 @@ use crate::source::mapped::panicking;
 use crate::source::results::Order;
 use crate::state::Shared;
 use crate::stream::{Itermap, Reader};
+use crate::sys::clock::check_time;
 use crate::sys::runtime::{current, poll_in_budget};
 use crate::sys::unwind::guarded;
 
@@ -121,9 +122,12 @@ impl Pool {
     #[track_caller]
     pub fn spawn_n<J: Job>(&self, job: J) -> JobHandle<J::Output> {
         let runtime = current();
-        let job = with_body!(J, job, |body| Runnable::new(body, false));
+        let mut job = with_body!(J, job, |body| Runnable::new(body, false));
         if J::HAS_OPTIONS {
-            return queue_as(job, self.shared.clone(), runtime, false);
+            if needs_time(&mut job) {
+                check_time(&runtime, false, None);
+            }
+            return queue_as(job, self.shared.clone(), runtime, false, None);
         }
         queue(job, self.shared.clone(), runtime, false)
     }
@@ -252,9 +256,17 @@ impl Pool {
             guarded(|| with_body!(J, function(item), |body| Runnable::new(body, false)))
                 .unwrap_or_else(|payload| Runnable::new(Caught::new(panicking(payload)), false))
         });
-        let jobs: Vec<_> = jobs.collect();
-        let queue = if J::HAS_OPTIONS { queue_as } else { queue };
-        let queue = |job| queue(job, self.shared.clone(), runtime.clone(), false);
+        let mut jobs: Vec<_> = jobs.collect();
+        if J::HAS_OPTIONS && jobs.iter_mut().any(needs_time) {
+            check_time(&runtime);
+        }
+        let queue = |job| {
+            let (shared, runtime) = (self.shared.clone(), runtime.clone());
+            if J::HAS_OPTIONS {
+                return queue_as(job, shared, runtime, false, None);
+            }
+            queue(job, shared, runtime, false)
+        };
         jobs.into_iter().map(queue).collect()
     }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use aiopool_core::Request;
 
 use crate::error::Refused;
+use crate::hand_in::needs_time;
 use crate::handle::JobHandle;
 use crate::job::cell::Runnable;
 use crate::job::options::Options;
@@ -18,6 +19,7 @@ use crate::pool::Pool;
 use crate::run::nested;
 use crate::state::permits::{Found, Grant};
 use crate::state::{Shared, Timers};
+use crate::sys::clock::check_time;
 use crate::sys::runtime::{current, current_for, poll_in_budget};
 use crate::sys::unwind::discard;
 
@@ -89,7 +91,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime; and if comparing the key of the job panics, or a function that finds
+    /// Outside a Tokio runtime; on one without timers, if the job has a [timeout](Job::timeout); and if comparing the key of the job panics, or a function that finds
     /// the limits of keys.
     ///
     /// # Examples
@@ -111,6 +113,9 @@ impl Pool {
         let level = options.and_then(Options::level);
         let level = level.unwrap_or_else(|| nested::request_in(&self.shared, false).level);
         let weight = options.map_or(NonZeroU32::MIN, Options::weight);
+        if options.and_then(Options::timeout).is_some() {
+            check_time(&runtime);
+        }
         let (state, key) = match options.and_then(|options| options.key().cloned()) {
             None => (self.shared.lock_for(&runtime), None),
             Some(mut key) => match self.shared.lock_with_key(&mut key, Timers::On(&runtime)) {
@@ -151,7 +156,8 @@ impl Permit {
     ///
     /// # Panics
     ///
-    /// Outside a Tokio runtime.
+    /// Outside a Tokio runtime; and on one without timers, if the job has a [timeout](Job::timeout). The
+    /// slot goes back.
     #[track_caller]
     pub fn spawn<J: Job>(self, job: J) -> JobHandle<J::Output> {
         self.start(job, true)
@@ -162,7 +168,11 @@ impl Permit {
     #[track_caller]
     fn start<J: Job>(mut self, job: J, was_held: bool) -> JobHandle<J::Output> {
         let runtime = current();
-        let (job, receiver) = with_body!(J, job, |body| Runnable::new(body, false));
+        let mut job = with_body!(J, job, |body| Runnable::new(body, false));
+        if needs_time(&mut job) {
+            check_time(&runtime);
+        }
+        let (job, receiver) = job;
         // Without timers that are needed this panics, and the slot goes back.
         drop(self.shared.lock_for(&runtime));
         let Some(grant) = self.grant.take() else {

@@ -24,7 +24,7 @@ pub struct Stats {
     pub failed: u64,
     /// How many jobs have been cancelled, before their start or after it.
     pub cancelled: u64,
-    /// How many jobs have taken longer than their timeout. None has one, yet: this is 0.
+    /// How many jobs have taken longer than their [timeout](crate::Job::timeout).
     pub timed_out: u64,
     /// For how long all jobs that have been started had waited, together. Only a pool with an
     /// observer measures it.
@@ -61,7 +61,7 @@ pub enum Outcome {
     Failed,
     /// It was cancelled, or its runtime has shut down.
     Cancelled,
-    /// It has taken longer than its timeout. No job has one, yet.
+    /// It has taken longer than its [timeout](crate::Job::timeout).
     TimedOut,
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aiopool::{Pool, record_metrics};
+use aiopool::{Job, Pool, record_metrics};
 use metrics::{
     Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     with_local_recorder,
@@ -85,6 +85,8 @@ fn what_happens_in_a_pool_is_recorded_under_its_name() {
                 panic!("on purpose")
             });
             let _returns = pool.spawn_n(async { sleep(Duration::from_millis(5)).await });
+            let late = sleep(Duration::from_secs(1)).timeout(Duration::from_millis(7));
+            let _takes_longer = pool.spawn_n(late);
             pool.join().await;
             pool.pause(None);
             let waits = pool.spawn_n(async {});
@@ -95,15 +97,16 @@ fn what_happens_in_a_pool_is_recorded_under_its_name() {
         });
     });
     let expected = [
-        ("aiopool_job_run_seconds in ms of pages", 35),
-        ("aiopool_job_run_seconds of pages", 2),
-        ("aiopool_job_wait_seconds in ms of pages", 30),
-        ("aiopool_job_wait_seconds of pages", 2),
+        ("aiopool_job_run_seconds in ms of pages", 42),
+        ("aiopool_job_run_seconds of pages", 3),
+        ("aiopool_job_wait_seconds in ms of pages", 65),
+        ("aiopool_job_wait_seconds of pages", 3),
         ("aiopool_jobs_finished_total of pages cancelled", 1),
         ("aiopool_jobs_finished_total of pages failed", 1),
         ("aiopool_jobs_finished_total of pages succeeded", 1),
-        ("aiopool_jobs_queued_total of pages", 3),
-        ("aiopool_jobs_started_total of pages", 2),
+        ("aiopool_jobs_finished_total of pages timed_out", 1),
+        ("aiopool_jobs_queued_total of pages", 4),
+        ("aiopool_jobs_started_total of pages", 3),
         ("aiopool_pauses_total of pages", 1),
         ("aiopool_resumes_total of pages", 1),
         ("aiopool_size of pages", 4.0_f64.to_bits()),

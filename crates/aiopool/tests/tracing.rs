@@ -96,14 +96,6 @@ fn the_span_of_a_job_ends_with_it_though_its_handle_is_kept() {
 
 #[test]
 fn a_job_is_dropped_in_its_span_when_it_is_cancelled() {
-    struct Tells;
-
-    impl Drop for Tells {
-        fn drop(&mut self) {
-            info!("dropped");
-        }
-    }
-
     let lines = seen(LevelFilter::INFO, async {
         let pool = Pool::new(1);
         let job = |tells| async move {
@@ -118,6 +110,38 @@ fn a_job_is_dropped_in_its_span_when_it_is_cancelled() {
     });
     let dropped = lines.iter().filter(|line| **line == "job: dropped");
     assert_eq!(dropped.count(), 2, "{lines:?}");
+}
+
+#[test]
+fn a_timeout_is_told_in_the_span_of_the_job_before_its_future_is_dropped() {
+    let lines = seen(LevelFilter::INFO, async {
+        let pool = Pool::new(1);
+        let job = async {
+            let _tells = Tells;
+            pending::<()>().await;
+        };
+        let told = job.with_callback(|_| async { info!("called") });
+        let told = told.timeout(Duration::from_millis(20));
+        pool.exec(told).await.expect("its callback is called");
+    });
+    assert_eq!(
+        lines,
+        [
+            "begun job timeout=20ms wait=0ns",
+            "job: timed out timeout=20ms",
+            "job: dropped",
+            "job: called",
+            "ended job",
+        ]
+    );
+}
+
+struct Tells;
+
+impl Drop for Tells {
+    fn drop(&mut self) {
+        info!("dropped");
+    }
 }
 
 /// What a subscriber sees of spans that are named `job`, and of events.

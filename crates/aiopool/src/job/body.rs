@@ -27,10 +27,15 @@ pub trait Body: Send + 'static {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Output, JobError>>;
 
     /// Drops the running future. `None` if the callback runs next, and has to be polled.
-    fn stop(self: Pin<&mut Self>) -> Option<Result<Self::Output, JobError>>;
+    fn stop(self: Pin<&mut Self>, why: Stop) -> Option<Result<Self::Output, JobError>>;
 
     /// Drops the future and the callback. Neither runs any more.
     fn give_up(self: Pin<&mut Self>) -> JobError;
+
+    /// Whether its callback runs. Options are around that which knows.
+    fn is_callback(&self) -> bool {
+        false
+    }
 
     /// The options of the job, if it may have some.
     fn options(self: Pin<&mut Self>) -> Option<&mut Options> {
@@ -41,6 +46,17 @@ pub trait Body: Send + 'static {
     fn weight(&self) -> NonZeroU32 {
         NonZeroU32::MIN
     }
+}
+
+/// Why a job is stopped.
+#[derive(Debug, Clone, Copy)]
+#[allow(
+    unreachable_pub,
+    reason = "a part of `Job`, which rustc 1.85 does not see"
+)]
+pub enum Stop {
+    Cancelled,
+    TimedOut,
 }
 
 pin_project! {
@@ -117,6 +133,15 @@ impl<F> Holds<F> for Pin<Box<F>> {
     }
 }
 
+impl Stop {
+    fn error(self) -> JobError {
+        match self {
+            Self::Cancelled => JobError::Cancelled,
+            Self::TimedOut => JobError::TimedOut,
+        }
+    }
+}
+
 impl<F> Caught<F> {
     pub(crate) fn new(future: F) -> Self {
         Self {
@@ -137,10 +162,6 @@ impl<F: Future> Caught<F> {
         let result = ready!(run(future, cx));
         Poll::Ready(self.end(result))
     }
-
-    fn cancel(self: Pin<&mut Self>) -> Result<F::Output, JobError> {
-        self.end(Err(JobError::Cancelled))
-    }
 }
 
 impl<F> Body for Caught<F>
@@ -154,8 +175,8 @@ where
         self.run(cx)
     }
 
-    fn stop(self: Pin<&mut Self>) -> Option<Result<F::Output, JobError>> {
-        Some(self.cancel())
+    fn stop(self: Pin<&mut Self>, why: Stop) -> Option<Result<F::Output, JobError>> {
+        Some(self.end(Err(why.error())))
     }
 
     fn give_up(self: Pin<&mut Self>) -> JobError {
@@ -223,12 +244,16 @@ where
         }
     }
 
-    fn stop(mut self: Pin<&mut Self>) -> Option<Result<G::Output, JobError>> {
+    fn stop(mut self: Pin<&mut Self>, why: Stop) -> Option<Result<G::Output, JobError>> {
         match self.as_mut().project() {
-            CaughtWithCallbackProjection::Callback { callback } => callback.stop(),
+            CaughtWithCallbackProjection::Callback { callback } => callback.stop(why),
             // The callback runs after a cancellation too, and may be cancelled itself by another.
-            _ => self.call_back(Err(JobError::Cancelled)).err().map(Err),
+            _ => self.call_back(Err(why.error())).err().map(Err),
         }
+    }
+
+    fn is_callback(&self) -> bool {
+        matches!(self, Self::Callback { .. })
     }
 
     fn give_up(mut self: Pin<&mut Self>) -> JobError {
@@ -320,7 +345,11 @@ impl Progress {
     ) -> Poll<Finished<B::Output>> {
         // Even if the callback then runs: the job was stopped.
         self.stopped |= stop;
-        let stopped_with = if stop { body.as_mut().stop() } else { None };
+        let stopped_with = if stop {
+            body.as_mut().stop(Stop::Cancelled)
+        } else {
+            None
+        };
         let result = if let Some(result) = stopped_with {
             result
         } else {
@@ -360,6 +389,7 @@ impl<T> Finished<T> {
             Ok(_) => Outcome::Succeeded,
             Err(JobError::Panicked(_)) => Outcome::Failed,
             Err(JobError::Cancelled) => Outcome::Cancelled,
+            Err(JobError::TimedOut) => Outcome::TimedOut,
         };
         Ended {
             waker: store(self.result),

@@ -7,10 +7,13 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use crate::error::JobError;
-use crate::job::body::{Body, Parts};
+use crate::job::body::{Body, Parts, Stop};
 use crate::job::callback::WithCallback;
 use crate::job::options::Options;
-use crate::sys::unwind::discard;
+use crate::job::timeout::Timeout;
+#[cfg(feature = "tracing")]
+use crate::job::traced::tell_timeout;
+use crate::sys::unwind::{Payload, discard, guarded};
 
 pin_project! {
     /// A job with options: see [`Job::key`](crate::Job::key) and what stands beside it.
@@ -71,15 +74,19 @@ impl<B: Body> Body for Configured<B> {
     type Output = B::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<B::Output, JobError>> {
-        let polled = self.as_mut().project().body.poll(cx);
+        let this = self.as_mut().project();
+        let polled = match this.options.timeout_mut() {
+            None => this.body.poll(cx),
+            Some(timeout) => poll_in_time(this.body, timeout, cx),
+        };
         if polled.is_ready() {
             self.end();
         }
         polled
     }
 
-    fn stop(mut self: Pin<&mut Self>) -> Option<Result<B::Output, JobError>> {
-        let stopped = self.as_mut().project().body.stop();
+    fn stop(mut self: Pin<&mut Self>, why: Stop) -> Option<Result<B::Output, JobError>> {
+        let stopped = self.as_mut().project().body.stop(why);
         if stopped.is_some() {
             self.end();
         }
@@ -99,6 +106,44 @@ impl<B: Body> Body for Configured<B> {
     fn weight(&self) -> NonZeroU32 {
         self.options.weight()
     }
+}
+
+/// Continues a body, and stops it if its time is up then. A callback has all the time.
+fn poll_in_time<B: Body>(
+    mut body: Pin<&mut B>,
+    timeout: &mut Timeout,
+    cx: &mut Context<'_>,
+) -> Poll<Result<B::Output, JobError>> {
+    // An item of a map comes here although its runtime may have no timers.
+    if let Err(payload) = guarded(|| timeout.begin()) {
+        return Poll::Ready(Err(fail(body, payload)));
+    }
+    let polled = body.as_mut().poll(cx);
+    if polled.is_ready() {
+        return polled;
+    }
+    if body.is_callback() {
+        timeout.end();
+        return Poll::Pending;
+    }
+    match guarded(|| timeout.poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(())) => {
+            #[cfg(feature = "tracing")]
+            tell_timeout(timeout.limit());
+            match body.as_mut().stop(Stop::TimedOut) {
+                Some(result) => Poll::Ready(result),
+                None => body.poll(cx),
+            }
+        }
+        // The runtime shuts down.
+        Err(payload) => Poll::Ready(Err(fail(body, payload))),
+    }
+}
+
+fn fail<B: Body>(body: Pin<&mut B>, payload: Payload) -> JobError {
+    discard(body.give_up());
+    JobError::panicked(payload)
 }
 
 impl<J> Within<J> {
@@ -131,5 +176,57 @@ impl<W: Parts> Parts for Within<W> {
 
     fn take_callback(self: Pin<&mut Self>) -> Option<Box<W::Callback>> {
         self.job().take_callback().map(Box::new)
+    }
+}
+
+#[cfg(all(test, not(aiopool_models)))]
+mod tests {
+    use std::future::pending;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use tokio::time::{Instant, advance};
+
+    use crate::error::JobError;
+    use crate::job::Job;
+    use crate::job::body::Sealed;
+    use crate::job::cell::Runnable;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_of_a_job_stands_still_from_when_it_is_paused_until_it_is_resumed() {
+        let millis = Duration::from_millis;
+        let job = pending::<()>().timeout(millis(50)).into_body(Sealed);
+        let (mut job, mut result) = Runnable::new(job, false);
+        let pause = |job: &mut Runnable| {
+            job.with_options(|options| options.pause_timeout(Instant::now()));
+        };
+        let resume = |job: &mut Runnable| {
+            job.with_options(|options| options.resume_timeout(Instant::now()));
+        };
+        let is_over = |job: &mut Runnable| {
+            let mut cx = Context::from_waker(Waker::noop());
+            job.poll(&mut cx, false).is_ready()
+        };
+        // It does not run yet.
+        pause(&mut job);
+        resume(&mut job);
+        advance(millis(1000)).await;
+        assert!(!is_over(&mut job));
+        for _ in 0..2 {
+            advance(millis(20)).await;
+            pause(&mut job);
+            advance(millis(1000)).await;
+            pause(&mut job);
+            assert!(!is_over(&mut job));
+            resume(&mut job);
+            resume(&mut job);
+            assert!(!is_over(&mut job));
+        }
+        advance(millis(9)).await;
+        assert!(!is_over(&mut job));
+        advance(millis(1)).await;
+        assert!(is_over(&mut job));
+        drop(job.settle());
+        assert!(matches!(result.take(), Some(Err(JobError::TimedOut))));
     }
 }

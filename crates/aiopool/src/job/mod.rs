@@ -7,6 +7,7 @@ pub(crate) mod configured;
 pub(crate) mod id;
 pub(crate) mod join_state;
 pub(crate) mod options;
+pub(crate) mod timeout;
 #[cfg(feature = "tracing")]
 pub(crate) mod traced;
 pub(crate) mod waiting;
@@ -14,6 +15,7 @@ pub(crate) mod waiting;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aiopool_core::Level;
 
@@ -155,10 +157,57 @@ pub trait Job: Send + 'static {
         self.with_options(Options::of_name(name.into()), Sealed)
     }
 
+    /// The job with a timeout: how long it may be active, from its first poll on. The time in the queue
+    /// does not count.
+    ///
+    /// When the time is up, the pool drops the future, and the job settles with
+    /// [`JobError::TimedOut`]. Its slots come back when the future has been dropped. A job that ends in
+    /// the poll in which its time is up has ended by itself. A job that was cancelled before settles with
+    /// [`JobError::Cancelled`]. A [callback](Self::with_callback) gets the error, and has all the time.
+    ///
+    /// As every future, a job is dropped between two polls only. Tokio's timers count milliseconds: a
+    /// job may have up to one more than its timeout.
+    ///
+    /// # Panics
+    ///
+    /// If the timeout is zero.
+    ///
+    /// On a runtime without timers, the verb that the job is handed to panics: in the call, or when
+    /// [`spawn`](crate::Pool::spawn) or [`exec`](crate::Pool::exec) is first polled. The job is dropped,
+    /// and nothing else has changed. An item of a map or stream settles with that panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    ///
+    /// use aiopool::{Job, Pool};
+    /// use tokio::time::sleep;
+    ///
+    /// let pool = Pool::new(2);
+    /// let job = |seconds| sleep(Duration::from_secs(seconds)).timeout(Duration::from_secs(30));
+    /// assert!(pool.exec(job(29)).await.is_ok());
+    /// assert!(pool.exec(job(31)).await.unwrap_err().is_timed_out());
+    /// # }
+    /// ```
+    #[track_caller]
+    fn timeout(self, timeout: Duration) -> Self::WithOptions
+    where
+        Self: Sized,
+    {
+        assert!(
+            !timeout.is_zero(),
+            "a job with a timeout of zero could never end by itself: give it a longer timeout, or none"
+        );
+        self.with_options(Options::of_timeout(timeout), Sealed)
+    }
+
     /// The job with a callback, which runs after it in the same slot.
     ///
-    /// The callback gets the result of the future. If the future panicked, or was cancelled while
-    /// it was active, the callback gets the error. A job that is cancelled while it waits in the
+    /// The callback gets the result of the future. If the future panicked, or was cancelled or timed
+    /// out while it was active, the callback gets the error. A job that is cancelled while it waits in the
     /// queue never starts, and the pool does not call its callback. When the runtime shuts down,
     /// the pool does not call it either.
     ///

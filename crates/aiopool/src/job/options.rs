@@ -3,10 +3,13 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aiopool_core::Level;
 
+use crate::job::timeout::Timeout;
 use crate::key::Key;
+use crate::sys::clock::Instant;
 
 /// The options of a job. They take two words, so that a job with a key alone has no other
 /// allocation.
@@ -25,6 +28,7 @@ struct Rest {
     level: Option<Level>,
     weight: Option<NonZeroU32>,
     name: Option<Arc<str>>,
+    timeout: Option<Timeout>,
 }
 
 impl Options {
@@ -53,6 +57,12 @@ impl Options {
         options
     }
 
+    pub(crate) fn of_timeout(limit: Duration) -> Self {
+        let mut options = Self::default();
+        options.rest().timeout = Some(Timeout::new(limit));
+        options
+    }
+
     /// What is in `later` counts.
     pub(crate) fn merge(&mut self, later: Self) {
         if later.key.is_some() {
@@ -64,6 +74,9 @@ impl Options {
             rest.weight = later.weight.or(rest.weight);
             if later.name.is_some() {
                 rest.name = later.name;
+            }
+            if later.timeout.is_some() {
+                rest.timeout = later.timeout;
             }
         }
     }
@@ -80,6 +93,32 @@ impl Options {
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
         self.rest.as_ref()?.name.as_ref()
+    }
+
+    pub(crate) fn timeout(&self) -> Option<Duration> {
+        let timeout = self.rest.as_ref()?.timeout.as_ref();
+        timeout.map(Timeout::limit)
+    }
+
+    pub(crate) fn timeout_mut(&mut self) -> Option<&mut Timeout> {
+        self.rest.as_mut()?.timeout.as_mut()
+    }
+
+    /// The job goes outside: the clock of its timeout, if it has one, stands still. Under no lock.
+    #[allow(dead_code, reason = "for jobs that go outside")]
+    pub(crate) fn pause_timeout(&mut self, now: Instant) {
+        if let Some(timeout) = self.timeout_mut() {
+            timeout.pause(now);
+        }
+    }
+
+    /// The job has its slots again, and is about to be polled on its runtime: the clock runs on with
+    /// what was left.
+    #[allow(dead_code, reason = "for jobs that go outside")]
+    pub(crate) fn resume_timeout(&mut self, now: Instant) {
+        if let Some(timeout) = self.timeout_mut() {
+            timeout.resume(now);
+        }
     }
 
     pub(crate) fn key(&self) -> Option<&Key> {
@@ -107,6 +146,7 @@ impl Options {
                 level: None,
                 weight: None,
                 name: None,
+                timeout: None,
             })
         })
     }
@@ -119,6 +159,7 @@ impl fmt::Debug for Options {
             .field("level", &self.level().unwrap_or_default().get())
             .field("weight", &self.weight())
             .field("name", &self.name())
+            .field("timeout", &self.timeout())
             .finish_non_exhaustive()
     }
 }

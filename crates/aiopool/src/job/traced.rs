@@ -4,14 +4,15 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, info_span};
+use tracing::{Span, info, info_span};
 
 use crate::error::JobError;
-use crate::job::body::Body;
+use crate::job::body::{Body, Stop};
 use crate::job::options::Options;
 use crate::sys::unwind::discard;
 
@@ -78,6 +79,7 @@ fn job_span(parent: &Span, at: Option<Instant>, options: Option<&Options>) -> Sp
         "job",
         name = options.and_then(Options::name).map(AsRef::<str>::as_ref),
         key = options.and_then(Options::key).map(tracing::field::debug),
+        timeout = options.and_then(Options::timeout).map(tracing::field::debug),
         wait = tracing::field::debug(at.elapsed()),
     );
     // What filters that out still sees the job where it was handed in.
@@ -85,6 +87,11 @@ fn job_span(parent: &Span, at: Option<Instant>, options: Option<&Options>) -> Sp
         return parent.clone();
     }
     span
+}
+
+/// In the span of a job: its time is up.
+pub(crate) fn tell_timeout(limit: Duration) {
+    info!(target: "aiopool", timeout = tracing::field::debug(limit), "timed out");
 }
 
 impl<B: Body> Body for Traced<B> {
@@ -98,8 +105,8 @@ impl<B: Body> Body for Traced<B> {
         polled
     }
 
-    fn stop(mut self: Pin<&mut Self>) -> Option<Result<B::Output, JobError>> {
-        let stopped = self.as_mut().inside(Body::stop);
+    fn stop(mut self: Pin<&mut Self>, why: Stop) -> Option<Result<B::Output, JobError>> {
+        let stopped = self.as_mut().inside(|body| body.stop(why));
         if stopped.is_some() {
             self.end();
         }

@@ -1,19 +1,22 @@
 //! Time: the clock of the runtimes, and an alarm that one of them rings.
 
 #[cfg(aiopool_models)]
-pub(crate) use explored::{Alarm, Clock, Instant, check_time};
+pub(crate) use explored::{Alarm, Clock, Deadline, Instant, check_time, check_time_for, now};
 #[cfg(not(aiopool_models))]
-pub(crate) use real::{Alarm, Clock, Instant, check_time};
+pub(crate) use real::{Alarm, Clock, Deadline, Instant, check_time, check_time_for, now};
 
 #[cfg(not(aiopool_models))]
 mod real {
-    use std::pin::Pin;
+    use std::panic::Location;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll};
     use std::time::Duration;
 
+    use tokio::task::coop::unconstrained;
     use tokio::time::{Sleep, sleep, sleep_until};
 
     use crate::sys::runtime::Handle;
+    use crate::sys::unwind::{discard, guarded};
 
     /// Counts the nanoseconds since it was first read, and never backwards: two runtimes may have
     /// different clocks, if one of them is paused.
@@ -29,6 +32,10 @@ mod real {
     #[derive(Debug, Default)]
     pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
 
+    /// A moment that is waited for.
+    #[derive(Debug)]
+    pub(crate) struct Deadline(Pin<Box<Sleep>>);
+
     impl Clock {
         pub(crate) fn now(&mut self) -> u64 {
             let now = Instant::now();
@@ -41,9 +48,16 @@ mod real {
         /// The moment at which it has counted so many nanoseconds.
         pub(crate) fn instant(&mut self, nanos: u64) -> Instant {
             let epoch = *self.epoch.get_or_insert_with(Instant::now);
-            let instant = epoch.checked_add(Duration::from_nanos(nanos));
-            instant.unwrap_or_else(|| epoch + FAR)
+            after(epoch, Duration::from_nanos(nanos))
         }
+    }
+
+    pub(crate) fn now() -> Instant {
+        Instant::now()
+    }
+
+    fn after(moment: Instant, time: Duration) -> Instant {
+        moment.checked_add(time).unwrap_or_else(|| moment + FAR)
     }
 
     impl Alarm {
@@ -56,11 +70,42 @@ mod real {
         }
     }
 
+    impl Deadline {
+        /// The moment that comes so long after another. Panics if the runtime of the caller has no
+        /// timers.
+        pub(crate) fn after(moment: Instant, time: Duration) -> Self {
+            Self(Box::pin(sleep_until(after(moment, time))))
+        }
+
+        /// How long it takes from then on.
+        pub(crate) fn left(&self, now: Instant) -> Duration {
+            self.0.deadline().saturating_duration_since(now)
+        }
+
+        /// Waits for it, in Tokio's whole milliseconds.
+        pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            // If what is polled before it uses the budget up each time, it comes all the same.
+            pin!(unconstrained(self.0.as_mut())).poll(cx)
+        }
+    }
+
     /// Panics, as Tokio does, if the runtime has no timers: its user is to call `enable_time`.
     #[track_caller]
     pub(crate) fn check_time(runtime: &Handle) {
         let _entered = runtime.enter();
         drop(sleep(Duration::ZERO));
+    }
+
+    /// As [`check_time`], in the poll of a future that a call at `caller` made.
+    pub(crate) fn check_time_for(runtime: &Handle, caller: &Location<'_>) {
+        // Nothing but this panic tells whether a runtime has timers.
+        if let Err(payload) = guarded(|| check_time(runtime)) {
+            discard(payload);
+            panic!(
+                "the runtime has no timers, which the timeout of a job needs: call `enable_time` on \
+                 its builder (awaited: a call of aiopool at {caller})"
+            );
+        }
     }
 
     /// Farther than any runtime lives.
@@ -70,8 +115,10 @@ mod real {
 /// A clock that stands still unless a model advances it.
 #[cfg(aiopool_models)]
 mod explored {
+    use std::panic::Location;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     use crate::sys::runtime::Handle;
     use crate::sys::sync::Mutex;
@@ -94,6 +141,10 @@ mod explored {
         set_to: Option<u64>,
     }
 
+    /// Never comes: the jobs of the models have no timeouts.
+    #[derive(Debug)]
+    pub(crate) struct Deadline;
+
     impl Clock {
         pub(crate) fn now(&self) -> u64 {
             self.0.lock().nanos
@@ -114,6 +165,24 @@ mod explored {
         }
     }
 
+    pub(crate) fn now() -> Instant {
+        Instant(Clock::default(), 0)
+    }
+
+    impl Deadline {
+        pub(crate) fn after(_: Instant, _: Duration) -> Self {
+            Self
+        }
+
+        pub(crate) fn left(&self, _: Instant) -> Duration {
+            Duration::ZERO
+        }
+
+        pub(crate) fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+
     impl Alarm {
         pub(crate) fn poll(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
             let Instant(clock, at) = at;
@@ -130,4 +199,6 @@ mod explored {
     }
 
     pub(crate) fn check_time(_: &Handle) {}
+
+    pub(crate) fn check_time_for(_: &Handle, _: &Location<'_>) {}
 }

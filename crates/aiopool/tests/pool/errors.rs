@@ -11,7 +11,7 @@ use std::time::Duration;
 use aiopool::{Job, JobError, Panic, Pool, Rate};
 use futures_util::StreamExt;
 
-use crate::common::{on_both, poll_once, raise};
+use crate::common::{in_frozen_time, on_both, poll_once, raise};
 
 /// What a panic tells: its message, and the place that the panic hook was given.
 #[derive(Debug)]
@@ -127,6 +127,50 @@ fn without_timers_what_needs_them_panics_where_it_is_called() {
 }
 
 #[test]
+fn a_timeout_of_zero_panics_where_it_is_given_and_says_what_to_do() {
+    let line = line!() + 1;
+    let told = panic_of(|| drop(async {}.timeout(Duration::ZERO)));
+    assert_here(&told, line);
+    assert!(
+        told.message.contains("a longer timeout, or none"),
+        "{told:?}"
+    );
+    let line = line!() + 1;
+    let told = panic_of(|| drop(async {}.name("it").timeout(Duration::ZERO)));
+    assert_here(&told, line);
+}
+
+#[test]
+fn without_timers_what_hands_in_a_job_with_a_timeout_names_the_line_of_its_call() {
+    let runtime = crate::common::current_thread();
+    let _entered = runtime.enter();
+    let pool = Pool::new(1);
+    let job = || async {}.timeout(Duration::from_secs(1));
+    let line = line!() + 1;
+    let told = panic_of(|| pool.spawn_n(job()));
+    assert_here(&told, line);
+    assert!(told.message.contains("enable_time"), "{told:?}");
+    let line = line!() + 1;
+    assert_here(&panic_of(|| pool.map_n(0..3, |_| job())), line);
+    let line = line!() + 1;
+    let told = panic_of(|| pool.try_spawn(job()).is_ok());
+    assert_here(&told, line);
+    let permit = runtime.block_on(pool.reserve());
+    let line = line!() + 1;
+    assert_here(&panic_of(|| permit.spawn(job())), line);
+    let says = |told: &Told, line: u32| {
+        let place = format!("{}:{line}", file!());
+        assert!(told.message.contains(&place), "{told:?}");
+        assert!(told.message.contains("enable_time"), "{told:?}");
+    };
+    let (spawn, line) = (pool.spawn(job()), line!());
+    says(&panic_of(|| poll_once(pin!(spawn))), line);
+    let (exec, line) = (pool.exec(job()), line!());
+    says(&panic_of(|| poll_once(pin!(exec))), line);
+    assert_eq!((pool.len(), pool.stats().started), (0, 1));
+}
+
+#[test]
 fn outside_a_runtime_what_hands_in_when_it_is_polled_names_the_line_of_its_call() {
     let pool = Pool::new(1);
     let says = |told: &Told, line: u32| {
@@ -184,6 +228,11 @@ async fn cancelled() -> JobError {
     handle.await.unwrap_err()
 }
 
+async fn timed_out() -> JobError {
+    let job = std::future::pending::<()>().timeout(Duration::from_secs(1));
+    Pool::new(1).exec(job).await.unwrap_err()
+}
+
 #[test]
 fn an_error_tells_what_has_happened() {
     on_both(async || {
@@ -200,7 +249,13 @@ fn an_error_tells_what_has_happened() {
         let error = cancelled().await;
         assert_eq!(error.to_string(), "the job was cancelled");
         assert_eq!(format!("{error:?}"), "Cancelled");
-        assert!(error.is_cancelled() && !error.is_panic());
+        assert!(error.is_cancelled() && !error.is_panic() && !error.is_timed_out());
+    });
+    in_frozen_time(async || {
+        let error = timed_out().await;
+        assert_eq!(error.to_string(), "the job took longer than its timeout");
+        assert_eq!(format!("{error:?}"), "TimedOut");
+        assert!(error.is_timed_out() && !error.is_cancelled() && !error.is_panic());
     });
 }
 
@@ -272,6 +327,12 @@ fn an_error_becomes_one_of_io_which_keeps_it() {
         assert_eq!(error.to_string(), "the job panicked: no such page");
         assert!(error.downcast::<JobError>().unwrap().is_panic());
         let error = io::Error::from(cancelled().await);
+        assert_eq!(error.kind(), io::ErrorKind::Other);
         assert!(error.downcast::<JobError>().unwrap().is_cancelled());
+    });
+    in_frozen_time(async || {
+        let error = io::Error::from(timed_out().await);
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.downcast::<JobError>().unwrap().is_timed_out());
     });
 }

@@ -46,5 +46,6 @@ mod spawn;
 mod spawn_n;
 mod stats;
 mod tasks;
+mod timeout;
 mod timer;
 mod withdrawal;
