@@ -23,6 +23,7 @@ pub(crate) struct Ask {
     key: Option<usize>,
     weight: u32,
     priority: i8,
+    timeout: Option<Duration>,
 }
 
 /// What is counted in such a pool.
@@ -42,8 +43,8 @@ pub(crate) struct Limited {
 struct Events {
     queued: u64,
     started: u64,
-    /// How many have succeeded, failed, been cancelled.
-    ended: [u64; 3],
+    /// How many have succeeded, failed, been cancelled, timed out.
+    ended: [u64; 4],
 }
 
 /// A slot without a job, which counts as one that is held.
@@ -95,7 +96,14 @@ impl Limits {
             return;
         }
         // The observer may hear of an end after those who wait for it.
-        let ended = [stats.succeeded, stats.failed, stats.cancelled];
+        let Stats {
+            succeeded,
+            failed,
+            cancelled,
+            timed_out,
+            ..
+        } = stats;
+        let ended = [succeeded, failed, cancelled, timed_out];
         let until = Instant::now() + PATIENCE;
         while limited.events().ended != ended && Instant::now() < until {
             yield_now().await;
@@ -121,15 +129,24 @@ impl Ask {
                 _ => 1,
             },
             priority: i8::try_from(random.below(3)).expect("it is small") - 1,
+            timeout: (random.below(8) == 0).then(|| Duration::from_millis(1 + random.below(3))),
         })
     }
 
     pub(crate) fn on<J: Job<WithOptions = WithOptions<J>>>(self, job: J) -> WithOptions<J> {
         let job = job.weight(self.weight).priority(self.priority);
-        match self.key {
+        let job = match self.key {
             Some(key) => job.key(key),
             None => job,
+        };
+        match self.timeout {
+            Some(timeout) => job.timeout(timeout),
+            None => job,
         }
+    }
+
+    pub(crate) fn has_timeout(self) -> bool {
+        self.timeout.is_some()
     }
 
     /// How many slots the job holds, at least.
@@ -166,7 +183,8 @@ impl Limited {
                 ended[match outcome {
                     Outcome::Succeeded => 0,
                     Outcome::Failed => 1,
-                    _ => 2,
+                    Outcome::Cancelled => 2,
+                    _ => 3,
                 }] += 1;
             }
             _ => {}

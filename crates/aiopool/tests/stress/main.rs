@@ -374,8 +374,8 @@ impl User {
         if let Some(results) = give_up(map, patience).await {
             self.check_number(results.len(), items);
             for (item, result) in (0..).zip(results) {
-                let may_be_cancelled = self.stress.others_cancel();
-                assert!(item_of(result, may_be_cancelled).is_none_or(|found| found == item));
+                let result = self.item_of(result);
+                assert!(result.is_none_or(|found| found == item));
             }
         }
     }
@@ -396,7 +396,7 @@ impl User {
         let mut read = Vec::new();
         for _ in 0..=items {
             match give_up(stream.next(), patience).await {
-                Some(Some(result)) => read.push(item_of(result, self.stress.others_cancel())),
+                Some(Some(result)) => read.push(self.item_of(result)),
                 Some(None) => {
                     self.check_number(read.len(), items);
                     break;
@@ -409,6 +409,12 @@ impl User {
             found.sort_unstable();
         }
         assert!(found.is_sorted_by(|one, next| one < next), "{found:?}");
+    }
+
+    /// That of a job of which no more is known than its result.
+    fn item_of(&self, result: Result<Output, JobError>) -> Option<u64> {
+        let may_time_out = self.stress.limits.is_some();
+        item_of(result, self.stress.others_cancel(), may_time_out)
     }
 
     /// There is a result for each item, unless a shutdown has ended them with a cancellation.
@@ -431,7 +437,7 @@ impl User {
         if let Some((stopped, results)) = give_up(cancel, patience).await {
             assert_eq!(stopped, results.len());
             for result in results {
-                item_of(result, true);
+                item_of(result, true, false);
             }
             for (life, handle) in &some {
                 assert!(handle.is_finished());
@@ -468,7 +474,7 @@ impl User {
 
     fn work_of(&mut self, ask: Option<Ask>) -> (Arc<Life>, Work) {
         let life = Life::new(&self.stress, 0, ask);
-        let work = Work::new(&life, Script::new(&mut self.random));
+        let work = Work::new(&life, Script::asked(ask, &mut self.random));
         (life, work)
     }
 
@@ -483,7 +489,7 @@ impl User {
         move |item| {
             let ask = Ask::new(&stress, &mut random);
             let life = Life::new(&stress, item, ask);
-            (ask, Work::new(&life, Script::new(&mut random)))
+            (ask, Work::new(&life, Script::asked(ask, &mut random)))
         }
     }
 }
@@ -543,7 +549,9 @@ impl Life {
     fn check(&self, result: Result<Output, JobError>) {
         self.check_end();
         let may_be_cancelled = self.stress.others_cancel() || self.is_cancelled.load(SeqCst);
-        assert!(item_of(result, may_be_cancelled).is_none_or(|item| item == self.item));
+        let may_time_out = self.ask.is_some_and(Ask::has_timeout);
+        let item = item_of(result, may_be_cancelled, may_time_out);
+        assert!(item.is_none_or(|item| item == self.item));
     }
 
     fn check_end(&self) {
@@ -599,6 +607,17 @@ impl Script {
                 _ => When::Never,
             },
         }
+    }
+}
+
+impl Script {
+    /// That of a job that asks for this. One with a timeout may come to no end without it.
+    fn asked(ask: Option<Ask>, random: &mut Random) -> Self {
+        let mut script = Self::new(random);
+        if ask.is_some_and(Ask::has_timeout) && random.below(2) == 0 {
+            script.sleep = Some(Box::pin(sleep(FOR_EVER)));
+        }
+        script
     }
 }
 
@@ -689,7 +708,11 @@ struct Output {
 }
 
 /// The item whose output this is. The user drops it without a panic.
-fn item_of(result: Result<Output, JobError>, may_be_cancelled: bool) -> Option<u64> {
+fn item_of(
+    result: Result<Output, JobError>,
+    may_be_cancelled: bool,
+    may_time_out: bool,
+) -> Option<u64> {
     match result {
         Ok(mut output) => {
             output.panics_when_dropped = false;
@@ -698,6 +721,8 @@ fn item_of(result: Result<Output, JobError>, may_be_cancelled: bool) -> Option<u
         Err(error) => {
             let is_cancelled = error.is_cancelled();
             assert!(may_be_cancelled || !is_cancelled, "nobody cancelled it");
+            let is_timed_out = error.is_timed_out();
+            assert!(may_time_out || !is_timed_out, "it has no timeout");
             None
         }
     }
@@ -819,5 +844,6 @@ const LIMITS: Limits = Limits {
     is_observed: true,
 };
 const SECONDS: u64 = 1;
+const FOR_EVER: Duration = Duration::from_secs(1_000_000);
 /// Who has not come to an end by then never does.
 const PATIENCE: Duration = Duration::from_secs(60);
