@@ -141,9 +141,11 @@ mod explored {
         set_to: Option<u64>,
     }
 
-    /// Never comes: the jobs of the models have no timeouts.
     #[derive(Debug)]
-    pub(crate) struct Deadline;
+    pub(crate) struct Deadline {
+        at: Instant,
+        alarm: Alarm,
+    }
 
     impl Clock {
         pub(crate) fn now(&self) -> u64 {
@@ -165,21 +167,26 @@ mod explored {
         }
     }
 
+    /// By a clock of its own: the jobs of the models have no timeouts.
     pub(crate) fn now() -> Instant {
-        Instant(Clock::default(), 0)
+        Clock::default().instant(0)
     }
 
     impl Deadline {
-        pub(crate) fn after(_: Instant, _: Duration) -> Self {
-            Self
+        pub(crate) fn after(Instant(clock, nanos): Instant, time: Duration) -> Self {
+            let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            Self {
+                at: Instant(clock, nanos.saturating_add(time)),
+                alarm: Alarm::default(),
+            }
         }
 
-        pub(crate) fn left(&self, _: Instant) -> Duration {
-            Duration::ZERO
+        pub(crate) fn left(&self, Instant(_, now): Instant) -> Duration {
+            Duration::from_nanos(self.at.1.saturating_sub(now))
         }
 
-        pub(crate) fn poll(&mut self, _: &mut Context<'_>) -> Poll<()> {
-            Poll::Pending
+        pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+            self.alarm.poll(self.at.clone(), cx)
         }
     }
 

@@ -161,14 +161,6 @@ fn a_callback_that_panics_after_a_timeout_is_the_result() {
 
 #[test]
 fn a_drop_that_panics_at_the_timeout_is_the_result() {
-    struct Panics;
-
-    impl Drop for Panics {
-        fn drop(&mut self) {
-            raise("in its drop");
-        }
-    }
-
     in_frozen_time(async || {
         let pool = Pool::new(1);
         let job = || {
@@ -388,6 +380,14 @@ fn jobs_that_time_out_in_a_pool_that_shrinks_leave_it_at_its_size() {
     });
 }
 
+struct Panics;
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        raise("in its drop");
+    }
+}
+
 /// A timer of Tokio is not ready while the budget is used up.
 #[test]
 fn a_job_that_uses_its_budget_up_in_each_poll_times_out() {
@@ -529,6 +529,14 @@ fn on_a_runtime_without_timers_an_item_settles_with_the_panic() {
             check(pool.itermap_ordered(0..4, job).collect().await);
             assert_eq!((dropped.get(), called.get()), (8, 4));
             assert_eq!(pool.stats().failed, 4);
+            let panics = |_| {
+                let panics = Panics;
+                async move { drop(panics) }.timeout(millis(50))
+            };
+            for result in pool.map(0..3, panics).await {
+                let error = result.unwrap_err().to_string();
+                assert!(error.contains("enable_time"), "{error}");
+            }
             assert_whole(&pool).await;
         });
     });
