@@ -125,7 +125,7 @@ impl Pool {
         let mut job = with_body!(J, job, |body| Runnable::new(body, false));
         if J::HAS_OPTIONS {
             if needs_time(&mut job) {
-                check_time(&runtime, false, None);
+                check_time(&runtime);
             }
             return queue_as(job, self.shared.clone(), runtime, false, None);
         }

@@ -105,7 +105,6 @@ impl Options {
     }
 
     /// The job goes outside: the clock of its timeout, if it has one, stands still. Under no lock.
-    #[allow(dead_code, reason = "for jobs that go outside")]
     pub(crate) fn pause_timeout(&mut self, now: Instant) {
         if let Some(timeout) = self.timeout_mut() {
             timeout.pause(now);
@@ -114,7 +113,6 @@ impl Options {
 
     /// The job has its slots again, and is about to be polled on its runtime: the clock runs on with
     /// what was left.
-    #[allow(dead_code, reason = "for jobs that go outside")]
     pub(crate) fn resume_timeout(&mut self, now: Instant) {
         if let Some(timeout) = self.timeout_mut() {
             timeout.resume(now);

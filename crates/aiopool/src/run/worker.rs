@@ -23,6 +23,7 @@ use crate::state::permits::Grant;
 use crate::state::signal::Orders;
 use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State, Timers};
+use crate::sys::clock::now;
 use crate::sys::runtime::{Handle, TaskId, current_task, poll_proceed, yield_to_all};
 use crate::sys::sync::MutexGuard;
 use crate::sys::unwind::{Payload, discard, guarded, wake};
@@ -792,6 +793,7 @@ impl Worker {
         let Some(entry) = self.held else {
             return Poll::Pending;
         };
+        self.with_options(|options| options.pause_timeout(now()));
         let has_placed = !placed.is_empty();
         self.away = Some(Box::new(Away::new(placed, !self.waiting.is_empty())));
         self.shared.go_outside(entry);
@@ -809,18 +811,12 @@ impl Worker {
     /// Ready when its job has its slots again, because it is to be polled or stopped.
     #[cold]
     fn poll_outside(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let weight = self.with_options(|options| options.weight());
+        let weight = weight.unwrap_or(NonZeroU32::MIN);
         let (Some(entry), Some(away), Some((_, remote))) =
             (self.held, &mut self.away, &self.member.remote)
         else {
             return Poll::Ready(());
-        };
-        let weight = match &mut self.step {
-            Step::Run(Work::Job(job)) => job.weight(),
-            Step::Run(Work::Item(item)) => item
-                .as_mut()
-                .options()
-                .map_or(NonZeroU32::MIN, |options| options.weight()),
-            _ => NonZeroU32::MIN,
         };
         if remote.is_stopped() {
             self.shared.force_back(entry, weight);
@@ -841,10 +837,20 @@ impl Worker {
             }
         }
         self.away = None;
+        self.with_options(|options| options.resume_timeout(now()));
         if let Some(watch) = &self.watch {
             watch.back(&self.shared);
         }
         Poll::Ready(())
+    }
+
+    /// Calls `f` with the options of its job, if that may have some.
+    fn with_options<R>(&mut self, f: impl FnOnce(&mut Options) -> R) -> Option<R> {
+        match &mut self.step {
+            Step::Run(Work::Job(job)) => job.with_options(f),
+            Step::Run(Work::Item(item)) => item.as_mut().options().map(f),
+            _ => None,
+        }
     }
 
     /// Drops what is run, or was to be begun, where it stands. An item that is given back has its

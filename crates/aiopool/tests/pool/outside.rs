@@ -264,16 +264,15 @@ fn a_job_that_is_cancelled_outside_is_dropped_with_what_it_waits_for_though_no_s
         until(|| pool.stats().outside == 1 && pool.active() == 1).await;
         assert_eq!(pool.cancel([&mut job]).await.0, 1);
         assert_eq!(dropped.get(), 2);
-        // Also while it stands in the queue.
-        let inner = pool.clone();
-        let back = pool.spawn_n(async {});
-        assert!(back.cancel());
         gate.open();
         other.await.unwrap();
-        let holder = Gate::new();
-        let job = pool.spawn_n(async move { inner.outside(ready(())).await });
+        // Also while it stands in the queue.
+        let (inner, gate, holder) = (pool.clone(), Gate::new(), Gate::new());
+        let passed = gate.passed();
+        let job = pool.spawn_n(async move { inner.outside(passed).await });
         let other = pool.spawn_n(holder.passed());
         until(|| pool.stats().outside == 1 && pool.active() == 1).await;
+        gate.open();
         let_others_run().await;
         assert!(job.cancel());
         assert!(job.await.unwrap_err().is_cancelled());
@@ -329,7 +328,7 @@ fn a_pause_holds_those_back_that_come_back() {
 #[test]
 fn a_runtime_that_shuts_down_drops_jobs_outside_and_those_that_come_back() {
     for_both(|runtime| {
-        let (pool, dropped) = (Pool::new(1), Count::new());
+        let (pool, dropped, gate) = (Pool::new(1), Count::new(), Gate::new());
         let (outside, back, holder) = {
             let _entered = runtime.enter();
             let inner = pool.clone();
@@ -338,15 +337,16 @@ fn a_runtime_that_shuts_down_drops_jobs_outside_and_those_that_come_back() {
                 let _drops = drops;
                 inner.outside(future).await;
             });
-            let (inner, drops) = (pool.clone(), dropped.drops());
+            let (inner, drops, passed) = (pool.clone(), dropped.drops(), gate.passed());
             let back = pool.spawn_n(async move {
                 let _drops = drops;
-                inner.outside(ready(())).await;
+                inner.outside(passed).await;
             });
             (outside, back, pool.spawn_n(dropped.pending()))
         };
         runtime.block_on(async {
             until(|| pool.stats().outside == 2 && pool.active() == 1).await;
+            gate.open();
             let_others_run().await;
         });
         drop(runtime);
@@ -354,6 +354,33 @@ fn a_runtime_that_shuts_down_drops_jobs_outside_and_those_that_come_back() {
         assert_eq!(dropped.get(), 4);
         assert_eq!((pool.len(), pool.stats().outside), (0, 0));
         current_thread().block_on(assert_whole(&pool));
+    });
+}
+
+#[test]
+fn a_timeout_does_not_run_while_its_job_is_outside() {
+    in_frozen_time(async || {
+        let (pool, begun) = (Pool::new(1), Instant::now());
+        let inner = pool.clone();
+        let job = async move {
+            sleep(millis(5)).await;
+            inner.outside(sleep(millis(100))).await;
+            inner.exec(sleep(millis(100))).await.unwrap();
+            sleep(millis(4)).await;
+            since(begun)
+        };
+        assert_eq!(pool.exec(job.timeout(millis(10))).await.unwrap(), 209);
+        let inner = pool.clone();
+        let job = async move {
+            sleep(millis(5)).await;
+            inner.outside(sleep(millis(100))).await;
+            sleep(millis(6)).await;
+        };
+        let begun = Instant::now();
+        let error = pool.exec(job.timeout(millis(10))).await.unwrap_err();
+        assert!(error.is_timed_out());
+        assert_eq!(since(begun), 110);
+        assert_whole(&pool).await;
     });
 }
 
