@@ -1,6 +1,7 @@
 //! Cancelling: waiting jobs leave the queue, active ones are told to stop, and somebody may wait
 //! until they have ended.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aiopool_core::Ticket;
@@ -8,6 +9,7 @@ use aiopool_core::Ticket;
 use crate::handle::JobHandle;
 use crate::job::body::Ended;
 use crate::job::id::JobId;
+use crate::run::nested;
 use crate::source::{Apart, End, SourceBox, SourceId};
 use crate::state::active::Waiter;
 use crate::state::signal::{Countdown, tell, wake_workers};
@@ -70,6 +72,9 @@ impl Shared {
         let mut state = self.lock();
         let withdrawal = state.begin_withdrawal();
         let walk = state.begin_to_cancel_all();
+        // A job that calls this would wait for itself, and so would those that wait for that job.
+        let caller = nested::entry_in(self);
+        let but = caller.map_or_else(BTreeSet::new, |caller| state.waiting_for(caller));
         drop(state);
         let mut withdrawn = Vec::new();
         loop {
@@ -83,7 +88,7 @@ impl Shared {
         let end = self.lock().end_of_entries();
         for first in (0..end).step_by(PORTION) {
             let entries = first..end.min(first + PORTION);
-            let workers = self.lock().stop_some(&walk, entries, &countdown);
+            let workers = self.lock().stop_some(&walk, entries, &but, &countdown);
             wake_workers(workers);
         }
         // Only now: another caller may have withdrawn some of these jobs in between, and has not
@@ -243,7 +248,10 @@ mod tests {
         let late = pool.spawn_n(async {});
         let countdown = Countdown::new();
         let end = pool.shared.lock().end_of_entries();
-        let workers = pool.shared.lock().stop_some(&walk, 0..end, &countdown);
+        let workers = pool
+            .shared
+            .lock()
+            .stop_some(&walk, 0..end, &BTreeSet::new(), &countdown);
         wake_workers(workers);
         assert!(early.await.expect_err("it never ends").is_cancelled());
         late.await.expect("it came after the walk had begun");

@@ -42,10 +42,18 @@ use crate::sys::unwind::guarded;
 /// [`map_n`](Self::map_n) in the call, the others when their future is first polled. Each job runs
 /// on the runtime on which it was queued. A pool without jobs needs no runtime.
 ///
-/// # Deadlocks
+/// # Jobs that wait for their own pool
 ///
-/// A job must not wait for another job of its own pool, by any method. When jobs that wait hold all
-/// slots, the pool hangs.
+/// A job may wait for other jobs of its pool, at any depth: by the methods, handles and streams that it
+/// polls itself, in its callback too. It gives its slots and its key to others meanwhile, and is polled
+/// again when it has them. What it hands in by [`exec`](Self::exec), [`spawn`](Self::spawn),
+/// [`map`](Self::map) and the streams stands before all others of its priority, and so does the job when
+/// it is done with waiting. So few parents are open at a time, however many there are.
+///
+/// A job that waits in another way holds its slots: by a task that it has spawned, or by a job of another
+/// pool. Two pools whose jobs wait for each other may hang: let one of them wait by
+/// [`outside`](Self::outside). [`join`](Self::join), [`drained`](Self::drained) and
+/// [`reserve`](Self::reserve) in a job panic, because they would wait for the job itself.
 #[derive(Clone)]
 pub struct Pool {
     pub(crate) shared: Arc<Shared>,
@@ -460,7 +468,8 @@ impl Pool {
     ///
     /// The items that a running [`map`](Self::map) or stream has not pulled yet do not exist yet:
     /// the map or stream goes on with them. To stop it, drop its future or stream. Other tasks may
-    /// queue more jobs meanwhile. A job that calls this is cancelled too.
+    /// queue more jobs meanwhile. A job that calls this is left out, and so are those that wait for it by
+    /// `exec`, `spawn`, `map` or a stream.
     ///
     /// # Returns
     ///

@@ -78,6 +78,9 @@ impl Shared {
         let request = nested::request_in(self, true);
         let mut state = self.lock_for(&runtime);
         let spare = state.begin_source(id, request, items, runtime);
+        if let Some(parent) = nested::entry_in(self) {
+            state.adopt_source(id, parent);
+        }
         self.advance(state);
         discard(spare);
     }

@@ -19,6 +19,8 @@ pub(crate) struct Polled {
     /// The address of its pool.
     pool: *const Shared,
     level: Level,
+    /// The index of its entry.
+    entry: usize,
     /// Its worker. A job may drive another runtime while it is polled, whose tasks are not its own.
     task: Option<TaskId>,
     /// Whether it has its slots. If not, its worker polls what it waits for.
@@ -60,6 +62,11 @@ pub(crate) fn request_in(pool: &Arc<Shared>, to_wait: bool) -> Request {
         key: None,
         front: to_wait,
     }
+}
+
+/// The entry of the job of this pool that the thread polls.
+pub(crate) fn entry_in(pool: &Arc<Shared>) -> Option<usize> {
+    is_in_job(pool).then(|| POLLED.with(Cell::get).entry)
 }
 
 /// Something of this pool is not ready. If a job of this pool polls it, the job waits outside as long as
@@ -117,6 +124,7 @@ pub(crate) fn is_in_active_job(pool: &Arc<Shared>) -> bool {
 pub(crate) fn poll<R>(
     pool: &Arc<Shared>,
     level: Level,
+    entry: usize,
     task: Option<TaskId>,
     is_active: bool,
     f: impl FnOnce() -> R,
@@ -124,6 +132,7 @@ pub(crate) fn poll<R>(
     let polled = Polled {
         pool: Arc::as_ptr(pool),
         level,
+        entry,
         task,
         is_active,
         waits: false,
@@ -142,6 +151,7 @@ impl Drop for Restore {
 const NOTHING: Polled = Polled {
     pool: ptr::null(),
     level: Level::MIN,
+    entry: usize::MAX,
     task: None,
     is_active: false,
     waits: false,

@@ -141,6 +141,9 @@ impl Shared {
             return Ok(self.submit_observed(state, job, runtime, Some(request), seen));
         }
         let (ticket, spare) = state.submit_as(job, runtime, request);
+        if let Some(parent) = nested::entry_in(self).filter(|_| request.front) {
+            state.adopt(ticket, parent);
+        }
         if state.admission().may_admit() {
             self.advance(state);
         } else {
@@ -160,7 +163,11 @@ impl Shared {
         request: Option<Request>,
         seen: Seen,
     ) -> Ticket {
-        let (ticket, spare) = state.submit_as(job, runtime, request.unwrap_or_default());
+        let request = request.unwrap_or_default();
+        let (ticket, spare) = state.submit_as(job, runtime, request);
+        if let Some(parent) = nested::entry_in(self).filter(|_| request.front) {
+            state.adopt(ticket, parent);
+        }
         state.note_queued(ticket);
         drop(state);
         // Before this caller starts it, so that the observer hears of that later.
@@ -501,10 +508,10 @@ impl Worker {
     fn pull(&mut self, mut source: SourceBox) {
         self.outlive_stop();
         let spare = self.spare.take();
-        let level = source.request().level;
+        let (level, entry) = (source.request().level, self.held.unwrap_or(usize::MAX));
         // A function waits for nothing.
-        let (pulled, _) =
-            nested::poll(&self.shared, level, self.task, false, || source.pull(spare));
+        let pull = || source.pull(spare);
+        let (pulled, _) = nested::poll(&self.shared, level, entry, self.task, false, pull);
         match pulled {
             Pulled::Item(item, rest) => {
                 self.step = Step::Run(Work::Item(item));
@@ -755,14 +762,15 @@ impl Worker {
     /// Polls its job. One that waits for something that nobody need hold a slot for goes outside.
     #[inline]
     fn poll_work(&mut self, cx: &mut Context<'_>, mut orders: Orders) -> Poll<Ended> {
+        let entry = self.held.unwrap_or(usize::MAX);
         loop {
             let (polled, waits) = match &mut self.own_waker {
-                None => poll_in(&self.shared, self.task, &mut self.step, cx, &orders),
+                None => poll_in(&self.shared, entry, self.task, &mut self.step, cx, &orders),
                 Some(own) => {
                     // What wakes it from here on is for its next poll.
                     own.take_woken();
                     let cx = &mut Context::from_waker(own.waker());
-                    poll_in(&self.shared, self.task, &mut self.step, cx, &orders)
+                    poll_in(&self.shared, entry, self.task, &mut self.step, cx, &orders)
                 }
             };
             if !waits && (polled.is_ready() || self.waiting.is_empty()) {
@@ -823,10 +831,8 @@ impl Worker {
         } else {
             if !away.comes_back() {
                 let is_woken = self.own_waker.as_ref().is_none_or(|own| own.take_woken());
-                let (polled, _) =
-                    nested::poll(&self.shared, remote.level(), self.task, false, || {
-                        away.poll_awaited(cx)
-                    });
+                let (level, poll) = (remote.level(), || away.poll_awaited(cx));
+                let (polled, _) = nested::poll(&self.shared, level, entry, self.task, false, poll);
                 if polled.is_pending() && !is_woken {
                     return Poll::Pending;
                 }
@@ -997,12 +1003,13 @@ fn seen_of(options: Option<&mut Options>) -> Seen {
 #[inline]
 fn poll_in(
     shared: &Arc<Shared>,
+    entry: usize,
     task: Option<TaskId>,
     step: &mut Step,
     cx: &mut Context<'_>,
     orders: &Orders,
 ) -> (Poll<Ended>, bool) {
-    nested::poll(shared, orders.level, task, true, || match step {
+    nested::poll(shared, orders.level, entry, task, true, || match step {
         Step::Run(Work::Job(job)) => job.poll(cx, orders.stop),
         Step::Run(Work::Item(item)) => item.as_mut().poll(cx, orders.stop),
         _ => unreachable!("it runs a job"),

@@ -1,6 +1,7 @@
 //! What has left the queue and has not ended: an entry for each slot that is held, and one for each
 //! withdrawal.
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::num::NonZeroU32;
 use std::ops::Range;
@@ -75,6 +76,15 @@ struct Active {
     stop: bool,
     /// Those who wait for the end of the job.
     watchers: Vec<Arc<Countdown>>,
+}
+
+/// A job that waits for others.
+#[derive(Clone, Copy)]
+pub(crate) struct Parent {
+    /// The place that it had in the queue.
+    pub(crate) ticket: Ticket,
+    /// The index of its entry.
+    pub(crate) entry: usize,
 }
 
 /// What is known of a job that is outside.
@@ -249,17 +259,18 @@ impl ActiveTable {
         is_its.then(|| entry.stop())?
     }
 
-    /// As [`stop`](Self::stop), for those of these entries that `walk` includes. Somebody waits for
-    /// their ends.
+    /// As [`stop`](Self::stop), for those of these entries that `walk` includes, `but` for some. Somebody
+    /// waits for their ends.
     pub(crate) fn stop_some(
         &mut self,
         walk: &Walk,
         entries: Range<usize>,
+        but: &BTreeSet<Ticket>,
         countdown: &Arc<Countdown>,
     ) -> Vec<usize> {
         let entries = entries.filter_map(|index| {
             let entry = self.slots.get_mut(index)?;
-            if !walk.includes(entry.ticket) {
+            if !walk.includes(entry.ticket) || but.contains(&entry.ticket) {
                 return None;
             }
             countdown.add();

@@ -12,6 +12,7 @@ pub(crate) mod timer;
 pub(crate) mod watch;
 pub(crate) mod workers;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -33,7 +34,7 @@ use crate::source::{
     AnyResults, Apart, ComingBack, DiscardedSource, End, Item, Items, Rest, Source, SourceBox,
     SourceId, WaitingCaller, WaitingItem,
 };
-use crate::state::active::{ActiveTable, Taken, Waiter, Work};
+use crate::state::active::{ActiveTable, Parent, Taken, Waiter, Work};
 use crate::state::effects::{Chores, Effects, Leftovers};
 use crate::state::keys::KeyTable;
 use crate::state::permits::{Grant, Left, PermitTable};
@@ -86,6 +87,9 @@ pub(crate) struct State {
     gone: Vec<Key>,
     /// How many callers cancel all jobs just now.
     walks: usize,
+    /// Of jobs that others have handed in to wait for them: those others. A tree, because it grows without
+    /// moving all that is in it.
+    parents: BTreeMap<Ticket, Parent>,
 }
 
 /// An active job, for an observer.
@@ -178,6 +182,7 @@ impl Shared {
             keys: KeyTable::default(),
             gone: Vec::new(),
             walks: 0,
+            parents: BTreeMap::new(),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -723,6 +728,55 @@ impl State {
         self.active.is_active(index)
     }
 
+    /// The job that had `child` in the queue was handed in by that of an entry, to wait for it.
+    pub(crate) fn adopt(&mut self, child: Ticket, parent: usize) {
+        let parent = self.parent_at(parent);
+        self.parents.insert(child, parent);
+    }
+
+    /// As [`adopt`](Self::adopt), for the items of a source.
+    pub(crate) fn adopt_source(&mut self, id: SourceId, parent: usize) {
+        let parent = self.parent_at(parent);
+        self.sources.adopt(id, parent);
+    }
+
+    fn parent_at(&self, entry: usize) -> Parent {
+        let (ticket, _) = self.active.begun(entry);
+        Parent { ticket, entry }
+    }
+
+    /// The job of an entry, and those that wait outside for it to end.
+    pub(crate) fn waiting_for(&mut self, entry: usize) -> BTreeSet<Ticket> {
+        let mut job = self.parent_at(entry);
+        let mut jobs = BTreeSet::from([job.ticket]);
+        while let Some(parent) = self.parent_of(job) {
+            let waits = self.active.has_job(parent.entry, parent.ticket)
+                && self.active.outside(parent.entry).1.is_some();
+            if !waits {
+                break;
+            }
+            jobs.insert(parent.ticket);
+            job = parent;
+        }
+        jobs
+    }
+
+    fn parent_of(&mut self, job: Parent) -> Option<Parent> {
+        match self.active.item(job.entry) {
+            Some((id, _)) => self.sources.parent(id),
+            None => self.parents.get(&job.ticket).copied(),
+        }
+    }
+
+    /// A job has ended, or left the queue.
+    #[inline]
+    fn forget_parent(&mut self, child: impl FnOnce(&Self) -> Ticket) {
+        if !self.parents.is_empty() {
+            let child = child(self);
+            self.parents.remove(&child);
+        }
+    }
+
     /// A job has been dropped while it was outside, with its runtime.
     #[cold]
     fn end_outside(&mut self, index: usize, ended: &Ended) {
@@ -1045,6 +1099,7 @@ impl State {
     #[expect(clippy::inline_always, reason = "each job comes here")]
     #[inline(always)]
     fn give_back_slot(&mut self, index: usize, ended: &Ended) {
+        self.forget_parent(|state| state.active.begun(index).0);
         let Some((slot, at)) = self.active.take_slot(index) else {
             self.end_outside(index, ended);
             return;
@@ -1200,6 +1255,7 @@ impl State {
     pub(crate) fn withdraw(&mut self, ticket: Ticket) -> Option<Withdrawn> {
         let waiter = self.admission.withdraw(ticket)?;
         self.workers.expect_no_more(waiter.workers());
+        self.forget_parent(|_| ticket);
         if let Some(id) = waiter.source_of_item() {
             self.sources.remove_waiting(id, ticket);
         }
@@ -1272,15 +1328,16 @@ impl State {
         self.workers.is_waited_for(runtime)
     }
 
-    /// Those of the jobs of these entries that the walk includes are to be stopped, and somebody
-    /// waits for their ends. Their workers are to be woken under no lock.
+    /// Those of the jobs of these entries that the walk includes are to be stopped, `but` those that had
+    /// these places in the queue, and somebody waits for their ends. Their workers are to be woken under no lock.
     pub(crate) fn stop_some(
         &mut self,
         walk: &Walk,
         entries: Range<usize>,
+        but: &BTreeSet<Ticket>,
         countdown: &Arc<Countdown>,
     ) -> Vec<Arc<Remote>> {
-        let workers = self.active.stop_some(walk, entries, countdown);
+        let workers = self.active.stop_some(walk, entries, but, countdown);
         self.workers.stop_each(workers)
     }
 

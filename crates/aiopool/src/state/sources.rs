@@ -10,6 +10,7 @@ use slab::Slab;
 use crate::job::body::Ended;
 use crate::source::results::Results;
 use crate::source::{AnyResults, DiscardedSource, End, Item, Source, SourceBox, SourceId};
+use crate::state::active::Parent;
 
 /// The sources of a pool. A source that is not here has been abandoned: nobody reads its results,
 /// and whoever has it drops it.
@@ -30,6 +31,8 @@ pub(crate) struct SourceEntry {
     pub(crate) items: Vec<usize>,
     /// The places in the queue of its items that wait for themselves.
     pub(crate) waiting: BTreeSet<Ticket>,
+    /// The job that waits for it, if one has called.
+    parent: Option<Parent>,
     pub(crate) results: Box<dyn AnyResults>,
 }
 
@@ -47,6 +50,7 @@ impl SourceTable {
             ticket: None,
             items: Vec::new(),
             waiting: BTreeSet::new(),
+            parent: None,
             results,
         });
         SourceId { index, serial }
@@ -55,6 +59,18 @@ impl SourceTable {
     /// A source that has not been abandoned has taken a place in the queue.
     pub(crate) fn set_ticket(&mut self, id: SourceId, ticket: Ticket) {
         self.entries[id.index].ticket = Some(ticket);
+    }
+
+    /// A job has called that waits for it.
+    pub(crate) fn adopt(&mut self, id: SourceId, parent: Parent) {
+        if let Some(entry) = self.entry(id) {
+            entry.parent = Some(parent);
+        }
+    }
+
+    /// That job.
+    pub(crate) fn parent(&mut self, id: SourceId) -> Option<Parent> {
+        self.entry(id)?.parent
     }
 
     /// Abandons the source.

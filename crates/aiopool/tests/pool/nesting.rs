@@ -323,6 +323,69 @@ fn a_callback_runs_after_a_job_that_was_cancelled_while_it_waited_with_slots_of_
 }
 
 #[test]
+fn a_job_that_cancels_all_is_left_out_and_so_are_those_that_wait_for_it() {
+    on_both(async || {
+        for size in [1, 4] {
+            let (pool, gate) = (Pool::new(size), Gate::new());
+            let root = {
+                let (pool, gate) = (pool.clone(), gate.clone());
+                async move {
+                    let inner = pool.clone();
+                    // The parent waits for a map, whose item waits for the one that cancels.
+                    let ended = pool.map(0..1, move |_| {
+                        let (pool, passed) = (inner.clone(), gate.passed());
+                        async move {
+                            let inner = pool.clone();
+                            let cancels = async move {
+                                passed.await;
+                                inner.cancel_all().await
+                            };
+                            pool.exec(cancels).await.unwrap()
+                        }
+                    });
+                    ended.await.remove(0).unwrap()
+                }
+            };
+            let root = pool.spawn_n(root);
+            until(|| pool.stats().outside == 2 && pool.active() == 1).await;
+            let others = pool.map_n(0..5, |_| pending::<()>());
+            let_others_run().await;
+            gate.open();
+            assert_eq!(root.await.unwrap(), 5);
+            for other in others {
+                assert!(other.await.unwrap_err().is_cancelled());
+            }
+            assert_whole(&pool).await;
+        }
+    });
+}
+
+#[test]
+fn a_parent_that_does_not_wait_for_its_child_is_cancelled_by_it() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(2), Gate::new());
+        let parent = {
+            let (pool, passed) = (pool.clone(), gate.passed());
+            async move {
+                let inner = pool.clone();
+                let cancels = async move {
+                    passed.await;
+                    inner.cancel_all().await
+                };
+                drop(pool.spawn(cancels).await);
+                pending::<()>().await;
+            }
+        };
+        let parent = pool.spawn_n(parent);
+        until(|| pool.active() == 2).await;
+        gate.open();
+        assert!(parent.await.unwrap_err().is_cancelled());
+        assert_whole(&pool).await;
+        assert_eq!(pool.stats().cancelled, 1);
+    });
+}
+
+#[test]
 fn a_panic_of_a_child_is_its_own_and_that_of_a_parent_too() {
     on_both(async || {
         let pool = Pool::new(1);
