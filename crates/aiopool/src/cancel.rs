@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use aiopool_core::Ticket;
+use aiopool_core::{Ticket, Walk};
 
+use crate::error::JobError;
 use crate::handle::JobHandle;
 use crate::job::body::Ended;
 use crate::job::id::JobId;
@@ -67,18 +68,8 @@ impl Shared {
     /// those that were active.
     pub(crate) fn stop_all(self: &Arc<Self>) -> (usize, Arc<Countdown>) {
         let countdown = Countdown::new();
-        let mut state = self.lock();
-        let withdrawal = state.begin_withdrawal();
-        let walk = state.begin_to_cancel_all();
-        drop(state);
-        let mut withdrawn = Vec::new();
-        loop {
-            // Here, under no lock: to make room may move all that is there.
-            withdrawn.reserve(PORTION);
-            if !self.lock().withdraw_some(PORTION, &mut withdrawn) {
-                break;
-            }
-        }
+        let withdrawal = self.lock().begin_withdrawal();
+        let (walk, withdrawn) = self.withdraw_all();
         // What is handed in meanwhile is not to be stopped, though it may have an entry by now.
         let end = self.lock().end_of_entries();
         for first in (0..end).step_by(PORTION) {
@@ -94,6 +85,19 @@ impl Shared {
         self.end_withdrawal(withdrawal, withdrawn);
         tell(std::slice::from_ref(&countdown), false);
         (waited, countdown)
+    }
+
+    /// Takes all jobs out of the queue that wait now.
+    pub(crate) fn withdraw_all(&self) -> (Walk, Vec<Withdrawn>) {
+        let walk = self.lock().begin_to_cancel_all();
+        let mut withdrawn = Vec::new();
+        loop {
+            // Here, under no lock: to make room may move all that is there.
+            withdrawn.reserve(PORTION);
+            if !self.lock().withdraw_some(PORTION, &mut withdrawn) {
+                return (walk, withdrawn);
+            }
+        }
     }
 
     /// Drops all who wait to run on this runtime, which has shut down.
@@ -173,7 +177,7 @@ impl Shared {
         }
     }
 
-    fn give_up_apart(&self, apart: Box<Apart>) -> Ended {
+    fn give_up_apart(&self, apart: Box<Apart>, why: JobError) -> Ended {
         let mut apart = match SourceBox::from_box(apart) {
             Ok(source) => return Ended::without_a_job(self.end_source(source, End::CutShort)),
             Err(apart) => apart,
@@ -182,7 +186,7 @@ impl Shared {
             return Ended::without_a_job(lost.take());
         }
         let mut item = (*apart).into_item();
-        let mut ended = item.as_mut().give_up();
+        let mut ended = item.as_mut().give_up_as(why);
         self.lock().put(item.as_mut(), &mut ended);
         // If nobody wants the result, it is in there.
         discard(item);
@@ -190,17 +194,27 @@ impl Shared {
     }
 
     /// Drops the jobs of a withdrawal, under no lock, and says so.
-    fn end_withdrawal(
+    pub(crate) fn end_withdrawal(
         self: &Arc<Self>,
         withdrawal: Withdrawal,
         jobs: impl IntoIterator<Item = Withdrawn>,
     ) {
         let mut ends = Tally::default();
-        for Withdrawn { ticket, mut waiter } in jobs {
+        for Withdrawn {
+            ticket,
+            mut waiter,
+            is_refused,
+        } in jobs
+        {
             let seen = self.observer.is_some().then(|| waiter.seen());
+            let why = if is_refused {
+                JobError::Closed
+            } else {
+                JobError::Cancelled
+            };
             let ended = match waiter {
-                Waiter::Job(job) => job.give_up(),
-                Waiter::Apart(apart) => self.give_up_apart(apart),
+                Waiter::Job(job) => job.give_up_as(why),
+                Waiter::Apart(apart) => self.give_up_apart(apart, why),
             };
             if let Some(outcome) = ended.outcome {
                 ends.count(outcome);
@@ -263,7 +277,7 @@ mod tests {
         drop(reserve);
         shared.end_withdrawal(withdrawal, withdrawn);
         pool.resume();
-        drop(pool.reserve().await);
+        drop(pool.reserve().await.expect("it is open"));
         assert_eq!(pool.len(), 0);
     }
 

@@ -57,8 +57,11 @@ pub(crate) fn queue_as<T: Send + 'static>(
     shared: Arc<Shared>,
     runtime: Handle,
 ) -> JobHandle<T> {
-    let asked =
-        runnable.with_options(|options| (options.are_plain_at(Level::default()), options.level()));
+    let asked = runnable.with_options(|options| {
+        // What has a name is noted as it starts.
+        let is_plain = options.are_plain_at(Level::default()) && options.name().is_none();
+        (is_plain, options.level())
+    });
     let level = match asked {
         None | Some((true, None)) => return queue((runnable, receiver), shared, runtime),
         Some((_, own)) => own.unwrap_or_else(|| nested::level_in(&shared)),

@@ -95,5 +95,6 @@ fn record(pool: &SharedString, event: &Event) {
             )]
             gauge!("aiopool_size", vec![pool()]).set(*size as f64);
         }
+        Event::Closed => {}
     }
 }

@@ -1,6 +1,7 @@
 //! The priority of the job that is polled: what it hands into its own pool has it too.
 
 use std::cell::Cell;
+use std::panic::Location;
 use std::ptr;
 use std::sync::Arc;
 
@@ -46,6 +47,16 @@ fn level_of_polled(pool: &Arc<Shared>) -> Level {
     } else {
         Level::default()
     }
+}
+
+/// Panics if the thread polls a job of this pool, whose end the verb that `caller` has called would wait
+/// for.
+pub(crate) fn refuse_in_job(pool: &Arc<Shared>, verb: &str, caller: &Location<'_>) {
+    let polled = POLLED.get();
+    assert!(
+        polled.pool != Arc::as_ptr(pool) || polled.task != current_task(),
+        "`{verb}` in a job of its own pool waits for that job, for ever: call it in another task (awaited: a call of aiopool at {caller})"
+    );
 }
 
 /// Calls `f`, which polls a job of this level and pool, or asks a source for an item.
