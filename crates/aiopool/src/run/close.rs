@@ -270,6 +270,18 @@ mod tests {
         pool.join().await;
     }
 
+    #[tokio::test]
+    async fn what_is_refused_leaves_no_workers() {
+        let pool = Pool::new(1);
+        pool.close(None, std::time::Duration::ZERO).await;
+        let refused = pool.spawn_n(async {});
+        assert!(pool.spawn_n(async {}.key("a")).is_finished());
+        assert!(pool.try_spawn(async {}).is_err() && pool.reserve().await.is_err());
+        pool.map(0..3, |_| async {}).await;
+        assert_eq!(pool.shared.lock().runtimes(), 0);
+        drop(refused);
+    }
+
     /// So many items of a map with keys are pulled in a pool with two slots.
     const AHEAD: usize = 8;
 }

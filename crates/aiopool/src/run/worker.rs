@@ -534,7 +534,7 @@ impl Worker {
 
     /// Asks a source for its next item.
     fn pull(&mut self, mut source: SourceBox) {
-        self.outlive_stop(&mut source);
+        self.outlive_stop();
         let spare = self.spare.take();
         let pulled = match source.level() {
             level if level == Level::default() => source.pull(spare),
@@ -662,14 +662,14 @@ impl Worker {
     }
 
     /// What was stopped before a source is asked is not the item that it gives.
-    fn outlive_stop(&mut self, source: &mut SourceBox) {
+    fn outlive_stop(&mut self) {
         let (Some((_, remote)), Some(index)) = (&self.member.remote, &self.held) else {
             return;
         };
         // Looked at without the lock: a stop that comes after this stops the item.
         if remote.is_stopped() {
             let mut state = self.shared.lock();
-            let effects = state.forget_stop(*index, source, &self.member);
+            let effects = state.forget_stop(*index, &self.member);
             drop(state);
             effects.carry_out();
         }

@@ -1163,16 +1163,10 @@ impl State {
         self.offer(item, worker.workers)
     }
 
-    /// What was stopped before a source is asked is not the item that it gives, unless the pool takes
-    /// none. Who waited for its end is told.
-    pub(crate) fn forget_stop(
-        &mut self,
-        index: usize,
-        source: &mut Source,
-        worker: &Member,
-    ) -> Effects {
+    /// What was stopped before a source is asked is not the item that it gives. Who waited for
+    /// its end is told.
+    pub(crate) fn forget_stop(&mut self, index: usize, worker: &Member) -> Effects {
         worker.forget_stop();
-        source.is_closed = self.refuses(source);
         let mut effects = Effects::default();
         effects.tell(self.active.watchers(index), false);
         effects

@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::{
     Count, Gate, Log, Wakes, assert_names_enable_time, current_thread, for_both, in_frozen_time,
-    in_time, let_others_run, like, millis, on_both, poll_once, raise, since, until,
+    in_time, let_others_run, like, millis, on_both, on_current_thread, poll_once, raise, since,
+    until,
 };
 
 fn names(jobs: &[JobInfo]) -> Vec<&str> {
@@ -307,6 +308,27 @@ fn a_map_and_a_stream_that_stand_in_the_queue_end_before_their_first_item() {
 }
 
 #[test]
+fn a_map_that_has_its_slot_and_has_not_been_asked_yet_is_not() {
+    on_current_thread(async || {
+        let (pool, pulled) = (Pool::new(1), Count::new());
+        let pulls = pulled.clone();
+        let items = std::iter::from_fn(move || {
+            pulls.add();
+            Some(())
+        });
+        let mut map = Box::pin(pool.map(items, |()| async {}));
+        assert!(poll_once(map.as_mut()).is_pending());
+        assert_eq!(pool.active(), 1);
+        // Nothing else has had a turn.
+        let mut close = Box::pin(pool.close(None, Duration::ZERO));
+        assert!(poll_once(close.as_mut()).is_pending());
+        let results = map.await;
+        assert!(results.len() == 1 && is_closed(&results[0]));
+        assert_eq!((pulled.get(), close.await.sources), (0, 1));
+    });
+}
+
+#[test]
 fn a_map_that_has_pulled_all_its_items_ends_without_an_error() {
     on_both(async || {
         let (pool, gate) = (Pool::new(3), Gate::new());
@@ -372,6 +394,29 @@ fn an_item_that_is_pulled_just_then_runs_unless_it_has_to_wait_for_itself() {
             assert_eq!(report.finished, u64::from(!is_keyed));
             assert_eq!(report.sources, 1);
         }
+    });
+}
+
+#[test]
+fn a_stream_that_would_wait_for_its_reader_just_then_ends() {
+    in_time("multi_thread", || {
+        let (runtime, pool) = (crate::common::multi_thread(), Pool::new(2));
+        let (asked, is_asked) = mpsc::channel();
+        let (go_on, goes_on) = mpsc::channel();
+        let items = std::iter::from_fn(move || {
+            asked.send(()).unwrap();
+            goes_on.recv().unwrap();
+            Some(())
+        });
+        let stream = pool.itermap(items, |()| async { 1 }).ahead(1);
+        let results = runtime.spawn(stream.collect::<Vec<_>>());
+        is_asked.recv().unwrap();
+        let mut close = Box::pin(pool.close(None, Duration::ZERO));
+        assert!(poll_once(close.as_mut()).is_pending());
+        go_on.send(()).unwrap();
+        let results = runtime.block_on(results).unwrap();
+        assert!(results.len() == 2 && results[0].is_ok() && is_closed(&results[1]));
+        assert_eq!(runtime.block_on(close).sources, 1);
     });
 }
 
