@@ -106,7 +106,7 @@ async fn close(
         shared.stop_closed();
         has_ended(&shared, end_at).await;
     }
-    poll_fn(|cx| poll_in_budget(cx, |_| Poll::Ready(()))).await;
+    poll_fn(|cx| poll_in_budget(cx, |cx| shared.poll_added(cx))).await;
     shared.report()
 }
 

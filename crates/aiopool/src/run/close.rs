@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use aiopool_core::Ticket;
 
@@ -32,14 +33,16 @@ impl Shared {
     /// a slot, running maps and streams, and what waits for the end of a pause. Once, however many
     /// callers there are.
     pub(crate) fn begin_to_close(self: &Arc<Self>) {
+        // Before others find the pool closed: they wait for what this adds to the report.
+        self.draft.lock().authors += 1;
         let Some((withdrawal, was_paused)) = self.lock().begin_to_close() else {
-            return;
+            return self.add_to_report(|_| {});
         };
-        self.end_sources();
         let mut refused = self.take_refused(was_paused);
-        self.end_pauses();
         let infos = self.infos_of(&mut refused, |withdrawn| withdrawn.is_refused);
-        self.draft.lock().unstarted.extend(infos);
+        self.add_to_report(|draft| draft.unstarted.extend(infos));
+        self.end_sources();
+        self.end_pauses();
         self.observe(|| Event::Closed);
         self.end_withdrawal(withdrawal, refused);
     }
@@ -47,22 +50,52 @@ impl Shared {
     /// Nothing is taken any more, and all jobs are cancelled: those that wait leave the queue. Once,
     /// however many callers there are: a second time would cancel their callbacks.
     pub(crate) fn stop_closed(self: &Arc<Self>) {
+        self.draft.lock().authors += 1;
         let Some(withdrawal) = self.lock().begin_to_stop() else {
-            return;
+            return self.add_to_report(|_| {});
         };
-        // Those of jobs, whose calls went on until now.
-        self.end_sources();
         let (_, mut withdrawn) = self.withdraw_all();
         let infos = self.infos_of(&mut withdrawn, |_| true);
-        self.draft.lock().unstarted.extend(infos);
-        let end = self.lock().end_of_entries();
+        let (end, mut stopped) = (self.lock().end_of_entries(), Vec::new());
         for first in (0..end).step_by(PORTION) {
             let entries = first..end.min(first + PORTION);
-            let (workers, stopped) = self.lock().stop_those(entries);
-            self.draft.lock().stopped.extend(stopped);
+            let (workers, jobs) = self.lock().stop_those(entries);
+            stopped.extend(jobs);
             wake_workers(workers);
         }
+        self.add_to_report(|draft| {
+            draft.unstarted.extend(infos);
+            draft.stopped.extend(stopped);
+        });
+        // Those of jobs, whose calls went on until now.
+        self.end_sources();
         self.end_withdrawal(withdrawal, withdrawn);
+    }
+
+    fn add_to_report(&self, add: impl FnOnce(&mut Draft)) {
+        let mut draft = self.draft.lock();
+        add(&mut draft);
+        draft.authors -= 1;
+        let waiting = if draft.authors == 0 {
+            mem::take(&mut draft.waiting)
+        } else {
+            Vec::new()
+        };
+        drop(draft);
+        wake(waiting);
+    }
+
+    /// Waits until nobody is about to add to the report.
+    pub(crate) fn poll_added(&self, cx: &Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let mut draft = self.draft.lock();
+        if draft.authors > 0 {
+            draft.waiting.push(waker);
+            return Poll::Pending;
+        }
+        drop(draft);
+        discard(waker);
+        Poll::Ready(())
     }
 
     /// Lets the readers of those sources know that there are no more items that the pool refuses.
@@ -142,6 +175,7 @@ impl Shared {
             unstarted,
             stopped,
             report,
+            ..
         } = &mut *draft;
         let make = || Arc::new(self.make_report(mem::take(unstarted), mem::take(stopped)));
         let report = report.get_or_insert_with(make).clone();
@@ -194,7 +228,7 @@ const PORTION: usize = if cfg!(aiopool_models) { 1 } else { 128 };
 #[cfg(all(test, not(aiopool_models)))]
 mod tests {
     use std::pin::{Pin, pin};
-    use std::task::{Context, Poll, Waker};
+    use std::task::Waker;
 
     use futures_core::Stream;
     use tokio::task::yield_now;

@@ -1,6 +1,7 @@
 //! A pool that closes: whom it refuses, and of whom its report tells.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::report::{JobInfo, Report};
 use crate::state::active::Waiter;
@@ -23,6 +24,10 @@ pub(crate) struct Draft {
     pub(crate) unstarted: Vec<JobInfo>,
     pub(crate) stopped: Vec<StoppedJob>,
     pub(crate) report: Option<Arc<Report>>,
+    /// How many callers are about to add to it.
+    pub(crate) authors: usize,
+    /// Those who wait for that.
+    pub(crate) waiting: Vec<Waker>,
 }
 
 /// A job that was active when it was stopped.
