@@ -161,6 +161,18 @@ impl<W: Waiter, J> Admission<W, J> {
         self.phase
     }
 
+    /// Whether the [phase](Self::phase) allows to hand something in that goes to the front, or to the
+    /// back.
+    #[must_use]
+    #[inline]
+    pub fn takes(&self, front: bool) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Draining => front,
+            Phase::Closed => false,
+        }
+    }
+
     /// The numbers of this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -252,7 +264,7 @@ impl<W: Waiter, J> Admission<W, J> {
     /// gone.
     #[inline]
     pub fn submit(&mut self, waiter: W, request: Request) -> Result<Ticket, Refused<W>> {
-        if self.phase != Phase::Open && !(self.phase == Phase::Draining && request.front) {
+        if !self.takes(request.front) {
             return Err(Refused {
                 reason: Reason::Closed,
                 waiter,

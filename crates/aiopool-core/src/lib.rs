@@ -23,7 +23,7 @@
 //!
 //! | kind | methods | what they do |
 //! | --- | --- | --- |
-//! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`is_timed`], [`phase`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
+//! | questions | [`size`], [`active`], [`held`], [`waiting`], [`outside`], [`len`], [`is_empty`], [`is_idle`], [`is_full`], [`may_admit`], [`is_timed`], [`phase`], [`takes`], [`stats`], [`get`], [`waiters`], [`joiners`], [`has_key`] | read the state, change nothing |
 //! | inputs | [`submit`], [`finish`], [`pay`], [`take_back`], [`refund`], [`go_outside`], [`come_back`], [`end_outside`], [`force`], [`begin_timeout`], [`end_timeout`], [`join`], [`join_active`], [`begin_leaving`], [`end_leaving`] | tell the core what happened |
 //! | commands | [`withdraw`], [`begin_walk`], [`walk_on`], [`leave`], [`leave_active`], [`enter`], [`resize`], [`set_rates`], [`pause`], [`resume`], [`open_key`], [`pause_key`], [`resume_key`] | take inputs back, and change the limits |
 //! | outputs | [`poll_admit`], [`next_wake`], [`poll_due`], [`poll_timed_out`], [`poll_key_gone`], [`poll_idle`], [`poll_all_idle`], [`poll_drained`] | tell the face what to do now, and when to ask again |
@@ -80,6 +80,7 @@
 //! [`may_admit`]: Admission::may_admit
 //! [`is_timed`]: Admission::is_timed
 //! [`phase`]: Admission::phase
+//! [`takes`]: Admission::takes
 //! [`stats`]: Admission::stats
 //! [`get`]: Admission::get
 //! [`waiters`]: Admission::waiters

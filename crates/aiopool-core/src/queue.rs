@@ -107,6 +107,12 @@ impl fmt::Display for Ticket {
 }
 
 impl Ticket {
+    /// Names nobody: what was never taken has it.
+    pub const NOBODY: Self = Self {
+        chunk: NOBODY,
+        serial: u32::MAX,
+    };
+
     fn number(self) -> u32 {
         self.serial >> PLACE_BITS
     }

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aiopool_core::Ticket;
+use aiopool_core::{Ticket, Walk};
 
+use crate::error::JobError;
 use crate::handle::JobHandle;
 use crate::job::body::Ended;
 use crate::job::id::JobId;
@@ -71,19 +72,11 @@ impl Shared {
         let countdown = Countdown::new();
         let mut state = self.lock();
         let withdrawal = state.begin_withdrawal();
-        let walk = state.begin_to_cancel_all();
         // A job that calls this would wait for itself, and so would those that wait for that job.
         let caller = nested::entry_in(self);
         let but = caller.map_or_else(BTreeSet::new, |caller| state.waiting_for(caller));
         drop(state);
-        let mut withdrawn = Vec::new();
-        loop {
-            // Here, under no lock: to make room may move all that is there.
-            withdrawn.reserve(PORTION);
-            if !self.lock().withdraw_some(PORTION, &mut withdrawn) {
-                break;
-            }
-        }
+        let (walk, withdrawn) = self.withdraw_all();
         // What is handed in meanwhile is not to be stopped, though it may have an entry by now.
         let end = self.lock().end_of_entries();
         for first in (0..end).step_by(PORTION) {
@@ -99,6 +92,19 @@ impl Shared {
         self.end_withdrawal(withdrawal, withdrawn);
         tell(std::slice::from_ref(&countdown), false);
         (waited, countdown)
+    }
+
+    /// Takes all jobs out of the queue that wait now.
+    pub(crate) fn withdraw_all(&self) -> (Walk, Vec<Withdrawn>) {
+        let walk = self.lock().begin_to_cancel_all();
+        let mut withdrawn = Vec::new();
+        loop {
+            // Here, under no lock: to make room may move all that is there.
+            withdrawn.reserve(PORTION);
+            if !self.lock().withdraw_some(PORTION, &mut withdrawn) {
+                return (walk, withdrawn);
+            }
+        }
     }
 
     /// Drops all who wait to run on this runtime, which has shut down.
@@ -178,7 +184,7 @@ impl Shared {
         }
     }
 
-    fn give_up_apart(&self, apart: Box<Apart>) -> Ended {
+    fn give_up_apart(&self, apart: Box<Apart>, why: JobError) -> Ended {
         let mut apart = match SourceBox::from_box(apart) {
             Ok(source) => return Ended::without_a_job(self.end_source(source, End::CutShort)),
             Err(apart) => apart,
@@ -191,7 +197,7 @@ impl Shared {
             return Ended::without_a_job(None);
         }
         let mut item = (*apart).into_item();
-        let mut ended = item.as_mut().give_up();
+        let mut ended = item.as_mut().give_up_as(why);
         self.lock().put(item.as_mut(), &mut ended);
         // If nobody wants the result, it is in there.
         discard(item);
@@ -199,17 +205,27 @@ impl Shared {
     }
 
     /// Drops the jobs of a withdrawal, under no lock, and says so.
-    fn end_withdrawal(
+    pub(crate) fn end_withdrawal(
         self: &Arc<Self>,
         withdrawal: Withdrawal,
         jobs: impl IntoIterator<Item = Withdrawn>,
     ) {
         let mut ends = Tally::default();
-        for Withdrawn { ticket, mut waiter } in jobs {
+        for Withdrawn {
+            ticket,
+            mut waiter,
+            is_refused,
+        } in jobs
+        {
             let seen = self.observer.is_some().then(|| waiter.seen());
+            let why = if is_refused {
+                JobError::Closed
+            } else {
+                JobError::Cancelled
+            };
             let ended = match waiter {
-                Waiter::Job(job) => job.give_up(),
-                Waiter::Apart(apart) => self.give_up_apart(apart),
+                Waiter::Job(job) => job.give_up_as(why),
+                Waiter::Apart(apart) => self.give_up_apart(apart, why),
             };
             if let Some(outcome) = ended.outcome {
                 ends.count(outcome);
@@ -275,7 +291,7 @@ mod tests {
         drop(reserve);
         shared.end_withdrawal(withdrawal, withdrawn);
         pool.resume();
-        drop(pool.reserve().await);
+        drop(pool.reserve().await.expect("it is open"));
         assert_eq!(pool.len(), 0);
     }
 

@@ -17,6 +17,8 @@ pub enum JobError {
     Cancelled,
     /// The job was active for longer than its [timeout](crate::Job::timeout).
     TimedOut,
+    /// The pool was [closed](crate::Pool::close) before the job could start.
+    Closed,
 }
 
 /// The panic of a job.
@@ -72,6 +74,12 @@ impl JobError {
     pub fn is_timed_out(&self) -> bool {
         matches!(self, Self::TimedOut)
     }
+
+    /// Whether the job did not start because its pool was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
 }
 
 impl Panic {
@@ -121,6 +129,7 @@ impl fmt::Display for JobError {
             Self::Panicked(panic) => panic.fmt(f),
             Self::Cancelled => f.write_str("the job was cancelled"),
             Self::TimedOut => f.write_str("the job took longer than its timeout"),
+            Self::Closed => f.write_str(CLOSED),
         }
     }
 }
@@ -133,7 +142,7 @@ impl From<JobError> for io::Error {
     fn from(error: JobError) -> Self {
         match error {
             JobError::TimedOut => Self::new(io::ErrorKind::TimedOut, error),
-            JobError::Panicked(_) | JobError::Cancelled => Self::other(error),
+            JobError::Panicked(_) | JobError::Cancelled | JobError::Closed => Self::other(error),
         }
     }
 }
@@ -141,11 +150,18 @@ impl From<JobError> for io::Error {
 /// A job that could not start at once: see [`Pool::try_spawn`](crate::Pool::try_spawn).
 pub struct Refused<J> {
     job: J,
+    is_closed: bool,
 }
 
 impl<J> Refused<J> {
-    pub(crate) fn new(job: J) -> Self {
-        Self { job }
+    pub(crate) fn new(job: J, is_closed: bool) -> Self {
+        Self { job, is_closed }
+    }
+
+    /// Whether the pool takes no more jobs, because it is [closed](crate::Pool::close).
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// The job, as it was handed in.
@@ -157,14 +173,22 @@ impl<J> Refused<J> {
 
 impl<J> fmt::Debug for Refused<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused").finish_non_exhaustive()
+        f.debug_struct("Refused")
+            .field("is_closed", &self.is_closed)
+            .finish_non_exhaustive()
     }
 }
 
 impl<J> fmt::Display for Refused<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the job cannot start at once: queue it with `spawn_n`, or try again later")
+        f.write_str(if self.is_closed {
+            CLOSED
+        } else {
+            "the job cannot start at once: queue it with `spawn_n`, or try again later"
+        })
     }
 }
 
 impl<J> std::error::Error for Refused<J> {}
+
+const CLOSED: &str = "the pool is closed";

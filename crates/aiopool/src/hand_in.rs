@@ -70,7 +70,8 @@ pub(crate) fn queue_as<T: Send + 'static>(
     caller: Option<&Location<'_>>,
 ) -> JobHandle<T> {
     let asked = runnable.with_options(|options| {
-        let is_plain = options.are_plain_at(Level::default());
+        // What has a name is noted as it starts.
+        let is_plain = options.are_plain_at(Level::default()) && options.name().is_none();
         (is_plain, options.level(), options.timeout().is_some())
     });
     if let (Some((_, _, true)), Some(caller)) = (asked, caller) {

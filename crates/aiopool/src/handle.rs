@@ -116,7 +116,7 @@ impl<T> JobHandle<T> {
         self.job.is_settled()
     }
 
-    /// The name of the job.
+    /// The name of the job. Those that a [closed](crate::Pool::close) pool has refused have one together.
     #[must_use]
     pub fn id(&self) -> JobId {
         JobId(self.ticket)

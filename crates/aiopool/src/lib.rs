@@ -2,11 +2,11 @@
 
 // The files stand in layers. Each layer knows only the layers below it:
 //
-//   verbs    pool, builder, limits, reserve, hand_in, handle, join, stream, cancel: the calls of users, and
+//   verbs    pool, builder, limits, reserve, hand_in, handle, join, stream, cancel, close: the calls of users, and
 //            their results
 //   run      the worker: the task that runs jobs, and the code that starts it; the timer
 //   state    the tables under the one lock, and the steps that change them
-//   records  job, source, error, key, observe, rate, stats: the contents of the tables
+//   records  job, source, error, key, observe, rate, report, stats: the contents of the tables
 //   sys      locks, the runtime, calls of foreign code
 //
 // A job's way through them: `pool` takes the job. `job::cell` gives it its one allocation, which
@@ -22,6 +22,7 @@
 
 mod builder;
 mod cancel;
+mod close;
 mod error;
 mod hand_in;
 mod handle;
@@ -37,6 +38,7 @@ mod pool;
 mod rate;
 #[cfg(feature = "metrics")]
 mod record;
+mod report;
 mod reserve;
 mod run;
 mod source;
@@ -58,6 +60,7 @@ pub use pool::Pool;
 pub use rate::Rate;
 #[cfg(feature = "metrics")]
 pub use record::record_metrics;
+pub use report::{JobInfo, Report};
 pub use reserve::Permit;
 pub use stats::{HeldBy, Outcome, Stats};
 pub use stream::Itermap;

@@ -54,7 +54,8 @@ impl Pool {
     /// Starts no job for this time, or until the pool is [resumed](Self::resume). Active jobs run on,
     /// and jobs can be handed in and cancelled meanwhile.
     ///
-    /// A pool that is paused already stays so until the later of the two ends. Jobs that wait in a pool
+    /// A pool that is paused already stays so until the later of the two ends. A pool that is
+    /// [closed](Self::close) is not paused any more, by whomever. Jobs that wait in a pool
     /// that is paused without end do not go on by themselves, also when the last handle of the pool is
     /// dropped: who awaits them waits.
     ///
@@ -78,9 +79,11 @@ impl Pool {
     #[track_caller]
     pub fn pause(&self, time: Option<Duration>) {
         let mut state = self.shared.lock_with(timers_for(time));
-        state.pause(time.map(nanos));
+        let is_paused = state.pause(time.map(nanos));
         self.shared.advance(state);
-        self.shared.observe(|| Event::Paused { key: None, time });
+        if is_paused {
+            self.shared.observe(|| Event::Paused { key: None, time });
+        }
     }
 
     /// Ends a pause of the pool, and starts who may start now.
@@ -126,10 +129,12 @@ impl Pool {
         let mut key = key.into();
         match self.shared.lock_with_key(&mut key, timers_for(time)) {
             Ok((mut state, id)) => {
-                state.pause_key(id, time.map(nanos));
+                let is_paused = state.pause_key(id, time.map(nanos));
                 self.shared.advance(state);
-                let key = Some(key);
-                self.shared.observe(|| Event::Paused { key, time });
+                if is_paused {
+                    let key = Some(key);
+                    self.shared.observe(|| Event::Paused { key, time });
+                }
             }
             Err(payload) => resume_unwind(payload),
         }
@@ -249,6 +254,6 @@ fn timers_for(time: Option<Duration>) -> Timers<'static> {
 }
 
 /// Longer ones have no end.
-fn nanos(time: Duration) -> u64 {
+pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

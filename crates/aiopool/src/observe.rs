@@ -74,6 +74,8 @@ pub enum Event {
         /// The number of slots.
         size: usize,
     },
+    /// The pool takes no more jobs: it [closes](crate::Pool::close).
+    Closed,
 }
 
 /// A job as an observer sees it.
@@ -116,8 +118,8 @@ impl Observed {
 /// What is to be seen of a job in its options.
 #[derive(Default)]
 pub(crate) struct Seen {
-    name: Option<Arc<str>>,
-    key: Option<Key>,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) key: Option<Key>,
 }
 
 impl Seen {

@@ -67,7 +67,7 @@ impl Pool {
     /// # Returns
     ///
     /// The handle of the started job. If the job was cancelled while it waited, the handle gives
-    /// [`JobError::Cancelled`].
+    /// [`JobError::Cancelled`]; if the pool is [closed](Self::close), [`JobError::Closed`].
     ///
     /// # Panics
     ///
@@ -105,7 +105,8 @@ impl Pool {
     ///
     /// # Returns
     ///
-    /// The handle of the job. The caller may drop the handle: the job runs on.
+    /// The handle of the job. The caller may drop the handle: the job runs on. In a pool that is
+    /// [closed](Self::close), the handle gives [`JobError::Closed`].
     ///
     /// # Panics
     ///
@@ -183,8 +184,9 @@ impl Pool {
     ///
     /// The results in the order of the items. If the runtime on which the future was first polled
     /// shuts down, the results end with one [`JobError::Cancelled`] in the place of all items that
-    /// have not been pulled. If the iterator does not know its length, that error may stand for no
-    /// item at all.
+    /// have not been pulled; if the pool is [closed](Self::close) meanwhile, with one
+    /// [`JobError::Closed`]. If the iterator does not know its length, that error may stand for no item
+    /// at all.
     ///
     /// # Panics
     ///
@@ -661,7 +663,7 @@ mod tests {
         // A lock that an assertion holds would be waited for by what it drops when it fails.
         let runtimes = || pool.shared.lock().runtimes();
         runtime.block_on(async {
-            let permit = pool.reserve().await;
+            let permit = pool.reserve().await.expect("it is open");
             assert!(pool.try_spawn(async {}).is_err());
             assert_eq!(runtimes(), 0);
             let mut reserve = Box::pin(pool.reserve());
@@ -672,7 +674,7 @@ mod tests {
             drop(reserve);
             assert_eq!(runtimes(), 0);
             drop(permit);
-            drop(pool.reserve().await);
+            drop(pool.reserve().await.expect("it is open"));
         });
         assert_eq!(runtimes(), 0);
     }

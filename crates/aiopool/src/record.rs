@@ -82,7 +82,6 @@ fn record(pool: &SharedString, event: &Event) {
         Event::Outside { .. } => {
             counter!("aiopool_waits_outside_total", vec![pool()]).increment(1);
         }
-        Event::Back { .. } => {}
         Event::Finished { outcome, run, .. } => {
             let outcome = match outcome {
                 Outcome::Succeeded => "succeeded",
@@ -105,5 +104,6 @@ fn record(pool: &SharedString, event: &Event) {
             )]
             gauge!("aiopool_size", vec![pool()]).set(*size as f64);
         }
+        Event::Back { .. } | Event::Closed => {}
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use aiopool_core::Request;
 
-use crate::error::Refused;
+use crate::error::{JobError, Refused};
 use crate::hand_in::needs_time;
 use crate::handle::JobHandle;
 use crate::job::cell::Runnable;
@@ -17,7 +17,7 @@ use crate::job::options::Options;
 use crate::job::{Job, with_body};
 use crate::pool::Pool;
 use crate::run::nested;
-use crate::state::permits::{Found, Grant};
+use crate::state::permits::{Found, Grant, Refusal};
 use crate::state::{Shared, Timers};
 use crate::sys::clock::check_time;
 use crate::sys::runtime::{current, current_for, poll_in_budget};
@@ -50,7 +50,8 @@ impl Pool {
     ///
     /// # Returns
     ///
-    /// The permit, which gives the slot back when it is dropped.
+    /// The permit, which gives the slot back when it is dropped; or [`JobError::Closed`] if the pool is
+    /// [closed](Self::close), or is so before the caller has its slot.
     ///
     /// # Panics
     ///
@@ -67,14 +68,14 @@ impl Pool {
     /// # async fn main() {
     /// let pool = aiopool::Pool::new(2);
     /// let text = String::from("borrowed");
-    /// let permit = pool.reserve().await;
+    /// let permit = pool.reserve().await.unwrap();
     /// assert_eq!((pool.active(), text.as_str().len()), (1, 8));
     /// drop(permit);
     /// assert_eq!(pool.active(), 0);
     /// # }
     /// ```
     #[track_caller]
-    pub fn reserve(&self) -> impl Future<Output = Permit> + Send + use<> {
+    pub fn reserve(&self) -> impl Future<Output = Result<Permit, JobError>> + Send + use<> {
         Reserve {
             shared: self.shared.clone(),
             index: None,
@@ -87,7 +88,8 @@ impl Pool {
     ///
     /// # Returns
     ///
-    /// The handle of the job, or [`Refused`] with the job.
+    /// The handle of the job, or [`Refused`] with the job, which tells whether the pool is
+    /// [closed](Self::close).
     ///
     /// # Panics
     ///
@@ -132,11 +134,11 @@ impl Pool {
             front: false,
         };
         match self.shared.take_slot_now(state, &runtime, request, weight) {
-            Some(grant) => {
+            Ok(grant) => {
                 let permit = Permit::new(self.shared.clone(), grant);
                 Ok(permit.start(job, false))
             }
-            None => Err(Refused::new(job)),
+            Err(refusal) => Err(Refused::new(job, refusal == Refusal::Closed)),
         }
     }
 }
@@ -150,6 +152,9 @@ impl Permit {
     }
 
     /// Starts the job in this slot, which it gives back when it has ended.
+    ///
+    /// It does so also if the pool is [closed](Pool::close), until the jobs of that are cancelled: from
+    /// then on the slot goes back, and the handle gives [`JobError::Closed`].
     ///
     /// The slot has been taken, so the weight, the priority and the key of the job make no difference.
     /// For an observer the job runs since the slot was taken.
@@ -178,8 +183,7 @@ impl Permit {
         let Some(grant) = self.grant.take() else {
             unreachable!("a permit has its slot until it is used");
         };
-        let ticket = grant.ticket;
-        self.shared.start_in(grant, was_held, job, runtime);
+        let ticket = self.shared.start_in(grant, was_held, job, runtime);
         JobHandle::new(receiver, self.shared.clone(), ticket)
     }
 }
@@ -197,7 +201,7 @@ impl Drop for Permit {
 }
 
 impl Reserve {
-    fn poll_granted(&mut self, cx: &mut Context<'_>) -> Poll<Permit> {
+    fn poll_granted(&mut self, cx: &mut Context<'_>) -> Poll<Result<Permit, JobError>> {
         loop {
             let index = if let Some(index) = self.index {
                 index
@@ -205,14 +209,17 @@ impl Reserve {
                 nested::refuse(&self.shared, "reserve", self.caller);
                 let runtime = current_for(self.caller);
                 let state = self.shared.lock_for(&runtime);
-                *self.index.insert(self.shared.ask_for_slot(state, runtime))
+                match self.shared.ask_for_slot(state, runtime) {
+                    Some(index) => *self.index.insert(index),
+                    None => return Poll::Ready(Err(JobError::Closed)),
+                }
             };
             let waker = cx.waker().clone();
             let found = self.shared.lock().look_for_slot(index, waker);
             match found {
                 Found::Granted(grant) => {
                     self.index = None;
-                    return Poll::Ready(Permit::new(self.shared.clone(), grant));
+                    return Poll::Ready(Ok(Permit::new(self.shared.clone(), grant)));
                 }
                 Found::Waiting(before) => {
                     discard(before);
@@ -228,9 +235,9 @@ impl Reserve {
 }
 
 impl Future for Reserve {
-    type Output = Permit;
+    type Output = Result<Permit, JobError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.index.is_none() {
             // A loop of calls would go on for ever while slots are free.
             ready!(poll_in_budget(cx, |_| Poll::Ready(())));

@@ -81,6 +81,11 @@ impl Tally {
         }
     }
 
+    /// How many jobs have ended.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
     fn of(&self, outcome: Outcome) -> u64 {
         self.0[outcome as usize]
     }

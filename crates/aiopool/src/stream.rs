@@ -32,7 +32,9 @@ use crate::sys::unwind::{discard, wake};
 /// slot, while fewer than [`ahead`](Self::ahead) items are pulled whose results have not been read.
 /// So memory stays bounded when the reader is slow, and a slow reader never stalls a running job.
 ///
-/// The stream ends after the last result, and is fused. It is [`Unpin`]. Its size hint is the hint
+/// The stream ends after the last result, and is fused. If the runtime shuts down, or the pool is
+/// [closed](crate::Pool::close), an error is the last result, which stands for all items that have not
+/// been pulled. It is [`Unpin`]. Its size hint is the hint
 /// that the iterator gave in the call, less the number of results that have been read: for `0..10`
 /// it is exact. If the iterator knows that it has no items, the map or stream ends at once, without
 /// a slot. A stream takes part in the [budget](tokio::task::coop) of the task that reads it.
@@ -73,23 +75,33 @@ pub(crate) struct Reader<T: Send + 'static> {
 }
 
 impl Shared {
-    /// Puts a new source into the queue. Its iterator runs on `runtime`.
-    fn begin_source(self: &Arc<Self>, id: SourceId, items: Box<dyn Items>, runtime: Handle) {
+    /// Puts a new source into the queue, or gives it back if the pool is closed. Its iterator runs on
+    /// `runtime`.
+    fn begin_source(
+        self: &Arc<Self>,
+        id: SourceId,
+        items: Box<dyn Items>,
+        runtime: Handle,
+    ) -> Result<(), SourceBox> {
         let request = nested::request_in(self, true);
         let mut state = self.lock_for(&runtime);
-        let spare = state.begin_source(id, request, items, runtime);
-        if let Some(parent) = nested::entry_in(self) {
+        let (begun, handles) = state.begin_source(id, request, items, runtime);
+        if let Some(parent) = nested::entry_in(self).filter(|_| begun.is_ok()) {
             state.adopt_source(id, parent);
         }
         self.advance(state);
-        discard(spare);
+        handles.into_iter().for_each(discard);
+        begun
     }
 
     /// Puts a source that stood aside at the back of the queue.
     fn go_on(self: &Arc<Self>, source: SourceBox) {
         let mut state = self.lock();
-        state.enqueue_source(source);
+        let queued = state.enqueue_source(source);
         self.advance(state);
+        if let Err(source) = queued {
+            wake(self.end_source(source, End::Closed));
+        }
     }
 }
 
@@ -236,15 +248,18 @@ impl<T: Send + 'static> Reader<T> {
             // An empty source ends without a slot, which it might never get: the leaves of a
             // recursion have no items, and their parents hold the slots.
             items.discard();
-            wake(
-                self.shared
-                    .lock()
-                    .results_of::<T>(self.id)
-                    .end(End::Exhausted),
-            );
+            self.end(End::Exhausted);
             return;
         }
-        self.shared.begin_source(self.id, items, runtime);
+        if let Err(source) = self.shared.begin_source(self.id, items, runtime) {
+            source.discard();
+            self.end(End::Closed);
+        }
+    }
+
+    /// The source has never been in the queue, and gives no items.
+    fn end(&self, end: End) {
+        wake(self.shared.lock().results_of::<T>(self.id).end(end));
     }
 
     /// Waits until `read` finds what it looks for in the results.

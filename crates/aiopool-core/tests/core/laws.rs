@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use aiopool_core::{HeldBy, KeyId, Level, Phase, Request, Slot, Time};
+use aiopool_core::{HeldBy, KeyId, Level, Phase, Request, Slot, Ticket, Time};
 
 use crate::settings::Job;
 use crate::telling::{Pool, admit, in_level, job, level, of, pool, rate, run, submit_as};
@@ -341,7 +341,9 @@ fn a_job_that_comes_back_by_force_has_its_slots_and_nobody_else_starts_until_the
 #[test]
 fn a_pool_that_drains_takes_only_what_its_jobs_wait_for() {
     let mut pool = pool(1);
+    assert!(pool.takes(false) && pool.takes(true));
     pool.enter(Phase::Draining);
+    assert!(!pool.takes(false) && pool.takes(true));
     let refused = pool.submit(job(0, 1), Request::default());
     assert!(refused.is_err_and(|refused| refused.to_string().contains("closed")));
     let front = Request {
@@ -349,6 +351,15 @@ fn a_pool_that_drains_takes_only_what_its_jobs_wait_for() {
         ..Request::default()
     };
     assert!(pool.submit(job(1, 1), front).is_ok());
+    pool.enter(Phase::Closed);
+    assert!(!pool.takes(true) && pool.submit(job(2, 1), front).is_err());
+}
+
+#[test]
+fn a_ticket_of_nobody_names_nobody() {
+    let mut pool = pool(1);
+    submit_as(&mut pool, Request::default(), 0, 1);
+    assert!(pool.get(Ticket::NOBODY).is_none() && pool.withdraw(Ticket::NOBODY).is_none());
 }
 
 #[test]

@@ -359,10 +359,16 @@ impl Progress {
         Poll::Ready(self.end(result))
     }
 
-    /// Drops a body in its present state.
-    pub(crate) fn give_up<B: Body>(&mut self, body: Pin<&mut B>) -> Finished<B::Output> {
-        self.stopped = true;
-        self.end(Err(body.give_up()))
+    /// Drops a body in its present state. `why` is its result, unless that drop panics.
+    pub(crate) fn give_up<B: Body>(
+        &mut self,
+        body: Pin<&mut B>,
+        why: JobError,
+    ) -> Finished<B::Output> {
+        // Nobody has cancelled what a closed pool refuses.
+        self.stopped |= why.is_cancelled();
+        let error = body.give_up();
+        self.end(Err(if error.is_cancelled() { why } else { error }))
     }
 
     fn end<T>(&self, result: Result<T, JobError>) -> Finished<T> {
@@ -388,7 +394,7 @@ impl<T> Finished<T> {
         let outcome = match &self.result {
             Ok(_) => Outcome::Succeeded,
             Err(JobError::Panicked(_)) => Outcome::Failed,
-            Err(JobError::Cancelled) => Outcome::Cancelled,
+            Err(JobError::Cancelled | JobError::Closed) => Outcome::Cancelled,
             Err(JobError::TimedOut) => Outcome::TimedOut,
         };
         Ended {

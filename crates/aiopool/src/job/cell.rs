@@ -16,6 +16,7 @@ use std::mem::{self, ManuallyDrop};
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -107,12 +108,13 @@ trait RunnableCell: AnyCell {
     /// borrows it mutably.
     unsafe fn poll(&self, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
 
-    /// As [`poll`](Self::poll), but drops the job. `None` if the job has come to its end already.
+    /// As [`poll`](Self::poll), but drops the job, whose result is `why`. `None` if the job has come to
+    /// its end already.
     ///
     /// # Safety
     ///
     /// As [`poll`](Self::poll).
-    unsafe fn give_up(&self) -> Option<Ended>;
+    unsafe fn give_up(&self, why: JobError) -> Option<Ended>;
 
     /// Calls `f` with the options of the job, if it may have some and has not come to its end.
     ///
@@ -222,6 +224,12 @@ impl Runnable {
         given
     }
 
+    /// The name of the job, if it has one and has not come to its end.
+    pub(crate) fn name(&mut self) -> Option<Arc<str>> {
+        let name = self.with_options(|options| options.name().cloned());
+        name.flatten()
+    }
+
     /// How many slots the job takes.
     pub(crate) fn weight(&self) -> NonZeroU32 {
         // SAFETY: `self` is the runnable, and nobody borrows it mutably.
@@ -244,8 +252,13 @@ impl Runnable {
 
     /// Drops the job in its present state, and settles it as cancelled.
     pub(crate) fn give_up(self) -> Ended {
+        self.give_up_as(JobError::Cancelled)
+    }
+
+    /// Drops the job in its present state, and settles it with this error.
+    pub(crate) fn give_up_as(self, why: JobError) -> Ended {
         // SAFETY: `self` is the runnable, and nobody borrows it.
-        let ended = unsafe { self.cell().give_up() };
+        let ended = unsafe { self.cell().give_up(why) };
         // The future has been dropped by now, so the woken task finds nothing of the job left.
         let waker = self.settle();
         Ended {
@@ -279,7 +292,7 @@ impl Runnable {
 impl Drop for Runnable {
     fn drop(&mut self) {
         // SAFETY: `self` is the runnable, borrowed mutably, and has not been at the join state.
-        let _begun = unsafe { self.cell().give_up() };
+        let _begun = unsafe { self.cell().give_up(JobError::Cancelled) };
         // SAFETY: it is dropped now, once.
         wake(unsafe { self.leave() });
     }
@@ -502,9 +515,10 @@ impl<B: Body> RunnableCell for Cell<B> {
         Poll::Ready(unsafe { self.store(finished) })
     }
 
-    unsafe fn give_up(&self) -> Option<Ended> {
+    unsafe fn give_up(&self, why: JobError) -> Option<Ended> {
+        let give_up = |progress: &mut Progress, body: Pin<&mut B>| progress.give_up(body, why);
         // SAFETY: passed on to the caller.
-        let finished = unsafe { self.with_run(Progress::give_up) }?;
+        let finished = unsafe { self.with_run(give_up) }?;
         // SAFETY: passed on to the caller.
         Some(unsafe { self.store(finished) })
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use aiopool_core::Ticket;
 
-/// The name of a job, unique in its pool. It is printed as a number, which repeats after 2^32 jobs.
+/// The name of a job, unique among those that its pool has taken. It is printed as a number, which repeats after 2^32 jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JobId(pub(crate) Ticket);
 

@@ -10,6 +10,7 @@
 //! Loom allows five threads, ended ones included. One of them is the model's own, and each worker
 //! that starts is another.
 
+mod close;
 #[cfg(aiopool_shuttle)]
 mod crowd;
 mod handle;

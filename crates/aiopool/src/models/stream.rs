@@ -321,7 +321,7 @@ fn one() -> impl Iterator<Item = u32> + Send + 'static {
     std::iter::from_fn(move || items.next())
 }
 
-fn next<T: Send + 'static>(
+pub(super) fn next<T: Send + 'static>(
     stream: &mut Itermap<T>,
 ) -> impl Future<Output = Option<<Itermap<T> as Stream>::Item>> {
     poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx))

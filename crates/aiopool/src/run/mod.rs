@@ -1,5 +1,6 @@
 //! Running: workers and the jobs that they are given.
 
+pub(crate) mod close;
 pub(crate) mod keys;
 pub(crate) mod nested;
 pub(crate) mod observe;

@@ -8,18 +8,20 @@ use std::task::{Context, Poll, Waker, ready};
 
 use aiopool_core::{Admitted, Request, Ticket};
 
+use crate::error::JobError;
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
 use crate::job::id::JobId;
 use crate::job::options::Options;
 use crate::job::waiting::Waiting;
 use crate::observe::{Event, Seen};
+use crate::run::close::refuse;
 use crate::run::nested;
 use crate::run::observe::Watch;
 use crate::run::outside::{Awaited, Away, OwnWaker, take_placed};
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Waiter, Work};
-use crate::state::permits::Grant;
+use crate::state::permits::{Grant, Refusal};
 use crate::state::signal::Orders;
 use crate::state::workers::{Idle, Member, Wakeup};
 use crate::state::{Found, Shared, State, Timers};
@@ -92,7 +94,13 @@ impl Shared {
             let seen = seen(&mut job);
             return self.submit_observed(state, job, runtime, None, seen);
         }
-        let (ticket, spare) = state.submit(job, runtime);
+        let (ticket, spare) = match state.submit(job, runtime) {
+            Ok(taken) => taken,
+            Err(not_taken) => {
+                drop(state);
+                return refuse(not_taken);
+            }
+        };
         // With all slots held nobody can be admitted: the worker whose job ends will see to it.
         if state.admission().may_admit() {
             self.advance(state);
@@ -140,7 +148,14 @@ impl Shared {
             let seen = seen(&mut job);
             return Ok(self.submit_observed(state, job, runtime, Some(request), seen));
         }
-        let (ticket, spare) = state.submit_as(job, runtime, request);
+        let (ticket, spare) = match state.submit_as(job, runtime, request) {
+            Ok(taken) => taken,
+            Err(not_taken) => {
+                // The key may have been opened for it.
+                self.advance(state);
+                return Ok(refuse(not_taken));
+            }
+        };
         if let Some(parent) = nested::entry_in(self).filter(|_| request.front) {
             state.adopt(ticket, parent);
         }
@@ -164,7 +179,13 @@ impl Shared {
         seen: Seen,
     ) -> Ticket {
         let request = request.unwrap_or_default();
-        let (ticket, spare) = state.submit_as(job, runtime, request);
+        let (ticket, spare) = match state.submit_as(job, runtime, request) {
+            Ok(taken) => taken,
+            Err(not_taken) => {
+                self.advance(state);
+                return refuse(not_taken);
+            }
+        };
         if let Some(parent) = nested::entry_in(self).filter(|_| request.front) {
             state.adopt(ticket, parent);
         }
@@ -178,17 +199,24 @@ impl Shared {
     }
 
     /// A caller asks for a slot without a job, and waits on `runtime`. Gives the index by which the
-    /// state knows it.
+    /// state knows it, unless the pool is closed.
     pub(crate) fn ask_for_slot<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
         runtime: Handle,
-    ) -> usize {
-        let request = Request::default();
-        let (index, _, spare) = state.ask_for_slot(runtime, request, NonZeroU32::MIN);
+    ) -> Option<usize> {
+        let asked = state.ask_for_slot(runtime, Request::default(), NonZeroU32::MIN);
         self.advance(state);
-        discard(spare);
-        index
+        match asked {
+            Ok((index, _, spare)) => {
+                discard(spare);
+                Some(index)
+            }
+            Err(handles) => {
+                handles.into_iter().for_each(discard);
+                None
+            }
+        }
     }
 
     /// A slot without a job, if it is to be had at once, and nobody is before the caller.
@@ -198,8 +226,16 @@ impl Shared {
         runtime: &Handle,
         request: Request,
         weight: NonZeroU32,
-    ) -> Option<Grant> {
-        let (index, ticket, spare) = state.ask_for_slot(runtime.clone(), request, weight);
+    ) -> Result<Grant, Refusal> {
+        let (index, ticket, spare) = match state.ask_for_slot(runtime.clone(), request, weight) {
+            Ok(asked) => asked,
+            Err(handles) => {
+                // Its key may have been opened for it.
+                self.advance(state);
+                handles.into_iter().for_each(discard);
+                return Err(Refusal::Closed);
+            }
+        };
         let mut wakeups = Vec::new();
         for _ in 0..MOST_STARTS {
             let admitted;
@@ -223,30 +259,41 @@ impl Shared {
         discard(spare);
         discard(left);
         unused.into_iter().flatten().for_each(discard);
-        grant
+        grant.ok_or(Refusal::Full)
     }
 
-    /// Starts a job in a slot that has been taken for it, or `was_held` before.
+    /// Starts a job in a slot that has been taken for it, or `was_held` before. Gives the ticket of the
+    /// job.
     pub(crate) fn start_in(
         self: &Arc<Self>,
         mut grant: Grant,
         was_held: bool,
         mut job: Runnable,
         runtime: Handle,
-    ) {
+    ) -> Ticket {
         // What it hands in has its own, if it has one.
         let own = job.with_options(|options| options.level()).flatten();
         grant.level = own.unwrap_or(grant.level);
-        if self.observer.is_some() {
-            self.observe_queued(JobId(grant.ticket), seen(&mut job));
-        }
+        let ticket = grant.ticket;
         let mut state = self.lock();
+        if state.refuses_all() {
+            state.give_back_grant(grant);
+            let not_taken = state.not_taken(Waiter::Job(job), Some(runtime));
+            self.advance(state);
+            return refuse(not_taken);
+        }
+        if self.observer.is_some() {
+            drop(state);
+            self.observe_queued(JobId(ticket), seen(&mut job));
+            state = self.lock();
+        }
         let (wakeup, spare) = state.start_in(grant, was_held, job, runtime);
         self.release(state);
         if let Some(wakeup) = wakeup {
             self.wake_up(wakeup);
         }
         discard(spare);
+        ticket
     }
 
     /// Changes the number of slots, and starts who fits now. That is this caller's work: it leaves none
@@ -512,8 +559,12 @@ impl Worker {
         // A function waits for nothing.
         let pull = || source.pull(spare);
         let (pulled, _) = nested::poll(&self.shared, level, entry, self.task, false, pull);
+        let is_named = matches!(pulled, Pulled::Named(..));
         match pulled {
-            Pulled::Item(item, rest) => {
+            Pulled::Item(mut item, rest) | Pulled::Named(mut item, rest) => {
+                if let (true, Some(entry)) = (is_named, self.held) {
+                    self.shared.lock().note_name(entry, item.as_mut().name());
+                }
                 self.step = Step::Run(Work::Item(item));
                 if self.put_back(source, rest) {
                     // It has the turn of the source again, and others have the item.
@@ -577,23 +628,27 @@ impl Worker {
         let is_observed = shared.observer.is_some();
         let seen = is_observed.then(|| seen_of(item.as_mut().options()));
         let mut queued = None;
-        if state.has_source(source.id()) {
-            let waiting = WaitingItem {
-                item,
-                workers: self.member.workers,
-                weight,
-            };
-            let ticket = state.enqueue_item(waiting, request);
-            if let Some(seen) = seen {
+        let waiting = WaitingItem {
+            item,
+            workers: self.member.workers,
+            weight,
+        };
+        let mut reader = None;
+        match (state.enqueue_item(waiting, request), seen) {
+            (Ok(ticket), Some(seen)) => {
                 state.note_queued(ticket);
                 queued = Some((ticket, seen));
             }
-        } else {
-            // The reader has gone while the iterator was asked.
-            drop(state);
-            discard(item.as_mut().give_up());
-            discard(item);
-            state = shared.lock();
+            (Ok(_), None) => {}
+            (Err(mut item), _) => {
+                // The reader has gone while the iterator was asked, or the pool is closed.
+                drop(state);
+                let mut ended = item.as_mut().give_up_as(JobError::Closed);
+                shared.lock().put(item.as_mut(), &mut ended);
+                discard(item);
+                reader = ended.waker;
+                state = shared.lock();
+            }
         }
         let again = state.queue_again(source, rest);
         // There may be two more who wait, and room for both.
@@ -601,6 +656,7 @@ impl Worker {
         if let Some((ticket, seen)) = queued {
             shared.observe_queued(JobId(ticket), seen);
         }
+        wake(reader);
         self.end_if(again);
         self.next(Ended::without_a_job(None), None, true);
     }
@@ -650,9 +706,9 @@ impl Worker {
             }
             Err((source, end)) => {
                 drop(state);
-                // The reader has gone while the iterator was asked. The item is an active job by
-                // now, and is stopped as the others were.
-                let is_unwanted = matches!(end, End::CutShort);
+                // The reader has gone while the iterator was asked, or all jobs have been cancelled.
+                // The item is an active job by now, and is stopped as the others were.
+                let is_unwanted = matches!(end, End::CutShort) || self.shared.lock().refuses_all();
                 wake(self.shared.end_source(source, end));
                 if is_unwanted {
                     self.stop_item();

@@ -94,6 +94,7 @@ impl<I: Iterator, F> Mapped<I, F> {
             Some(item) if !has_options => Pulled::Item(item, rest),
             Some(mut item) => match item.as_mut().options() {
                 Some(options) if !options.are_plain_at(level) => Pulled::Apart(item, rest),
+                Some(options) if options.name().is_some() => Pulled::Named(item, rest),
                 _ => Pulled::Item(item, rest),
             },
             None => unreachable!("the body is in the one or the other"),
@@ -179,15 +180,16 @@ impl<B: Body> Item for ItemJob<B> {
         Poll::Ready(finished.keep(this.result))
     }
 
-    fn give_up(self: Pin<&mut Self>) -> Ended {
+    fn give_up_as(self: Pin<&mut Self>, why: JobError) -> Ended {
         let this = self.project();
-        this.progress.give_up(this.body).keep(this.result)
+        this.progress.give_up(this.body, why).keep(this.result)
     }
 
     fn fail(self: Pin<&mut Self>, payload: Payload) -> Ended {
         let this = self.project();
         // If that panics too, the first panic is the cause.
-        discard(this.progress.give_up(this.body).keep(this.result));
+        let given_up = this.progress.give_up(this.body, JobError::Cancelled);
+        discard(given_up.keep(this.result));
         *this.result = Some(Err(JobError::panicked(payload)));
         Ended {
             outcome: Some(Outcome::Failed),

@@ -9,10 +9,12 @@ use std::any::Any;
 use std::num::NonZeroU32;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use aiopool_core::{Level, Request};
 
+use crate::error::JobError;
 use crate::job::body::Ended;
 use crate::job::options::Options;
 use crate::sys::unwind::Payload;
@@ -27,6 +29,8 @@ pub(crate) struct Source {
     items: Box<dyn Items>,
     /// The place for the item that it is asked for.
     pub(crate) reserved: Option<Reserved>,
+    /// Whether the pool takes no more of its items.
+    pub(crate) is_closed: bool,
     /// Whether a worker asks it now.
     pub(crate) is_asked: bool,
 }
@@ -109,6 +113,8 @@ pub(crate) trait Items: Send {
 /// What a source gives when it is asked for an item.
 pub(crate) enum Pulled {
     Item(Pin<Box<dyn Item>>, Rest),
+    /// As [`Item`](Self::Item), and its job has a name.
+    Named(Pin<Box<dyn Item>>, Rest),
     /// An item that does not start in the turn of its source: it has options of its own.
     Apart(Pin<Box<dyn Item>>, Rest),
     Nothing(End),
@@ -135,13 +141,25 @@ pub(crate) trait Item: Send {
 
     /// At its end the item keeps its result, until that is [put](Self::put) where it belongs.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>, stop: bool) -> Poll<Ended>;
-    fn give_up(self: Pin<&mut Self>) -> Ended;
+
+    /// Drops the job, which is cancelled.
+    fn give_up(self: Pin<&mut Self>) -> Ended {
+        self.give_up_as(JobError::Cancelled)
+    }
+
+    /// Drops the job, whose result is this error.
+    fn give_up_as(self: Pin<&mut Self>, why: JobError) -> Ended;
 
     /// Drops the job, which has not begun, and settles it with the panic of its key.
     fn fail(self: Pin<&mut Self>, payload: Payload) -> Ended;
 
     /// The options of the job, if it may have some and has not ended.
     fn options(self: Pin<&mut Self>) -> Option<&mut Options>;
+
+    /// The name of the job, if it has one and has not ended.
+    fn name(self: Pin<&mut Self>) -> Option<Arc<str>> {
+        self.options()?.name().cloned()
+    }
 
     /// Puts the result, if the item has ended, among those of its source. Runs nothing foreign. The
     /// waker it gives is to be woken last.
@@ -161,6 +179,7 @@ impl Source {
             request,
             items,
             reserved: None,
+            is_closed: false,
             is_asked: false,
         }
     }
@@ -179,6 +198,9 @@ impl Source {
 
     /// The next item, in the allocation of `spare` if it fits.
     pub(crate) fn pull(&mut self, spare: Option<Pin<Box<dyn Item>>>) -> Pulled {
+        if self.is_closed {
+            return Pulled::Nothing(End::Closed);
+        }
         // It was abandoned before its turn came: nobody has a place for an item.
         let Some(reserved) = self.reserved else {
             return Pulled::Nothing(End::CutShort);
@@ -187,7 +209,7 @@ impl Source {
             .items
             .pull(self.id, self.request.level, reserved, spare);
         // Without an item the place is given back with the end.
-        if let Pulled::Item(..) | Pulled::Apart(..) = pulled {
+        if !matches!(pulled, Pulled::Nothing(_)) {
             self.reserved = None;
         }
         pulled
@@ -238,6 +260,14 @@ impl Apart {
         match self {
             Self::Source(_) | Self::Item(_) | Self::Back(_) => None,
             Self::Caller(waiting) => Some(waiting.index),
+        }
+    }
+
+    /// The source in there, if it is one.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Item(_) | Self::Caller(_) | Self::Back(_) => None,
         }
     }
 
@@ -341,6 +371,8 @@ pub(crate) enum End {
     Panicked(Payload),
     /// The runtime shut down, or nobody wants the results any more.
     CutShort,
+    /// The pool takes no more items.
+    Closed,
 }
 
 /// The results as their source sees them, whatever their type.
@@ -353,6 +385,12 @@ pub(crate) trait AnyResults: Send {
 
     /// Keeps the source until the reader has caught up, or gives it back if it may go on.
     fn park(&mut self, source: SourceBox) -> Option<SourceBox>;
+
+    /// Keeps the source, whether it may go on or not.
+    fn keep(&mut self, source: SourceBox);
+
+    /// The source that stood aside, whether it may go on or not.
+    fn take_parked(&mut self) -> Option<SourceBox>;
 
     /// The source that stood aside, if it may go on because an item has ended.
     fn release(&mut self) -> Option<SourceBox>;

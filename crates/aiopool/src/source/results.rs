@@ -24,6 +24,8 @@ pub(crate) struct Results<T> {
     /// How many of these have no result yet.
     active: usize,
     end: Option<End>,
+    /// What stands for the items that the source has not given, until it has its place.
+    cut: Option<JobError>,
     /// The source, while it may not go ahead.
     parked: Option<SourceBox>,
     pub(crate) reader: Option<Waker>,
@@ -60,6 +62,7 @@ impl<T> Results<T> {
             unread: 0,
             active: 0,
             end: None,
+            cut: None,
             parked: None,
             reader: None,
         }
@@ -74,7 +77,19 @@ impl<T> Results<T> {
         } else {
             self.places.fill(place.0 - self.first, result);
         }
+        self.put_cut();
         self.wake_reader()
+    }
+
+    /// What stands for the items that a closed pool has not taken comes behind all others. After a
+    /// shutdown it comes at once: nobody may be left who would put the others.
+    fn put_cut(&mut self) {
+        let is_closed = self.cut.as_ref().is_some_and(JobError::is_closed);
+        if !is_closed || self.order != Order::Completion || self.active == 0 {
+            if let Some(error) = self.cut.take() {
+                self.places.push_back(Some(Err(error)));
+            }
+        }
     }
 
     /// Whether another item may be pulled.
@@ -136,6 +151,14 @@ impl<T: Send + 'static> AnyResults for Results<T> {
         None
     }
 
+    fn keep(&mut self, source: SourceBox) {
+        self.parked = Some(source);
+    }
+
+    fn take_parked(&mut self) -> Option<SourceBox> {
+        self.parked.take()
+    }
+
     fn release(&mut self) -> Option<SourceBox> {
         if self.order != Order::Whole {
             // Its reader does that.
@@ -151,11 +174,14 @@ impl<T: Send + 'static> AnyResults for Results<T> {
     }
 
     fn end(&mut self, end: End) -> Option<Waker> {
-        if matches!(end, End::CutShort) {
-            // Whoever reads the results has to see that some are missing.
-            self.unread += 1;
-            self.places.push_back(Some(Err(JobError::Cancelled)));
-        }
+        // Whoever reads the results has to see that some are missing.
+        self.cut = match end {
+            End::CutShort => Some(JobError::Cancelled),
+            End::Closed => Some(JobError::Closed),
+            End::Exhausted | End::Panicked(_) => None,
+        };
+        self.unread += usize::from(self.cut.is_some());
+        self.put_cut();
         self.end = Some(end);
         self.wake_reader()
     }

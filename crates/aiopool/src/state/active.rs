@@ -13,7 +13,7 @@ use slab::Slab;
 
 use crate::job::cell::Runnable;
 use crate::observe::Seen;
-use crate::source::{Apart, ComingBack, Item, SourceBox, SourceId};
+use crate::source::{Apart, ComingBack, Item, Source, SourceBox, SourceId};
 use crate::state::signal::{Countdown, Remote};
 
 /// The entries of a pool. An index of one is an index of its slab.
@@ -76,6 +76,27 @@ struct Active {
     stop: bool,
     /// Those who wait for the end of the job.
     watchers: Vec<Arc<Countdown>>,
+    /// What a report tells of the job, if that is kept.
+    noted: Option<Box<Noted>>,
+    /// Whether a report tells that the job was stopped.
+    is_told: bool,
+}
+
+/// What a report tells of an active job beside its key, which its slot has.
+#[derive(Debug, Clone)]
+pub(crate) struct Noted {
+    pub(crate) name: Option<Arc<str>>,
+    /// When it was handed in, if that is known.
+    pub(crate) queued_at: Option<Time>,
+}
+
+/// An active job that a closed pool has stopped.
+pub(crate) struct Stopped {
+    pub(crate) entry: usize,
+    pub(crate) ticket: Ticket,
+    /// The number of its key.
+    pub(crate) key: Option<u32>,
+    pub(crate) noted: Option<Noted>,
 }
 
 /// A job that waits for others.
@@ -109,6 +130,8 @@ impl ActiveTable {
             worker: None,
             stop: false,
             watchers: Vec::new(),
+            noted: None,
+            is_told: false,
         });
         Taken::new(index, admitted.waiter)
     }
@@ -191,7 +214,20 @@ impl ActiveTable {
         entry.level = level;
         (entry.slot, entry.at) = (Some(admitted.slot), at);
         entry.has_started = false;
+        (entry.noted, entry.is_told) = (None, false);
         Taken::new(index, admitted.waiter)
+    }
+
+    /// What a report is to tell of the job of an entry.
+    pub(crate) fn note(&mut self, index: usize, noted: Noted) {
+        self.slots[index].noted = Some(Box::new(noted));
+    }
+
+    /// The job of an entry has this name.
+    pub(crate) fn note_name(&mut self, index: usize, name: Option<Arc<str>>) {
+        let noted = self.slots[index].noted.take();
+        let queued_at = noted.and_then(|noted| noted.queued_at);
+        self.note(index, Noted { name, queued_at });
     }
 
     /// A job has ended. Gives those who waited for that.
@@ -280,6 +316,40 @@ impl ActiveTable {
         entries.collect()
     }
 
+    /// As [`stop`](Self::stop), for those of these entries of which `are_those` holds, given the number of
+    /// the key and whether the job is outside; but each once only. Gives the workers, and what is known
+    /// of the jobs.
+    pub(crate) fn stop_those(
+        &mut self,
+        entries: Range<usize>,
+        are_those: impl Fn(Option<u32>, bool) -> bool,
+    ) -> (Vec<usize>, Vec<Stopped>) {
+        let (mut workers, mut stopped) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let Some(active) = self.slots.get_mut(entry) else {
+                continue;
+            };
+            let outside = active.outside.as_ref().map(|entry| &entry.outside);
+            let key = match (&active.slot, outside) {
+                (Some(slot), _) => slot.key(),
+                (None, Some(outside)) => outside.key(),
+                (None, None) => None,
+            };
+            if active.is_told || !are_those(key, outside.is_some()) {
+                continue;
+            }
+            active.is_told = true;
+            workers.extend(active.stop());
+            stopped.push(Stopped {
+                entry,
+                ticket: active.ticket,
+                key,
+                noted: active.noted.as_deref().cloned(),
+            });
+        }
+        (workers, stopped)
+    }
+
     /// The indices of all entries that are here now lie below this.
     pub(crate) fn end(&self) -> usize {
         self.slots.capacity()
@@ -348,6 +418,17 @@ impl Taken {
     }
 }
 
+impl Work {
+    /// The name of the job, if it has one. A source has not given a job yet.
+    pub(crate) fn name(&mut self) -> Option<Arc<str>> {
+        match self {
+            Self::Job(job) => job.name(),
+            Self::Item(item) => item.as_mut().name(),
+            Self::Pull(_) => None,
+        }
+    }
+}
+
 impl aiopool_core::Waiter for Waiter {
     #[inline]
     fn weight(&self) -> NonZeroU32 {
@@ -381,6 +462,38 @@ impl Waiter {
             Self::Apart(apart) => apart.options().map(|options| Seen::of(options)),
         };
         seen.unwrap_or_default()
+    }
+
+    /// Whether a caller waits for it to get its slot.
+    pub(crate) fn is_blocking(&self) -> bool {
+        match self {
+            Self::Job(job) => job.is_blocked(),
+            Self::Apart(apart) => apart.caller().is_some(),
+        }
+    }
+
+    /// A source that was not taken.
+    pub(crate) fn into_source(self) -> SourceBox {
+        match self {
+            Self::Apart(apart) => SourceBox::from_box(apart).unwrap_or_else(|_| no_such_waiter()),
+            Self::Job(_) => no_such_waiter(),
+        }
+    }
+
+    /// An item that was not taken.
+    pub(crate) fn into_item(self) -> Pin<Box<dyn Item>> {
+        match self {
+            Self::Apart(apart) => apart.into_item(),
+            Self::Job(_) => no_such_waiter(),
+        }
+    }
+
+    /// The source, if it is one.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Job(_) => None,
+            Self::Apart(apart) => apart.source(),
+        }
     }
 
     /// What the state knows a caller by that waits for a slot without a job.
@@ -426,6 +539,10 @@ impl Waiter {
             Self::Apart(apart) => apart.workers(),
         }
     }
+}
+
+fn no_such_waiter() -> ! {
+    unreachable!("what is given back is what was handed in")
 }
 
 /// A table that is empty now and then keeps memory for so many entries.

@@ -2,6 +2,7 @@
 //! types where it is open, for to compare them is foreign code, and so is to drop the last clone of one.
 
 use std::mem;
+use std::ops::Range;
 
 use aiopool_core::KeyId;
 
@@ -53,6 +54,22 @@ impl KeyTable {
         let first = after.map_or_else(|| self.first(hash), |known| known.behind);
         let known = self.with_hash(hash, first).next()?;
         Some((known.key.clone(), known.id))
+    }
+
+    /// The key whose id has this index.
+    pub(crate) fn of_index(&self, index: u32) -> Option<Key> {
+        Some(self.known(index)?.key.clone())
+    }
+
+    /// The ids of those at these indices.
+    pub(crate) fn ids(&self, indices: Range<usize>) -> Vec<KeyId> {
+        let known = self.keys.get(indices).into_iter().flatten().flatten();
+        known.map(|known| known.id).collect()
+    }
+
+    /// The indices of all keys lie below this.
+    pub(crate) fn end(&self) -> usize {
+        self.keys.len()
     }
 
     /// Whether the key with this id is still there.

@@ -3,6 +3,7 @@
 //! to be done when the lock is open again, the step gives back.
 
 pub(crate) mod active;
+pub(crate) mod closing;
 pub(crate) mod effects;
 pub(crate) mod keys;
 pub(crate) mod permits;
@@ -22,19 +23,23 @@ use std::task::Waker;
 use std::time::Duration;
 
 use aiopool_core::{
-    Admission, Admitted, Drain, KeyId, Leaving, Level, Rate, Request, Slot, Ticket, Time, Walk,
+    Admission, Admitted, Drain, KeyId, Leaving, Level, Phase, Rate, Request, Slot, Ticket, Time,
+    Walk,
 };
 
 use crate::job::body::Ended;
 use crate::job::cell::Runnable;
+use crate::job::id::JobId;
 use crate::key::{Key, KeyLimits};
 use crate::observe::Observer;
+use crate::report::JobInfo;
 use crate::source::results::Results;
 use crate::source::{
     AnyResults, Apart, ComingBack, DiscardedSource, End, Item, Items, Rest, Source, SourceBox,
     SourceId, WaitingCaller, WaitingItem,
 };
-use crate::state::active::{ActiveTable, Parent, Taken, Waiter, Work};
+use crate::state::active::{ActiveTable, Noted, Parent, Stopped, Taken, Waiter, Work};
+use crate::state::closing::{Closing, Draft, NotTaken, StoppedJob};
 use crate::state::effects::{Chores, Effects, Leftovers};
 use crate::state::keys::KeyTable;
 use crate::state::permits::{Grant, Left, PermitTable};
@@ -53,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) key_limits: KeyLimits,
     pub(crate) observer: Option<Observer>,
+    /// Apart from the state: only those who close the pool come to it, and it may be long.
+    pub(crate) draft: Mutex<Draft>,
 }
 
 // What panics in an observer, or in a function that finds limits, is caught where that is called.
@@ -90,6 +97,9 @@ pub(crate) struct State {
     /// Of jobs that others have handed in to wait for them: those others. A tree, because it grows without
     /// moving all that is in it.
     parents: BTreeMap<Ticket, Parent>,
+    /// How many steps all walks have made.
+    walked: u64,
+    closing: Closing,
 }
 
 /// An active job, for an observer.
@@ -115,6 +125,8 @@ pub(crate) enum Timers<'a> {
 pub(crate) struct Withdrawn {
     pub(crate) ticket: Ticket,
     pub(crate) waiter: Waiter,
+    /// Whether that is because the pool is closed.
+    pub(crate) is_refused: bool,
 }
 
 /// For how long a timer sleeps.
@@ -183,11 +195,17 @@ impl Shared {
             gone: Vec::new(),
             walks: 0,
             parents: BTreeMap::new(),
+            walked: 0,
+            closing: Closing {
+                keeps_notes: is_watched,
+                ..Closing::default()
+            },
         };
         Arc::new(Self {
             state: Mutex::new(state),
             key_limits,
             observer,
+            draft: Mutex::default(),
         })
     }
 
@@ -329,26 +347,34 @@ impl State {
 
     /// A job that is to run on `runtime` takes the last place in the queue. A handle that is given
     /// back is to be dropped under no lock.
-    pub(crate) fn submit(&mut self, job: Runnable, runtime: Handle) -> (Ticket, Option<Handle>) {
+    pub(crate) fn submit(
+        &mut self,
+        job: Runnable,
+        runtime: Handle,
+    ) -> Result<(Ticket, Option<Handle>), NotTaken> {
         let (workers, spare) = self.workers.on(runtime);
         // Before it can be admitted: the worker that ends a job asks for this.
         job.waits_for(workers);
-        (
-            self.enqueue(Waiter::Job(job), workers, Request::default()),
-            spare,
-        )
+        match self.enqueue(Waiter::Job(job), workers, Request::default()) {
+            Ok(ticket) => Ok((ticket, spare)),
+            Err(waiter) => Err(self.not_taken(waiter, spare)),
+        }
     }
 
     /// As [`submit`](Self::submit), a job that asks for more than its turn.
     pub(crate) fn submit_as(
         &mut self,
-        job: Runnable,
+        mut job: Runnable,
         runtime: Handle,
         request: Request,
-    ) -> (Ticket, Option<Handle>) {
+    ) -> Result<(Ticket, Option<Handle>), NotTaken> {
+        self.closing.keeps_notes |= job.name().is_some();
         let (workers, spare) = self.workers.on(runtime);
         job.waits_for(workers);
-        (self.enqueue(Waiter::Job(job), workers, request), spare)
+        match self.enqueue(Waiter::Job(job), workers, request) {
+            Ok(ticket) => Ok((ticket, spare)),
+            Err(waiter) => Err(self.not_taken(waiter, spare)),
+        }
     }
 
     /// An id for a source that is to come.
@@ -356,51 +382,80 @@ impl State {
         self.sources.announce(results)
     }
 
-    /// A source takes its first place in the queue, to be asked on `runtime`. A handle that is
-    /// given back is to be dropped under no lock.
+    /// A source takes its first place in the queue, to be asked on `runtime`, or is given back if the
+    /// pool is closed. Handles that are given back are to be dropped under no lock.
     pub(crate) fn begin_source(
         &mut self,
         id: SourceId,
         request: Request,
         items: Box<dyn Items>,
         runtime: Handle,
-    ) -> Option<Handle> {
+    ) -> (Result<(), SourceBox>, Vec<Handle>) {
         let (workers, spare) = self.workers.on(runtime);
-        self.workers.add_source(workers);
-        // A source keeps the entry of its workers, also while it stands aside.
-        self.enqueue_source(SourceBox::new(Source::new(id, workers, request, items)));
-        spare
+        let mut handles: Vec<_> = spare.into_iter().collect();
+        let source = SourceBox::new(Source::new(id, workers, request, items));
+        let begun = self.enqueue_source(source);
+        match begun {
+            // A source keeps the entry of its workers, also while it stands aside.
+            Ok(()) => self.workers.add_source(workers),
+            Err(_) => handles.extend(self.workers.forget_unused()),
+        }
+        (begun, handles)
     }
 
-    /// A source that has not been abandoned takes the last place in the queue, or the first if a job
-    /// waits for it.
-    pub(crate) fn enqueue_source(&mut self, source: SourceBox) {
+    /// A source that has not been abandoned takes the last place in the queue, or is given back if
+    /// the pool is closed.
+    pub(crate) fn enqueue_source(&mut self, source: SourceBox) -> Result<(), SourceBox> {
         let (id, workers, request) = (source.id(), source.workers(), source.request());
-        let ticket = self.enqueue(Waiter::Apart(source.into_box()), workers, request);
-        self.sources.set_ticket(id, ticket);
+        match self.enqueue(Waiter::Apart(source.into_box()), workers, request) {
+            Ok(ticket) => {
+                self.sources.set_ticket(id, ticket);
+                Ok(())
+            }
+            Err(waiter) => Err(waiter.into_source()),
+        }
     }
 
     /// Whether a source has not been abandoned.
-    pub(crate) fn has_source(&mut self, id: SourceId) -> bool {
+    fn has_source(&mut self, id: SourceId) -> bool {
         self.sources.results(id).is_some()
     }
 
-    /// An item that does not start in the turn of its source takes a place of its own.
-    pub(crate) fn enqueue_item(&mut self, item: WaitingItem, request: Request) -> Ticket {
+    /// An item that does not start in the turn of its source takes a place of its own, or is given
+    /// back if nobody wants it or the pool is closed.
+    pub(crate) fn enqueue_item(
+        &mut self,
+        mut item: WaitingItem,
+        request: Request,
+    ) -> Result<Ticket, Pin<Box<dyn Item>>> {
         let (id, workers) = (item.item.source(), item.workers);
-        let ticket = self.enqueue(Waiter::Apart(Box::new(Apart::Item(item))), workers, request);
-        let most = AHEAD_OF_MAPS * self.admission.size().get();
-        self.sources.add_waiting(id, ticket, most);
-        ticket
+        if !self.has_source(id) {
+            return Err(item.item);
+        }
+        self.closing.keeps_notes |= item.item.as_mut().name().is_some();
+        let waiter = Waiter::Apart(Box::new(Apart::Item(item)));
+        match self.enqueue(waiter, workers, request) {
+            Ok(ticket) => {
+                let most = AHEAD_OF_MAPS * self.admission.size().get();
+                self.sources.add_waiting(id, ticket, most);
+                Ok(ticket)
+            }
+            Err(waiter) => Err(waiter.into_item()),
+        }
     }
 
+    /// The waiter comes back if the pool is closed: the key, if it has one, is open.
     #[inline]
-    fn enqueue(&mut self, waiter: Waiter, workers: usize, request: Request) -> Ticket {
+    fn enqueue(
+        &mut self,
+        waiter: Waiter,
+        workers: usize,
+        request: Request,
+    ) -> Result<Ticket, Waiter> {
+        let ticket = self.admission.submit(waiter, request);
+        let ticket = ticket.map_err(|refused| refused.waiter)?;
         self.workers.expect(workers);
-        match self.admission.submit(waiter, request) {
-            Ok(ticket) => ticket,
-            Err(_) => unreachable!("this face never closes its core, and the key is open"),
-        }
+        Ok(ticket)
     }
 }
 
@@ -507,9 +562,30 @@ impl State {
 
     fn insert(&mut self, admitted: Admitted<Waiter>, level: Level, at: Time) -> Taken {
         let ticket = admitted.ticket;
-        let taken = self.active.insert(admitted, level, at);
+        let mut taken = self.active.insert(admitted, level, at);
         self.begin_item(&taken, ticket);
+        if self.closing.keeps_notes {
+            self.note(&mut taken, ticket, at);
+        }
         taken
+    }
+
+    /// Keeps what a report tells of what is active now.
+    #[cold]
+    fn note(&mut self, taken: &mut Taken, ticket: Ticket, at: Time) {
+        let name = taken.work.name();
+        let watch = self.watch.as_ref();
+        let queued_at = watch.map(|watch| watch.queued_at(ticket).unwrap_or(at));
+        if name.is_some() || queued_at.is_some() {
+            self.active.note(taken.index, Noted { name, queued_at });
+        }
+    }
+
+    /// The item that a worker has pulled has this name.
+    #[cold]
+    pub(crate) fn note_name(&mut self, index: usize, name: Option<Arc<str>>) {
+        self.closing.keeps_notes = true;
+        self.active.note_name(index, name);
     }
 
     /// The source of an item knows its entry, and so can stop its items without a look at others.
@@ -559,14 +635,14 @@ impl State {
 
 /// Slots without a job.
 impl State {
-    /// A caller takes a place in the queue, and waits on `runtime`. A handle that is given back is to
-    /// be dropped under no lock.
+    /// A caller takes a place in the queue, and waits on `runtime`, unless the pool is closed. Handles
+    /// that are given back are to be dropped under no lock.
     pub(crate) fn ask_for_slot(
         &mut self,
         runtime: Handle,
         request: Request,
         weight: NonZeroU32,
-    ) -> (usize, Ticket, Option<Handle>) {
+    ) -> Result<(usize, Ticket, Option<Handle>), Vec<Handle>> {
         let (workers, spare) = self.workers.on(runtime);
         let index = self.permits.add();
         let caller = Apart::Caller(WaitingCaller {
@@ -575,9 +651,13 @@ impl State {
             weight,
             lost: None,
         });
-        let ticket = self.enqueue(Waiter::Apart(Box::new(caller)), workers, request);
-        self.permits.wait(index, ticket);
-        (index, ticket, spare)
+        if let Ok(ticket) = self.enqueue(Waiter::Apart(Box::new(caller)), workers, request) {
+            self.permits.wait(index, ticket);
+            return Ok((index, ticket, spare));
+        }
+        self.permits.leave(index);
+        let unused = self.workers.forget_unused();
+        Err(spare.into_iter().chain(unused).collect())
     }
 
     fn grant(&mut self, index: usize, admitted: Admitted<Waiter>) -> Option<Wakeup> {
@@ -641,7 +721,7 @@ impl State {
         &mut self,
         grant: Grant,
         was_held: bool,
-        job: Runnable,
+        mut job: Runnable,
         runtime: Handle,
     ) -> (Option<Wakeup>, Option<Handle>) {
         let (workers, spare) = self.workers.on(runtime);
@@ -651,6 +731,7 @@ impl State {
             level,
             at,
         } = grant;
+        self.closing.keeps_notes |= job.name().is_some();
         let waiter = Waiter::Job(job);
         let admitted = Admitted {
             slot,
@@ -699,7 +780,8 @@ impl State {
                 self.workers.expect(worker.workers);
                 self.active.comes_back(index, place);
             }
-            Err(_) => unreachable!("this face never closes its core"),
+            // The pool is closed, and all its jobs are being stopped.
+            Err(_) => self.force_back(index, weight),
         }
     }
 
@@ -853,11 +935,16 @@ impl State {
         self.admission.set_rates(rates, now);
     }
 
-    /// Nothing starts for so many nanoseconds, or until the pool is resumed.
-    pub(crate) fn pause(&mut self, nanos: Option<u64>) {
-        self.is_limited = true;
-        let until = self.until(nanos);
-        self.admission.pause(until);
+    /// Nothing starts for so many nanoseconds, or until the pool is resumed. Tells whether it can be
+    /// paused: it cannot when it is closed.
+    pub(crate) fn pause(&mut self, nanos: Option<u64>) -> bool {
+        let is_open = self.admission.phase() == Phase::Open;
+        if is_open {
+            self.is_limited = true;
+            let until = self.until(nanos);
+            self.admission.pause(until);
+        }
+        is_open
     }
 
     /// Tells whether the pool was paused.
@@ -884,9 +971,13 @@ impl State {
     }
 
     /// As [`pause`](Self::pause), for the jobs of a key.
-    pub(crate) fn pause_key(&mut self, key: KeyId, nanos: Option<u64>) {
-        let until = self.until(nanos);
-        self.admission.pause_key(key, until);
+    pub(crate) fn pause_key(&mut self, key: KeyId, nanos: Option<u64>) -> bool {
+        let is_open = self.admission.phase() == Phase::Open;
+        if is_open {
+            let until = self.until(nanos);
+            self.admission.pause_key(key, until);
+        }
+        is_open
     }
 
     /// As [`resume`](Self::resume), for the jobs of a key.
@@ -1019,7 +1110,9 @@ impl State {
             Ok(None) => true,
             // The map of the item stood aside until it has ended.
             Ok(Some(source)) => {
-                self.enqueue_source(source);
+                if let Err(source) = self.enqueue_source(source) {
+                    self.sources.keep(source);
+                }
                 true
             }
             Err(NotWanted) => false,
@@ -1048,6 +1141,9 @@ impl State {
                 let mut taken = self.active.reuse(index, admitted, level, self.admitted_at);
                 worker.begin(level);
                 self.begin_item(&taken, ticket);
+                if self.closing.keeps_notes {
+                    self.note(&mut taken, ticket, self.admitted_at);
+                }
                 self.ask(&mut taken.work);
                 (Ok(taken), None, effects)
             }
@@ -1138,6 +1234,7 @@ impl State {
 
     fn ask(&mut self, work: &mut Work) {
         if let Work::Pull(source) = work {
+            source.is_closed = self.refuses(source);
             self.sources.ask(source);
         }
     }
@@ -1172,15 +1269,18 @@ impl State {
             return Err((source, End::CutShort));
         };
         let source = match rest {
+            Rest::Exhausted => return Err((source, End::Exhausted)),
+            _ if !self.admission.takes(source.request().front) => {
+                return Err((source, End::Closed));
+            }
             Rest::Wanted => Some(source),
             Rest::Unwanted => results.park(source),
-            Rest::Exhausted => return Err((source, End::Exhausted)),
         };
         let Some(source) = source else {
             return Ok(false);
         };
-        self.enqueue_source(source);
-        Ok(true)
+        let queued = self.enqueue_source(source);
+        queued.map_or_else(|source| Err((source, End::Closed)), |()| Ok(true))
     }
 
     /// The turn of a source has come again at once: the worker that has pulled `item` leaves that
@@ -1223,7 +1323,9 @@ impl State {
         source: &DiscardedSource,
         end: End,
     ) -> (Result<Option<Waker>, End>, Effects) {
+        let is_closed = matches!(end, End::Closed);
         let ended = self.sources.end(source, end);
+        self.closing.count_source(is_closed && ended.is_ok());
         let mut effects = Effects::default();
         effects.wake_worker(self.workers.remove_source(source.workers));
         effects.drop_runtimes(self.workers.forget_unused());
@@ -1259,7 +1361,11 @@ impl State {
         if let Some(id) = waiter.source_of_item() {
             self.sources.remove_waiting(id, ticket);
         }
-        Some(Withdrawn { ticket, waiter })
+        Some(Withdrawn {
+            ticket,
+            waiter,
+            is_refused: false,
+        })
     }
 
     /// Begins to take all jobs out of the queue that are there now.
@@ -1308,6 +1414,7 @@ impl State {
         waiters: &mut Vec<Withdrawn>,
         is_one: impl Fn(&Waiter) -> bool,
     ) -> bool {
+        self.walked += 1;
         for _ in 0..most {
             let Some((ticket, waiter)) = self.admission.walk_on() else {
                 return false;
@@ -1390,6 +1497,215 @@ impl State {
             withdrawal: (!is_empty).then(|| self.begin_withdrawal()),
         };
         Some((abandoned, effects))
+    }
+}
+
+/// Closing: whom a pool refuses.
+impl State {
+    /// Whether a source is to give no more items.
+    pub(crate) fn refuses(&self, source: &Source) -> bool {
+        !self.admission.takes(source.request().front)
+    }
+
+    /// Whether what a held permit starts is refused, too.
+    pub(crate) fn refuses_all(&self) -> bool {
+        self.admission.phase() == Phase::Closed
+    }
+
+    pub(crate) fn not_taken(&mut self, waiter: Waiter, spare: Option<Handle>) -> NotTaken {
+        // The entry of its workers may be a new one.
+        let mut runtimes = self.workers.forget_unused();
+        runtimes.extend(spare);
+        NotTaken { waiter, runtimes }
+    }
+
+    /// From now on the pool refuses what is handed in, but for what jobs wait for. Gives the withdrawal
+    /// of those who end at once, and whether the pool was paused; `None` if it does so already.
+    pub(crate) fn begin_to_close(&mut self) -> Option<(Withdrawal, bool)> {
+        if self.admission.phase() != Phase::Open {
+            return None;
+        }
+        self.admission.enter(Phase::Draining);
+        self.closing.ended_before = self.tally.total();
+        let now = self.now();
+        let was_paused = self.admission.is_paused(now);
+        Some((self.begin_withdrawal(), was_paused))
+    }
+
+    /// From now on the pool refuses everything, and all jobs are to end. `None` if it is so already.
+    pub(crate) fn begin_to_stop(&mut self) -> Option<Withdrawal> {
+        if self.refuses_all() {
+            return None;
+        }
+        self.admission.enter(Phase::Closed);
+        Some(self.begin_withdrawal())
+    }
+
+    /// Takes out those of the sources at these indices that are to give no more items, be they in the
+    /// queue or aside. Those that workers ask just now they end themselves.
+    pub(crate) fn refuse_sources(&mut self, indices: Range<usize>) -> Vec<SourceBox> {
+        let taken = indices.filter_map(|index| {
+            let admission = &self.admission;
+            let refuses = |source: &Source| !admission.takes(source.request().front);
+            let parked = self.sources.take_parked(index, refuses);
+            parked.or_else(|| self.refuse_queued_source(index))
+        });
+        taken.collect()
+    }
+
+    fn refuse_queued_source(&mut self, index: usize) -> Option<SourceBox> {
+        let ticket = self.sources.ticket_at(index)?;
+        let source = self.admission.get(ticket)?.source()?;
+        if !self.refuses(source) {
+            return None;
+        }
+        Some(self.withdraw(ticket)?.waiter.into_source())
+    }
+
+    pub(crate) fn end_of_sources(&self) -> usize {
+        self.sources.end_of_entries()
+    }
+
+    /// Takes those among the next `most` waiters out of the queue who end at once: callers that wait for
+    /// a slot, and what waits for the end of a pause. Tells whether there are more.
+    pub(crate) fn refuse_some(
+        &mut self,
+        was_paused: bool,
+        most: usize,
+        refused: &mut Vec<Withdrawn>,
+    ) -> bool {
+        self.walked += 1;
+        // All walks share one position: whom this one comes to, another does not.
+        let cancels_all = self.walks > 0;
+        let now = self.now();
+        for _ in 0..most {
+            let Some((ticket, waiter)) = self.admission.walk_on() else {
+                return false;
+            };
+            let (is_blocking, is_job) = (waiter.is_blocking(), waiter.is_job());
+            let key = self.admission.key_of_waiter(ticket);
+            let is_key_paused = |key| self.admission.is_key_paused(key, now);
+            // A job waits for the start of this one.
+            let is_blocking = is_blocking && !self.parents.contains_key(&ticket);
+            let is_refused =
+                is_blocking || is_job && (was_paused || key.is_some_and(is_key_paused));
+            if is_refused || is_job && cancels_all {
+                let withdrawn = self.withdraw(ticket).map(|mut withdrawn| {
+                    withdrawn.is_refused = is_refused;
+                    self.lose_caller(&mut withdrawn.waiter);
+                    withdrawn
+                });
+                refused.extend(withdrawn);
+            }
+        }
+        true
+    }
+
+    /// How many steps all walks have made.
+    pub(crate) fn walked(&self) -> u64 {
+        self.walked
+    }
+
+    /// Ends the pause of the pool, which nobody can pause any more.
+    pub(crate) fn end_pause(&mut self) {
+        let now = self.now();
+        self.admission.resume(now);
+    }
+
+    /// Ends the pauses of the keys at these indices.
+    pub(crate) fn end_pauses(&mut self, indices: Range<usize>) {
+        let now = self.now();
+        for key in self.keys.ids(indices) {
+            self.admission.resume_key(key, now);
+        }
+    }
+}
+
+/// Closing: what the report tells.
+impl State {
+    /// How long ago a job was handed in that has left the queue, if that is known.
+    pub(crate) fn age_of(&mut self, ticket: Ticket) -> Option<Duration> {
+        let now = self.now();
+        let queued_at = self.watch.as_ref()?.queued_at(ticket)?;
+        Some(between(queued_at, now))
+    }
+
+    /// The jobs of these entries are to be stopped. Their workers are to be woken under no lock.
+    pub(crate) fn stop_those(
+        &mut self,
+        entries: Range<usize>,
+    ) -> (Vec<Arc<Remote>>, Vec<StoppedJob>) {
+        let (workers, stopped) = self.active.stop_those(entries, |_, _| true);
+        self.infos_of(workers, stopped)
+    }
+
+    /// As [`stop_those`](Self::stop_those), for those that are outside and could not come back, as the
+    /// pool or their key is paused.
+    pub(crate) fn stop_paused(
+        &mut self,
+        entries: Range<usize>,
+        was_paused: bool,
+    ) -> (Vec<Arc<Remote>>, Vec<StoppedJob>) {
+        let now = self.now();
+        let Self {
+            active, admission, ..
+        } = self;
+        let is_key_paused = |key| admission.is_key_paused(key, now);
+        let (workers, stopped) = active.stop_those(entries, |key, is_outside| {
+            is_outside && (was_paused || key.is_some_and(is_key_paused))
+        });
+        self.infos_of(workers, stopped)
+    }
+
+    fn infos_of(
+        &mut self,
+        workers: Vec<usize>,
+        stopped: Vec<Stopped>,
+    ) -> (Vec<Arc<Remote>>, Vec<StoppedJob>) {
+        let now = self.now();
+        let stopped = stopped.into_iter().map(|stopped| {
+            let Stopped {
+                entry,
+                ticket,
+                key,
+                noted,
+            } = stopped;
+            let (name, queued_at) =
+                noted.map_or((None, None), |noted| (noted.name, noted.queued_at));
+            let info = JobInfo {
+                id: JobId(ticket),
+                name,
+                key: key.and_then(|key| self.keys.of_index(key)),
+                age: queued_at.map(|queued_at| between(queued_at, now)),
+            };
+            StoppedJob { entry, info }
+        });
+        let stopped = stopped.collect();
+        (self.workers.stop_each(workers), stopped)
+    }
+
+    /// Whether the job has not ended.
+    pub(crate) fn still_runs(&self, job: &StoppedJob) -> bool {
+        self.active.has_job(job.entry, job.info.id.0)
+    }
+
+    /// How many jobs have ended since the pool began to close.
+    pub(crate) fn ended_since(&self) -> u64 {
+        self.tally.total() - self.closing.ended_before
+    }
+
+    /// How many sources have given no more items since.
+    pub(crate) fn cut_off_sources(&self) -> usize {
+        self.closing.sources
+    }
+
+    /// The time so many nanoseconds from now, whether anything depends on it or not.
+    pub(crate) fn time_in(&mut self, nanos: u64) -> Time {
+        Time::from_nanos(self.clock.now()).after(nanos)
+    }
+
+    pub(crate) fn instant(&mut self, at: Time) -> Instant {
+        self.clock.instant(at.as_nanos())
     }
 }
 

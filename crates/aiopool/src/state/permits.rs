@@ -33,6 +33,14 @@ pub(crate) struct Grant {
     pub(crate) at: Time,
 }
 
+/// Why a caller that does not wait has got no slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Closed,
+    /// None may be had now.
+    Full,
+}
+
 /// How a caller finds itself.
 pub(crate) enum Found {
     Granted(Grant),

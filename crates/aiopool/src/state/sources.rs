@@ -100,6 +100,38 @@ impl SourceTable {
         entry.map_or_else(Vec::new, |entry| entry.items.clone())
     }
 
+    /// The last place in the queue of the source at this index.
+    pub(crate) fn ticket_at(&self, index: usize) -> Option<Ticket> {
+        self.entries.get(index)?.ticket
+    }
+
+    /// Takes the source at this index that stands aside, if `is_one`.
+    pub(crate) fn take_parked(
+        &mut self,
+        index: usize,
+        is_one: impl FnOnce(&Source) -> bool,
+    ) -> Option<SourceBox> {
+        let results = &mut self.entries.get_mut(index)?.results;
+        let source = results.take_parked()?;
+        if is_one(&source) {
+            return Some(source);
+        }
+        results.keep(source);
+        None
+    }
+
+    /// A source stands aside until the pool, which is closed, comes to it.
+    pub(crate) fn keep(&mut self, source: SourceBox) {
+        if let Some(entry) = self.entry(source.id()) {
+            entry.results.keep(source);
+        }
+    }
+
+    /// The indices of all that are here now lie below this.
+    pub(crate) fn end_of_entries(&self) -> usize {
+        self.entries.capacity()
+    }
+
     /// The results of a source that has not been abandoned.
     pub(crate) fn results(&mut self, id: SourceId) -> Option<&mut dyn AnyResults> {
         Some(&mut *self.entry(id)?.results)

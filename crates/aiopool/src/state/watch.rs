@@ -19,6 +19,11 @@ impl WatchTable {
         self.queued.insert(ticket, now);
     }
 
+    /// When a job was handed in that stands in the queue.
+    pub(crate) fn queued_at(&self, ticket: Ticket) -> Option<Time> {
+        self.queued.get(&ticket).copied()
+    }
+
     /// For how long a job has waited until then, if it has stood in the queue.
     pub(crate) fn leave(&mut self, ticket: Ticket, now: Time) -> Option<Duration> {
         let since = self.queued.remove(&ticket)?;

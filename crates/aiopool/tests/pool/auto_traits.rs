@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::rc::Rc;
+use std::time::Duration;
 
 use aiopool::{
     AbortHandle, Builder, Itermap, Job, JobError, JobHandle, JobId, Panic, Pool, WithCallback,
@@ -171,7 +172,7 @@ fn the_future_of_map_is_send_though_its_jobs_and_results_are_not_sync() {
 }
 
 #[test]
-fn the_futures_of_join_and_of_the_cancels_are_send() {
+fn the_futures_of_join_close_and_the_cancels_are_send() {
     fn join() -> impl Future {
         Pool::new(1).join()
     }
@@ -182,9 +183,13 @@ fn the_futures_of_join_and_of_the_cancels_are_send() {
     fn cancel_all() -> impl Future {
         Pool::new(1).cancel_all()
     }
+    fn close() -> impl Future {
+        Pool::new(1).close(None, Duration::ZERO)
+    }
     is!(join, Send, Sync, Unpin);
     is!(cancel, Send);
     is!(cancel_all, Send, Sync);
+    is!(close, Send, Sync);
     is_not!(cancel, Unpin);
     is_not!(cancel_all, Unpin);
 }

@@ -1,6 +1,8 @@
 //! What is awaited takes part in Tokio's budget: a task that awaits again and again what is ready
 //! at once lets others have their turn.
 
+use std::time::Duration;
+
 use aiopool::{JobHandle, Pool};
 use futures_util::StreamExt;
 use tokio::task::yield_now;
@@ -55,7 +57,7 @@ fn a_loop_that_reserves_slots_that_are_free_gives_turns() {
     gives_turns(async || {
         let pool = Pool::new(1);
         for _ in 0..MANY {
-            drop(pool.reserve().await);
+            drop(pool.reserve().await.unwrap());
         }
     });
 }
@@ -66,6 +68,16 @@ fn joins_of_an_idle_pool_give_turns() {
         let pool = Pool::new(1);
         for _ in 0..MANY {
             pool.join().await;
+        }
+    });
+}
+
+#[test]
+fn closes_of_a_closed_pool_give_turns() {
+    gives_turns(async || {
+        let pool = Pool::new(1);
+        for _ in 0..MANY {
+            pool.close(None, Duration::ZERO).await;
         }
     });
 }

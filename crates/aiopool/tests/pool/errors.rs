@@ -155,7 +155,7 @@ fn without_timers_what_hands_in_a_job_with_a_timeout_names_the_line_of_its_call(
     let line = line!() + 1;
     let told = panic_of(|| pool.try_spawn(job()).is_ok());
     assert_here(&told, line);
-    let permit = runtime.block_on(pool.reserve());
+    let permit = runtime.block_on(pool.reserve()).unwrap();
     let line = line!() + 1;
     assert_here(&panic_of(|| permit.spawn(job())), line);
     let says = |told: &Told, line: u32| {

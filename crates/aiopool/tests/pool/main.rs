@@ -14,6 +14,7 @@ mod budget;
 mod callbacks;
 mod cancel;
 mod cancel_all;
+mod close;
 mod debug;
 mod drop_order;
 mod errors;

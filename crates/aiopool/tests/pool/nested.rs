@@ -191,7 +191,7 @@ fn a_job_that_a_permit_starts_hands_its_own_priority_on_or_that_of_the_permit() 
     on_both(async || {
         let (pool, log) = (Pool::new(1), Log::new());
         for (priority, order) in [(None, ["plain", "nested"]), (Some(1), ["nested", "plain"])] {
-            let permit = pool.reserve().await;
+            let permit = pool.reserve().await.unwrap();
             let plain = pool.spawn_n(adding(&log, "plain"));
             let (nested, seen) = (pool.clone(), log.clone());
             let job = async move { drop(nested.spawn_n(adding(&seen, "nested"))) };

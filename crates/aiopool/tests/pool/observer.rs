@@ -97,7 +97,7 @@ fn each_job_is_queued_and_finishes_once_and_starts_as_often_as_is_counted() {
         pool.map(items, |n| async {}.weight(1 + n % 2)).await;
         pool.map(0..3, |_| async {}.with_callback(|_| async {}))
             .await;
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         permit.spawn(async {}).await.unwrap();
         drop(pool.try_spawn(async {}).unwrap().await);
         pool.pause(None);

@@ -18,7 +18,7 @@ use crate::common::{
 fn a_permit_is_a_slot_that_goes_back_when_it_is_dropped() {
     on_both(async || {
         let pool = Pool::new(1);
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         let not_send = Rc::new(pool.active());
         assert_eq!(*not_send, 1);
         let job = pool.spawn_n(async { 1 });
@@ -49,7 +49,7 @@ fn a_permit_waits_in_the_queue_as_a_job_does() {
         gate.open();
         first.await.unwrap();
         until(|| wakes.get() == 1).await;
-        let permit = reserve.await;
+        let permit = reserve.await.unwrap();
         let_others_run().await;
         assert!(!last.is_finished(), "the slot is taken");
         thread::scope(|scope| {
@@ -64,7 +64,7 @@ fn a_permit_waits_in_the_queue_as_a_job_does() {
 fn a_job_in_a_permit_starts_at_once_and_gives_the_slot_back() {
     on_both(async || {
         let pool = Pool::builder(1).per_key(1).build();
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         let waiting = pool.spawn_n(async {});
         let gate = Gate::new();
         let passed = gate.passed();
@@ -79,11 +79,11 @@ fn a_job_in_a_permit_starts_at_once_and_gives_the_slot_back() {
         assert_eq!(job.await.unwrap(), 7);
         waiting.await.unwrap();
         assert_eq!(pool.stats().started, 2);
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         let job = permit.spawn(std::future::pending::<()>());
         assert!(job.cancel());
         assert!(matches!(job.await, Err(JobError::Cancelled)));
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         let _job = permit.spawn(std::future::pending::<()>());
         assert_eq!(pool.cancel_all().await, 1);
         assert_whole(&pool).await;
@@ -139,7 +139,7 @@ fn a_slot_that_nobody_comes_for_goes_to_the_next_one() {
 fn a_permit_that_is_dropped_wakes_those_who_wait_until_nothing_is_active() {
     on_both(async || {
         let pool = Pool::new(2);
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         pool.pause(None);
         let waiting = pool.spawn_n(async {});
         let wakes = Wakes::new();
@@ -159,7 +159,7 @@ fn a_permit_is_a_start_that_the_rate_counts() {
     in_frozen_time(async || {
         let pool = Pool::builder(5).rate(Rate::new(1, millis(100))).build();
         let begun = Instant::now();
-        let permits = [pool.reserve().await, pool.reserve().await];
+        let permits = [pool.reserve().await.unwrap(), pool.reserve().await.unwrap()];
         assert_eq!(since(begun), 100);
         let [first, second] = permits;
         // No second start: the permits are that.
@@ -246,7 +246,7 @@ fn a_job_that_is_tried_keeps_to_its_key_and_the_rate() {
 fn outside_a_runtime_a_permit_keeps_its_slot_until_it_is_dropped() {
     in_time("no runtime", || {
         let (pool, runtime) = (Pool::new(1), current_thread());
-        let permit = runtime.block_on(pool.reserve());
+        let permit = runtime.block_on(pool.reserve()).unwrap();
         assert!(catch_unwind(AssertUnwindSafe(|| permit.spawn(async {}))).is_err());
         assert_eq!(pool.active(), 0);
         assert!(catch_unwind(AssertUnwindSafe(|| pool.try_spawn(async {}))).is_err());
@@ -261,7 +261,7 @@ fn permits_of_a_pool_with_a_rate_need_a_runtime_with_timers() {
     in_time("no timers", || {
         let pool = Pool::builder(1).rate(Rate::new(100, millis(1))).build();
         let (timed, untimed) = (frozen(), current_thread());
-        let permit = timed.block_on(pool.reserve());
+        let permit = timed.block_on(pool.reserve()).unwrap();
         untimed.block_on(async {
             assert_names_enable_time(|| drop(permit.spawn(async {})));
             assert_eq!(pool.active(), 0, "the slot has gone back");
@@ -270,7 +270,7 @@ fn permits_of_a_pool_with_a_rate_need_a_runtime_with_timers() {
             assert_names_enable_time(|| drop(pool.try_spawn(async {})));
             assert_eq!(pool.len(), 0);
         });
-        timed.block_on(async { drop(pool.reserve().await) });
+        timed.block_on(async { drop(pool.reserve().await.unwrap()) });
     });
 }
 
@@ -286,7 +286,7 @@ fn tasks_that_are_not_send_keep_to_the_limits_by_permits() {
         for n in 0..4 {
             let (pool, times) = (pool.clone(), times.clone());
             local.spawn_local(async move {
-                let _permit = pool.reserve().await;
+                let _permit = pool.reserve().await.unwrap();
                 times.borrow_mut().push((n, since(begun)));
                 tokio::time::sleep(millis(150)).await;
                 assert!(pool.active() <= 2);
@@ -332,7 +332,7 @@ fn a_caller_whose_runtime_ends_while_it_waits_for_a_time_may_go_on_elsewhere() {
         let second = current_thread();
         second.block_on(async {
             pool.resume();
-            drop(reserve.await);
+            drop(reserve.await.unwrap());
             assert_whole(&pool).await;
         });
     });
@@ -344,11 +344,11 @@ fn a_job_that_is_stopped_in_a_permit_before_it_begins_leaves_the_start_of_the_pe
     in_frozen_time(async || {
         let pool = Pool::builder(5).rate(Rate::new(1, millis(100))).build();
         let begun = Instant::now();
-        let job = pool.reserve().await.spawn(async {});
+        let job = pool.reserve().await.unwrap().spawn(async {});
         assert!(job.cancel());
         assert!(matches!(job.await, Err(JobError::Cancelled)));
         assert_eq!(pool.stats().started, 1);
-        drop(pool.reserve().await);
+        drop(pool.reserve().await.unwrap());
         assert_eq!(since(begun), 100);
         // The slot of a job that is started at once was nobody's before.
         let_others_run().await;

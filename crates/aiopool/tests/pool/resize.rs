@@ -36,7 +36,7 @@ fn it_does_so_in_a_waker_that_the_pool_calls_too() {
 
     on_both(async || {
         let pool = Pool::new(1);
-        let permit = pool.reserve().await;
+        let permit = pool.reserve().await.unwrap();
         let grows = Arc::new(Grows(pool.clone(), AtomicUsize::new(0)));
         let waker = Waker::from(grows.clone());
         let mut next = Box::pin(pool.reserve());

@@ -89,7 +89,7 @@ fn every_verb_takes_jobs_with_a_timeout() {
             spawn.push(pool.spawn(job(time)).await.await);
             spawn_n.push(pool.spawn_n(job(time)).await);
             try_spawn.push(pool.try_spawn(job(time)).unwrap().await);
-            permit.push(pool.reserve().await.spawn(job(time)).await);
+            permit.push(pool.reserve().await.unwrap().spawn(job(time)).await);
         }
         for results in [exec, spawn, spawn_n, try_spawn, permit] {
             check(results);
@@ -476,7 +476,7 @@ fn on_a_runtime_without_timers_the_verbs_say_so_and_nothing_is_handed_in() {
             assert_names_enable_time(|| drop(poll_once(spawn.as_mut())));
             assert_eq!(dropped.get(), 4);
             assert_eq!((pool.len(), pool.stats().started), (0, 0));
-            let permit = pool.reserve().await;
+            let permit = pool.reserve().await.unwrap();
             assert_names_enable_time(|| drop(permit.spawn(job())));
             assert_eq!((dropped.get(), pool.len()), (5, 0));
             // The first two need none.

@@ -140,7 +140,7 @@ async fn perform_one(pool: &Pool, seen: &Arc<Mutex<Seen>>, held: &mut Held, act:
             let reserve = pool.reserve();
             tokio::select! {
                 biased;
-                permit = reserve => {
+                Ok(permit) = reserve => {
                     held.permits += 1;
                     seen.lock().expect(UNHARMED).count_start();
                     keep(permit, millis(*time), seen);

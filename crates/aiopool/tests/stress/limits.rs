@@ -246,7 +246,7 @@ impl User {
     async fn reserve(&mut self) {
         let patience = self.patience(60);
         let reserve = self.stress.pool.reserve();
-        let Some(permit) = give_up(reserve, patience).await else {
+        let Some(Ok(permit)) = give_up(reserve, patience).await else {
             return;
         };
         let mut held = Held::new(permit, &self.stress);

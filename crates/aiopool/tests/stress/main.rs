@@ -90,6 +90,19 @@ fn a_runtime_that_shuts_down_in_the_middle_leaves_the_pool_to_the_other() {
     }
 }
 
+#[test]
+fn a_pool_may_be_closed_while_tasks_do_whatever_they_want() {
+    let runtimes = [runtime(8), runtime(8), current_thread()];
+    for (part, limits) in (0..PARTS).zip([None, Some(LIMITS)].into_iter().cycle()) {
+        let mut stress = Stress::new(3, false, PARTS, limits);
+        stress.is_closed = true;
+        let runtime = &runtimes[part as usize % runtimes.len()];
+        let tasks = stress.start(runtime, 0..16);
+        stress.close(runtime);
+        stress.finish(runtime, tasks);
+    }
+}
+
 /// One pool, those who use it, and what is counted.
 #[derive(Clone)]
 struct Stress {
@@ -98,6 +111,8 @@ struct Stress {
     cancels_all: bool,
     /// Whether their runtime shuts down, which cancels their jobs.
     is_shut_down: bool,
+    /// Whether the pool is closed, which refuses and cancels jobs.
+    is_closed: bool,
     limits: Option<Limits>,
     /// The number of slots, at first.
     size: usize,
@@ -147,6 +162,7 @@ impl Stress {
             pool: limits.map_or_else(|| Pool::new(size), |limits| limits.pool(size, &tally)),
             cancels_all,
             is_shut_down: false,
+            is_closed: false,
             limits,
             size,
             seed,
@@ -165,7 +181,23 @@ impl Stress {
 
     /// Whether somebody else may cancel a job.
     fn others_cancel(&self) -> bool {
-        self.cancels_all || self.is_shut_down
+        self.cancels_all || self.is_shut_down || self.is_closed
+    }
+
+    /// Closes the pool in the middle, by two calls, of which one has a limit.
+    fn close(&self, runtime: &Runtime) {
+        runtime.block_on(async {
+            sleep(self.duration / 2).await;
+            let grace = PATIENCE.saturating_sub(Duration::from_millis(20));
+            let one = self.pool.close(None, Duration::ZERO);
+            let other = self.pool.close(Some(PATIENCE), grace);
+            let (one, other) = tokio::join!(one, other);
+            assert_eq!(one, other);
+            assert!(one.running.is_empty(), "{one:?}");
+            assert!(self.pool.is_empty());
+            let refused = self.pool.exec(async {}).await;
+            assert!(refused.is_err_and(|error| error.is_closed()));
+        });
     }
 
     fn start(&self, runtime: &Runtime, numbers: Range<u64>) -> Tasks {
@@ -195,7 +227,9 @@ impl Stress {
             if let Some(limits) = self.limits {
                 limits.check(self).await;
             }
-            self.fill().await;
+            if !self.is_closed {
+                self.fill().await;
+            }
         });
     }
 
@@ -417,10 +451,12 @@ impl User {
         item_of(result, self.stress.others_cancel(), may_time_out)
     }
 
-    /// There is a result for each item, unless a shutdown has ended them with a cancellation.
+    /// There is a result for each item, unless a shutdown has ended them with a cancellation, or the
+    /// end of the pool has.
     fn check_number(&self, results: usize, items: u64) {
         let results = results as u64;
-        assert!(results == items || self.stress.is_shut_down && results < items);
+        let may_be_cut_off = self.stress.is_shut_down || self.stress.is_closed;
+        assert!(results == items || may_be_cut_off && results < items);
     }
 
     async fn cancel(&mut self) {
@@ -719,7 +755,7 @@ fn item_of(
             Some(output.life.item)
         }
         Err(error) => {
-            let is_cancelled = error.is_cancelled();
+            let is_cancelled = error.is_cancelled() || error.is_closed();
             assert!(may_be_cancelled || !is_cancelled, "nobody cancelled it");
             let is_timed_out = error.is_timed_out();
             assert!(may_time_out || !is_timed_out, "it has no timeout");
@@ -845,5 +881,6 @@ const LIMITS: Limits = Limits {
 };
 const SECONDS: u64 = 1;
 const FOR_EVER: Duration = Duration::from_secs(1_000_000);
+const PARTS: u32 = 6;
 /// Who has not come to an end by then never does.
 const PATIENCE: Duration = Duration::from_secs(60);
