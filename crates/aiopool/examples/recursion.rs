@@ -38,8 +38,7 @@ struct Walk {
 impl Walk {
     /// Queues a folder.
     // No `async fn`: one that hands in itself does not compile, for the compiler would have to know
-    // whether its future is `Send` to find out. And `spawn_n`, as `spawn` waits for a slot, and may
-    // do so for ever where all slots are held by those who wait.
+    // whether its future is `Send` to find out. And `spawn_n`, as nobody waits for a folder in it.
     fn enter(self: &Arc<Self>, folder: PathBuf) {
         let walk = Arc::clone(self);
         self.pool.spawn_n(async move {

@@ -21,9 +21,10 @@ use crate::sys::runtime::{current_for, current_if_any, poll_in_budget};
 impl Pool {
     /// Ends the pool within a time, and tells what has become of its jobs.
     ///
-    /// 1. At once the pool takes nothing more: what is handed in settles with [`JobError::Closed`], and
-    ///    so does what waits for the end of a [pause](Self::pause), of the pool or of its key. Then the
-    ///    pauses end. Callers that wait in [`spawn`](Self::spawn) and [`reserve`](Self::reserve) get
+    /// 1. At once the pool takes nothing more, but what jobs that have begun wait for: what is handed in
+    ///    settles with [`JobError::Closed`], and so does what waits for the end of a
+    ///    [pause](Self::pause), of the pool or of its key. What is [outside](Self::outside) and could not
+    ///    come back is cancelled. Then the pauses end. Callers that wait in [`spawn`](Self::spawn) and [`reserve`](Self::reserve) get
     ///    that error too. Running maps and streams pull no more items, and end with one such error in
     ///    the place of all the rest, when their jobs have ended. Jobs that wait in the queue still
     ///    start. A [permit](crate::Permit) that is held may still start a job.

@@ -177,7 +177,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// Never. It needs no runtime.
+    /// When polled in a job of the pool. It needs no runtime.
     ///
     /// # Cancel safety
     ///

@@ -54,6 +54,28 @@ use crate::sys::unwind::guarded;
 /// pool. Two pools whose jobs wait for each other may hang: let one of them wait by
 /// [`outside`](Self::outside). [`join`](Self::join), [`drained`](Self::drained) and
 /// [`reserve`](Self::reserve) in a job panic, because they would wait for the job itself.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::pin::Pin;
+/// use aiopool::Pool;
+///
+/// fn count(pool: Pool, depth: u32) -> Pin<Box<dyn Future<Output = u64> + Send>> {
+///     Box::pin(async move {
+///         if depth == 0 {
+///             return 1;
+///         }
+///         let inner = pool.clone();
+///         let counts = pool.map(0..3, move |_| count(inner.clone(), depth - 1)).await;
+///         counts.into_iter().map(Result::unwrap).sum()
+///     })
+/// }
+///
+/// let pool = Pool::new(2);
+/// assert_eq!(pool.exec(count(pool.clone(), 4)).await.unwrap(), 81);
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Pool {
     pub(crate) shared: Arc<Shared>,
@@ -381,7 +403,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// Never. It needs no runtime.
+    /// When polled in a job of the pool, which would wait for itself. It needs no runtime.
     ///
     /// # Cancel safety
     ///

@@ -12,7 +12,8 @@ pub struct Stats {
     pub active: usize,
     /// How many jobs wait.
     pub waiting: usize,
-    /// How many jobs have begun and hold no slot. None can, yet: this is 0.
+    /// How many jobs have begun and hold no slot: they wait [outside](crate::Pool::outside), or for their
+    /// own pool.
     pub outside: usize,
     /// How many of those that wait do so for their key, and let others pass.
     pub parked: usize,

@@ -551,6 +551,8 @@ struct Life {
     is_cancelled: AtomicBool,
     /// Its future, or its callback's, has been polled.
     has_begun: AtomicBool,
+    /// It was stopped while it may have been outside.
+    is_forced: AtomicBool,
     /// How many of its futures and callbacks have not been dropped.
     parts: AtomicUsize,
 }
@@ -564,6 +566,7 @@ impl Life {
             ask,
             is_cancelled: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
+            is_forced: AtomicBool::new(false),
             parts: AtomicUsize::new(0),
         })
     }
@@ -605,6 +608,10 @@ struct Work {
     script: Script,
     begun: bool,
     ended: bool,
+    /// What it waits for without its slots.
+    awaited: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Whether it may be without them, between two polls.
+    is_outside: bool,
 }
 
 /// What a future does.
@@ -617,7 +624,15 @@ struct Script {
     word: Option<oneshot::Receiver<()>>,
     /// Hands in a job itself.
     spawns: bool,
+    waits: Option<Waits>,
     panics: When,
+}
+
+/// For what a job waits without its slots.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Job,
+    Outside,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -636,6 +651,11 @@ impl Script {
             sleep: sleeps.then(|| Box::pin(sleep(Duration::from_millis(1)))),
             word: None,
             spawns: random.below(10) == 0,
+            waits: match random.below(20) {
+                0 => Some(Waits::Job),
+                1 => Some(Waits::Outside),
+                _ => None,
+            },
             panics: match random.below(32) {
                 0 => When::Polled,
                 1 => When::Dropped,
@@ -666,21 +686,66 @@ impl Work {
             script,
             begun: false,
             ended: false,
+            awaited: None,
+            is_outside: false,
         }
+    }
+
+    fn hold(&self, is_first: bool) {
+        let Life { stress, ask, .. } = &*self.life;
+        // One that was stopped outside has slots though none may be free.
+        if !self.life.is_forced.load(SeqCst) {
+            stress.tally.hold(self.life.slots(), stress.most());
+            stress.tally.limited.begin(*ask, is_first);
+        }
+    }
+
+    fn let_go(&self) {
+        if !self.life.is_forced.load(SeqCst) {
+            let tally = self.life.tally();
+            tally.active.fetch_sub(self.life.slots(), SeqCst);
+            tally.limited.end(self.life.ask);
+        }
+    }
+
+    /// What it waits for, once it has come so far.
+    fn wait(&self, waits: Waits) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let stress = &self.life.stress;
+        let pool = stress.pool.clone();
+        if waits == Waits::Outside {
+            return Box::pin(async move {
+                pool.outside(yield_now()).await;
+            });
+        }
+        let mut random = Random(stress.tally.begun.load(SeqCst));
+        let leaf = Script {
+            spawns: false,
+            waits: None,
+            ..Script::new(&mut random)
+        };
+        let life = Life::new(stress, 0, Ask::new(stress, &mut random));
+        let work = Work::new(&life, leaf);
+        Box::pin(async move {
+            let ended = match life.ask {
+                Some(ask) => pool.exec(ask.on(work)).await,
+                None => pool.exec(work).await,
+            };
+            item_of(ended, true, true);
+        })
     }
 
     fn begin(&mut self) {
         self.begun = true;
         let stress = &self.life.stress;
         let tally = &stress.tally;
-        tally.hold(self.life.slots(), stress.most());
         let is_first = !self.life.has_begun.swap(true, SeqCst);
+        self.hold(is_first);
         tally.begun.fetch_add(u64::from(is_first), SeqCst);
-        tally.limited.begin(self.life.ask, is_first);
         if self.script.spawns {
             let mut random = Random(tally.begun.load(SeqCst));
             let leaf = Script {
                 spawns: false,
+                waits: None,
                 ..Script::new(&mut random)
             };
             let life = Life::new(stress, 0, Ask::new(stress, &mut random));
@@ -700,10 +765,24 @@ impl Future for Work {
         if !self.begun {
             self.begin();
         }
+        if std::mem::take(&mut self.is_outside) {
+            self.hold(false);
+        }
         if let Some(turns) = self.script.turns.checked_sub(1) {
             self.script.turns = turns;
             cx.waker().wake_by_ref();
             return Poll::Pending;
+        }
+        if let Some(waits) = self.script.waits.take() {
+            self.awaited = Some(self.wait(waits));
+        }
+        if let Some(awaited) = &mut self.awaited {
+            if awaited.as_mut().poll(cx).is_pending() {
+                self.let_go();
+                self.is_outside = true;
+                return Poll::Pending;
+            }
+            self.awaited = None;
         }
         if let Some(sleep) = &mut self.script.sleep {
             ready!(sleep.as_mut().poll(cx));
@@ -726,9 +805,10 @@ impl Future for Work {
 impl Drop for Work {
     fn drop(&mut self) {
         let tally = self.life.tally();
-        if self.begun {
-            tally.active.fetch_sub(self.life.slots(), SeqCst);
-            tally.limited.end(self.life.ask);
+        if self.is_outside {
+            self.life.is_forced.store(true, SeqCst);
+        } else if self.begun {
+            self.let_go();
         }
         tally.futures.dropped();
         self.life.parts.fetch_sub(1, SeqCst);
