@@ -23,10 +23,20 @@ pub(crate) struct Polled {
     entry: usize,
     /// Its worker. A job may drive another runtime while it is polled, whose tasks are not its own.
     task: Option<TaskId>,
-    /// Whether it has its slots. If not, its worker polls what it waits for.
-    is_active: bool,
+    what: Polling,
     /// Whether it is to wait outside.
     waits: bool,
+}
+
+/// What a thread polls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polling {
+    /// A job that has its slots.
+    Job,
+    /// What a job waits for outside.
+    Awaited,
+    /// A source, for its next item: nobody who could wait.
+    Source,
 }
 
 /// Restores what was there before, also if the poll panics.
@@ -37,11 +47,11 @@ per_thread! {
     static WAITING: RefCell<Option<Waiting>> = RefCell::new(None);
 }
 
-/// Whether the thread polls a job of this pool.
+/// What the thread polls, if it is of this pool.
 #[inline]
-pub(crate) fn is_in_job(pool: &Arc<Shared>) -> bool {
+fn polled_in(pool: &Arc<Shared>) -> Option<Polled> {
     let polled = POLLED.with(Cell::get);
-    polled.pool == Arc::as_ptr(pool) && is_current(polled)
+    (polled.pool == Arc::as_ptr(pool) && is_current(polled)).then_some(polled)
 }
 
 #[cold]
@@ -50,23 +60,28 @@ fn is_current(polled: Polled) -> bool {
     polled.task == current_task()
 }
 
-/// What is handed into this pool now and asks for nothing has the level of the job of this pool that the
-/// thread polls, if it polls one. It stands at the front if that job is `to_wait` for it.
+/// What is handed into this pool now and asks for nothing has the level of what the thread polls, if that
+/// is of this pool. It stands at the front if it is a job that is `to_wait` for it.
 #[inline]
 pub(crate) fn request_in(pool: &Arc<Shared>, to_wait: bool) -> Request {
-    if !is_in_job(pool) {
-        return Request::default();
-    }
-    Request {
-        level: POLLED.with(Cell::get).level,
+    polled_in(pool).map_or_else(Request::default, |polled| Request {
+        level: polled.level,
         key: None,
-        front: to_wait,
-    }
+        front: to_wait && polled.what != Polling::Source,
+    })
 }
 
-/// The entry of the job of this pool that the thread polls.
+/// The entry of the job of this pool that the thread polls, if it polls one.
+#[inline]
 pub(crate) fn entry_in(pool: &Arc<Shared>) -> Option<usize> {
-    is_in_job(pool).then(|| POLLED.with(Cell::get).entry)
+    let polled = polled_in(pool).filter(|polled| polled.what != Polling::Source);
+    polled.map(|polled| polled.entry)
+}
+
+/// Whether the thread polls a job of this pool that has its slots.
+#[inline]
+pub(crate) fn is_in_active_job(pool: &Arc<Shared>) -> bool {
+    polled_in(pool).is_some_and(|polled| polled.what == Polling::Job)
 }
 
 /// Something of this pool is not ready. If a job of this pool polls it, the job waits outside as long as
@@ -106,16 +121,10 @@ pub(crate) fn wait_outside() {
 /// In a job of this pool.
 pub(crate) fn refuse(pool: &Arc<Shared>, verb: &str, caller: &Location<'_>) {
     assert!(
-        !is_in_job(pool),
+        entry_in(pool).is_none(),
         "`{verb}` in a job of its own pool would wait for that job: call it elsewhere (called at \
          {caller})"
     );
-}
-
-/// Whether the thread polls a job of this pool that has its slots.
-#[inline]
-pub(crate) fn is_in_active_job(pool: &Arc<Shared>) -> bool {
-    is_in_job(pool) && POLLED.with(Cell::get).is_active
 }
 
 /// Calls `f`, which polls a job of this pool, or what it waits for if it is not active, or asks a
@@ -126,7 +135,7 @@ pub(crate) fn poll<R>(
     level: Level,
     entry: usize,
     task: Option<TaskId>,
-    is_active: bool,
+    what: Polling,
     f: impl FnOnce() -> R,
 ) -> (R, bool) {
     let polled = Polled {
@@ -134,7 +143,7 @@ pub(crate) fn poll<R>(
         level,
         entry,
         task,
-        is_active,
+        what,
         waits: false,
     };
     let _restore = Restore(POLLED.with(|here| here.replace(polled)));
@@ -153,6 +162,6 @@ const NOTHING: Polled = Polled {
     level: Level::MIN,
     entry: usize::MAX,
     task: None,
-    is_active: false,
+    what: Polling::Source,
     waits: false,
 };

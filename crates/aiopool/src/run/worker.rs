@@ -16,7 +16,7 @@ use crate::job::options::Options;
 use crate::job::waiting::Waiting;
 use crate::observe::{Event, Seen};
 use crate::run::close::refuse;
-use crate::run::nested;
+use crate::run::nested::{self, Polling};
 use crate::run::observe::Watch;
 use crate::run::outside::{Awaited, Away, OwnWaker, take_placed};
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
@@ -558,7 +558,8 @@ impl Worker {
         let (level, entry) = (source.request().level, self.held.unwrap_or(usize::MAX));
         // A function waits for nothing.
         let pull = || source.pull(spare);
-        let (pulled, _) = nested::poll(&self.shared, level, entry, self.task, false, pull);
+        let (pulled, _) =
+            nested::poll(&self.shared, level, entry, self.task, Polling::Source, pull);
         let is_named = matches!(pulled, Pulled::Named(..));
         match pulled {
             Pulled::Item(mut item, rest) | Pulled::Named(mut item, rest) => {
@@ -888,7 +889,14 @@ impl Worker {
             if !away.comes_back() {
                 let is_woken = self.own_waker.as_ref().is_none_or(|own| own.take_woken());
                 let (level, poll) = (remote.level(), || away.poll_awaited(cx));
-                let (polled, _) = nested::poll(&self.shared, level, entry, self.task, false, poll);
+                let (polled, _) = nested::poll(
+                    &self.shared,
+                    level,
+                    entry,
+                    self.task,
+                    Polling::Awaited,
+                    poll,
+                );
                 if polled.is_pending() && !is_woken {
                     return Poll::Pending;
                 }
@@ -1065,11 +1073,18 @@ fn poll_in(
     cx: &mut Context<'_>,
     orders: &Orders,
 ) -> (Poll<Ended>, bool) {
-    nested::poll(shared, orders.level, entry, task, true, || match step {
-        Step::Run(Work::Job(job)) => job.poll(cx, orders.stop),
-        Step::Run(Work::Item(item)) => item.as_mut().poll(cx, orders.stop),
-        _ => unreachable!("it runs a job"),
-    })
+    nested::poll(
+        shared,
+        orders.level,
+        entry,
+        task,
+        Polling::Job,
+        || match step {
+            Step::Run(Work::Job(job)) => job.poll(cx, orders.stop),
+            Step::Run(Work::Item(item)) => item.as_mut().poll(cx, orders.stop),
+            _ => unreachable!("it runs a job"),
+        },
+    )
 }
 
 /// Parts with what has been taken, to do `next` instead. Apart from the rest of the worker, whose

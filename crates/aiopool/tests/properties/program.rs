@@ -181,6 +181,25 @@ impl Item {
     }
 }
 
+impl Act {
+    /// Whether it may wait for the pool, or begins what does.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::Spawn(_)
+                | Self::Exec(_)
+                | Self::Map(_)
+                | Self::Stream { .. }
+                | Self::Join
+                | Self::Cancel { .. }
+                | Self::CancelAll
+                | Self::AwaitHandle(_)
+                | Self::ReadStream(_)
+                | Self::PollForNothing(_)
+        )
+    }
+}
+
 impl Plan {
     /// A job that waits at one gate and returns.
     pub(crate) fn gated() -> Self {

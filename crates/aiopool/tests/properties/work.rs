@@ -64,6 +64,11 @@ impl Future for Work {
             match next {
                 Move::Gate if world.lock().gates.pass(name, cx) => {}
                 Move::Gate => return Poll::Pending,
+                // Here the job would wait outside: the model knows no such jobs.
+                Move::Act(act) if act.waits() => {
+                    let (world, act) = (world.clone(), act.clone());
+                    tokio::spawn(async move { world.act(&act, Some(name.0)) });
+                }
                 Move::Act(act) => world.act(act, Some(name.0)),
             }
             self.done += 1;
