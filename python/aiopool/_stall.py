@@ -104,15 +104,23 @@ def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
     job.let_out()
     message = (
         f"the job {_name(task)!r} holds a slot and waits for jobs that cannot start without slots "
-        "of this pool: it is let outside. Wait for them by exec, map or itermap, or by "
-        "pool.outside(future)"
+        "of this pool: it is let outside. In the task of the job itself, wait for them by exec, map"
+        " or itermap, or put pool.outside(...) around all that it awaits here"
     )
     try:
         if frame is None:
             warnings.warn(message, RuntimeWarning, stacklevel=1)
         else:
-            file, line = frame.f_code.co_filename, frame.f_lineno
-            warnings.warn_explicit(message, RuntimeWarning, file, line)
+            names = frame.f_globals
+            warnings.warn_explicit(
+                message,
+                RuntimeWarning,
+                frame.f_code.co_filename,
+                frame.f_lineno,
+                module=names.get("__name__", "<string>"),  # as Python has it
+                # With it Python tells each line once, unless a filter says otherwise.
+                registry=names.setdefault("__warningregistry__", {}),
+            )
     except Warning as error:  # a filter makes an error of it, which nobody here could catch
         loop = asyncio.get_running_loop()
         loop.call_exception_handler({"message": message, "exception": error, "task": task})

@@ -588,6 +588,28 @@ def test_a_tree_of_jobs_that_await_futures_takes_no_time() -> None:
     virtually(main)
 
 
+async def test_by_default_a_line_warns_once_for_each_job_of_another_name() -> None:
+    async def job() -> int:
+        return await pool.spawn_n(ready(1))
+
+    async def other() -> int:
+        return await job()
+
+    pool = AioPool(1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            await pool.exec(job())
+            await pool.exec(other())
+    names = [job.__qualname__, other.__qualname__]
+    assert [name in str(warning.message) for name, warning in zip(names, told, strict=True)] == [
+        True,
+        True,
+    ]
+    assert len({(warning.filename, warning.lineno) for warning in told}) == 1
+    await assert_usable(pool)
+
+
 async def test_a_warning_that_is_an_error_is_told_the_loop_and_changes_nothing_else(
     loop_errors: list[dict[str, Any]],
 ) -> None:
