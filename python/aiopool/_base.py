@@ -234,21 +234,26 @@ class BasePool(HandIn):
                 raise
         return True
 
-    async def close(self, timeout: float | None = None, *, grace: float = 1.0) -> Report:
-        """Ends the pool: what is handed in from now on is refused, and the jobs come to their end.
+    async def close(
+        self, timeout: float | None = None, *, grace: float | None = None
+    ) -> Report:
+        """Ends the pool for ever: what is handed in from now on is refused, and the jobs end.
 
         At once, callers that are blocked in `spawn` get that error, and running maps pull no more:
-        they raise it when their jobs have ended. What waits for the end of a pause is withdrawn,
-        and in a pool that is paused what is outside is cancelled. Jobs that have begun may go on to
-        wait for jobs of the pool. `grace` seconds before the end of `timeout`, those who wait are
-        withdrawn, and the others are cancelled.
+        they raise it when their jobs have ended, and the results of these are lost. What waits for
+        the end of a pause, of the pool or of its key, is withdrawn, and what is outside there is
+        cancelled. Then the pauses end. Jobs that have begun may go on to wait for jobs of the pool.
+        `grace` seconds before the end of `timeout`, those who wait are withdrawn, and the others
+        are cancelled.
 
-        If the caller is cancelled, the pool stays closed, and `close` can be called again. Once it
-        has returned, each call gives the same report.
+        If the caller is cancelled, the pool stays closed, and `close` can be called again. Of calls
+        that overlap, each has its own `timeout`, and that which comes to it first stops the jobs.
+        Once one has returned, each call gives the same report.
 
         :param timeout: after how many seconds it returns at the latest; None: when all jobs have
             ended.
-        :param grace: how many seconds of these the jobs have that are cancelled.
+        :param grace: how many seconds of these the jobs have that are cancelled; with all of them,
+            the jobs are cancelled at once. None: 1, or half of a `timeout` below 2.
         :returns: how the jobs have ended.
         :raises TypeError: if `timeout` or `grace` is not a number.
         :raises ValueError: if `timeout` or `grace` is negative or nan.
@@ -256,7 +261,10 @@ class BasePool(HandIn):
             pool belongs to another loop or thread.
         """
         timeout = None if timeout is None else checked_span("timeout", timeout)
-        grace = checked_span("grace", grace)
+        if grace is not None:
+            grace = checked_span("grace", grace)
+        elif timeout is not None:
+            grace = min(1.0, timeout / 2)
         self._core.enter()
         if self._is_in_job():
             raise RuntimeError(
@@ -265,7 +273,7 @@ class BasePool(HandIn):
             )
         if self._closing is None:
             self._closing = Closing(self._core)
-        return await self._closing.wait(timeout, grace)
+        return await self._closing.wait(timeout, grace or 0.0)
 
     async def _stop(self, futures: Sequence[AnyFuture[Any]]) -> list[asyncio.Future[Any]]:
         """Stops the jobs of these futures, or all; gives their futures when they have ended."""

@@ -117,6 +117,30 @@ def test_it_never_returns_after_its_timeout() -> None:
     virtually(main)
 
 
+@pytest.mark.parametrize(("timeout", "stopped"), [(0.5, 0.25), (1.5, 0.75), (2, 1), (10, 9)])
+def test_by_default_the_jobs_have_half_of_a_short_timeout_to_end(
+    timeout: float, stopped: float
+) -> None:
+    async def main() -> None:
+        pool = AioPool(2)
+        pool.map_n(nap, [0.1] * 4)
+        pool.spawn_n(nap(60))
+        assert await pool.close(timeout) == report(4, cancelled=infos("nap"))
+        assert now() == stopped
+
+    virtually(main)
+
+
+def test_a_grace_of_the_whole_timeout_stops_at_once() -> None:
+    async def main() -> None:
+        pool = AioPool(1)
+        pool.spawn_n(stubborn(3))
+        assert (await pool.close(5, grace=5)).cancelled == infos("stubborn")
+        assert now() == 3
+
+    virtually(main)
+
+
 def test_a_timeout_below_the_grace_stops_at_once() -> None:
     async def main() -> None:
         pool = AioPool(1)
@@ -324,6 +348,17 @@ def test_a_cancelled_close_can_be_called_again() -> None:
             pool.spawn_n(ready(1))
         reports = await asyncio.gather(pool.close(), pool.close())
         assert reports == [report(2)] * 2
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("timeouts", [(10, 3), (3, 10), (None, 3)])
+def test_of_calls_that_overlap_the_first_to_come_to_its_end_stops_the_jobs(timeouts: Any) -> None:
+    async def main() -> None:
+        pool = AioPool(1)
+        pool.spawn_n(nap(60))
+        reports = await asyncio.gather(*map(pool.close, timeouts))
+        assert (now(), reports) == (2, [report(cancelled=infos("nap"))] * 2)
 
     virtually(main)
 
