@@ -69,6 +69,8 @@ class BasePool(HandIn):
     async def __aenter__(self) -> Self:
         # A thread that uses the pool from here on must not take it to a loop of its own.
         self._core.enter()
+        if self._core.is_closed:
+            raise RuntimeError("the pool is closed")
         task = asyncio.current_task()
         if task is not None:
             self._blocks.setdefault(task, []).append(cancellations())
@@ -90,7 +92,9 @@ class BasePool(HandIn):
 
     def __repr__(self) -> str:
         counts = f"size={self.size} active={self.n_active} waiting={self.n_waiting}"
-        return f"<{type(self).__name__} {counts}>"
+        outside = len(self) - self.n_active - self.n_waiting
+        counts += f" outside={outside}" if outside else ""
+        return f"<{type(self).__name__} {counts}{' closed' if self._core.is_closed else ''}>"
 
     @property
     def size(self) -> int:
@@ -164,7 +168,10 @@ class BasePool(HandIn):
 
     @property
     def n_waiting(self) -> int:
-        """The number of jobs that wait and have not begun, counted as by `len`."""
+        """The number of jobs that wait and have not begun, counted as by `len`.
+
+        `stats().outside` counts the jobs that have begun and hold no slots.
+        """
         return self._core.waiting
 
     @property
@@ -174,7 +181,7 @@ class BasePool(HandIn):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no job waits and none is active."""
+        """Whether no job waits, is active, or is outside."""
         return self._core.is_empty
 
     @property
@@ -207,12 +214,12 @@ class BasePool(HandIn):
             await asyncio.sleep(seconds)
 
     async def join(self, *, waiting: bool = True) -> Literal[True]:
-        """Waits until no job waits and none is active.
+        """Waits until no job waits, is active, or is outside.
 
         `join` waits through a pause.
 
-        :param waiting: if False, waits only until no job is active. In a pool that is paused, this
-            waits for the jobs that have begun.
+        :param waiting: if False, waits only until no job is active, and not for those outside. In a
+            pool that is paused, no job runs in its slots after that.
         :returns: True.
         :raises RuntimeError: inside a job of the same pool, which would wait for itself; if the
             pool belongs to another loop or thread.

@@ -249,6 +249,7 @@ async def test_join_waits_for_jobs_that_are_outside() -> None:
     joining = asyncio.create_task(pool.join())
     await turns(30)
     assert (pool.stats().outside, pool.n_active, joining.done()) == (10, 0, False)
+    assert (pool.is_empty, repr(pool)) == (False, "<AioPool size=2 active=0 waiting=0 outside=10>")
     # Nothing is active, though jobs are on their way.
     assert await pool.join(waiting=False)
     gate.set()

@@ -53,8 +53,9 @@ async def test_a_closed_pool_refuses_what_is_handed_in() -> None:
         await pool.map(ready, [1])
     with pytest.raises(RuntimeError, match=CLOSED):
         _ = [result async for result in pool.itermap(ready, [1])]
-    with pytest.raises(RuntimeError, match=CLOSED):
-        await pool.map_n(ready, [1])[0]
+    for values in ([], [1]):
+        with pytest.raises(RuntimeError, match=CLOSED):
+            pool.map_n(ready, values)
     assert (len(pool), await pool.join()) == (0, True)
     assert await pool.close(5.0) == report()
 
@@ -428,6 +429,16 @@ def test_a_close_waits_for_the_rate() -> None:
         assert now() == 3
 
     virtually(main)
+
+
+async def test_a_closed_pool_cannot_be_entered_and_is_printed_as_closed() -> None:
+    pool = AioPool(3)
+    assert repr(pool) == "<AioPool size=3 active=0 waiting=0>"
+    await pool.close()
+    assert repr(pool) == "<AioPool size=3 active=0 waiting=0 closed>"
+    with pytest.raises(RuntimeError, match=CLOSED):
+        async with pool:
+            raise AssertionError("entered")
 
 
 async def test_a_block_may_close_its_pool() -> None:
