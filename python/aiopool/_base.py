@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from aiopool import _core
 from aiopool._checks import (
+    check_outside,
     checked_eager,
     checked_loop,
     checked_observer,
@@ -15,6 +16,7 @@ from aiopool._checks import (
     checked_reuse_tasks,
     checked_seconds,
     checked_size,
+    checked_sleep,
     checked_span,
 )
 from aiopool._close import Closing, Report
@@ -199,15 +201,25 @@ class BasePool(HandIn):
 
         :param awaitable: what to wait for, such as `asyncio.sleep(1)`.
         :returns: what the awaitable gives.
-        :raises RuntimeError: if the current task runs no job of this pool.
+        :raises TypeError: if `awaitable` is none.
+        :raises RuntimeError: if the current task runs no job of this pool; a task that a job has
+            made is not the job, nor is that of `asyncio.wait_for` on Python 3.11.
         """
+        check_outside(awaitable)
         return await outside(self._core, awaitable)
 
     async def sleep(self, seconds: float) -> None:
         """`asyncio.sleep`, in a job without its slots: see `outside`.
 
-        Give it to a library that retries, and jobs hold no slots while they back off.
+        Give it to a library that retries, and jobs hold no slots while they back off. In a task
+        that runs no job of this pool it is `asyncio.sleep`. So it keeps the slot of a job in a task
+        that the job has made.
+
+        :param seconds: for how long.
+        :raises TypeError: if `seconds` is not a number.
+        :raises ValueError: if it is nan.
         """
+        seconds = checked_sleep(seconds)
         if self._core.runs_current():
             await outside(self._core, asyncio.sleep(seconds))
         else:
@@ -241,9 +253,7 @@ class BasePool(HandIn):
                 raise
         return True
 
-    async def close(
-        self, timeout: float | None = None, *, grace: float | None = None
-    ) -> Report:
+    async def close(self, timeout: float | None = None, *, grace: float | None = None) -> Report:
         """Ends the pool for ever: what is handed in from now on is refused, and the jobs end.
 
         At once, callers that are blocked in `spawn` get that error, and running maps pull no more:
