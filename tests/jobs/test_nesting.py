@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
 from typing import Any
 
@@ -512,6 +513,12 @@ async def by_as_completed_of_calls(pool: AioPool) -> None:
         await first_of(settled)
 
 
+async def by_as_completed_in_async_for(pool: AioPool) -> None:
+    settled: Any = asyncio.as_completed(pool.map_n(ready, range(3)))
+    async for future in settled:
+        assert future.done()
+
+
 async def by_as_completed_in_time(pool: AioPool) -> None:
     for settled in asyncio.as_completed([pool.spawn_n(ready(1))], timeout=60):
         await settled
@@ -558,6 +565,7 @@ async def by_one_after_another(pool: AioPool) -> None:
 AT_ONCE = [by_future, by_gather, by_task, by_one_after_another]
 AT_ONCE += [by_shield, by_shield_of_a_verb, by_gather_of_shields]
 AT_ONCE += [by_as_completed, by_as_completed_of_calls]
+AT_ONCE += [by_as_completed_in_async_for] * (sys.version_info >= (3, 13))
 
 
 @pytest.mark.parametrize("way", AT_ONCE)
