@@ -318,11 +318,15 @@ async def in_task(call: Any) -> None:
     await asyncio.create_task(call)
 
 
+async def in_shield(call: Any) -> None:
+    await asyncio.shield(call)
+
+
 async def in_other_pool(call: Any) -> None:
     await AioPool(1).exec(call)
 
 
-@pytest.mark.parametrize("wait", [in_gather, in_group, in_task, in_other_pool])
+@pytest.mark.parametrize("wait", [in_gather, in_group, in_task, in_shield, in_other_pool])
 @pytest.mark.parametrize("names_it", [False, True])
 async def test_cancel_in_a_job_does_not_wait_for_one_that_waits_for_it_through_a_task(
     wait: Any, names_it: bool
