@@ -198,7 +198,11 @@ class _Look:
             if isinstance(items, _core.Items):
                 return self._items(items)
             if items is not None:
-                return self._any(getattr(items, "pending", ()))
+                # A job of the pool is outside meanwhile, and needs a slot to come back.
+                pool = names.get("pool")
+                return self._any(getattr(items, "pending", ())) or (
+                    isinstance(pool, _core.Pool) and self._pool(pool)
+                )
             waiting = names.get("job") or names.get("core")
             pool = getattr(waiting, "pool", waiting)
             return isinstance(pool, _core.Pool) and self._pool(pool)

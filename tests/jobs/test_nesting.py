@@ -600,6 +600,26 @@ def test_a_tree_of_jobs_that_await_futures_takes_no_time() -> None:
     virtually(main)
 
 
+def test_a_job_that_waits_for_one_on_its_way_back_is_let_outside() -> None:
+    async def main() -> None:
+        async def parent() -> list[Any]:
+            futures = pool.map_n(ready, [1])
+            pool.spawn_n(other())
+            return [result async for result in iterwait(futures)]
+
+        async def other() -> None:
+            await own  # in the slot of the child, until the parent comes back
+
+        pool = AioPool(1)
+        own = pool.spawn_n(parent())
+        with pytest.warns(RuntimeWarning, match="other' holds a slot and waits"):
+            async with asyncio.timeout(60):
+                assert await own == [1]
+        await pool.join()
+
+    virtually(main)
+
+
 async def test_by_default_a_line_warns_once_for_each_job_of_another_name() -> None:
     async def job() -> int:
         return await pool.spawn_n(ready(1))
