@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from aiopool import _core
 from aiopool._checks import (
+    check_outside,
     checked_eager,
     checked_loop,
     checked_observer,
@@ -15,6 +16,7 @@ from aiopool._checks import (
     checked_reuse_tasks,
     checked_seconds,
     checked_size,
+    checked_sleep,
     checked_span,
 )
 from aiopool._close import Closing, Report
@@ -69,6 +71,8 @@ class BasePool(HandIn):
     async def __aenter__(self) -> Self:
         # A thread that uses the pool from here on must not take it to a loop of its own.
         self._core.enter()
+        if self._core.is_closed:
+            raise RuntimeError("the pool is closed")
         task = asyncio.current_task()
         if task is not None:
             self._blocks.setdefault(task, []).append(cancellations())
@@ -90,7 +94,9 @@ class BasePool(HandIn):
 
     def __repr__(self) -> str:
         counts = f"size={self.size} active={self.n_active} waiting={self.n_waiting}"
-        return f"<{type(self).__name__} {counts}>"
+        outside = len(self) - self.n_active - self.n_waiting
+        counts += f" outside={outside}" if outside else ""
+        return f"<{type(self).__name__} {counts}{' closed' if self._core.is_closed else ''}>"
 
     @property
     def size(self) -> int:
@@ -164,7 +170,10 @@ class BasePool(HandIn):
 
     @property
     def n_waiting(self) -> int:
-        """The number of jobs that wait and have not begun, counted as by `len`."""
+        """The number of jobs that wait and have not begun, counted as by `len`.
+
+        `stats().outside` counts the jobs that have begun and hold no slots.
+        """
         return self._core.waiting
 
     @property
@@ -174,7 +183,7 @@ class BasePool(HandIn):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no job waits and none is active."""
+        """Whether no job waits, is active, or is outside."""
         return self._core.is_empty
 
     @property
@@ -192,27 +201,37 @@ class BasePool(HandIn):
 
         :param awaitable: what to wait for, such as `asyncio.sleep(1)`.
         :returns: what the awaitable gives.
-        :raises RuntimeError: if the current task runs no job of this pool.
+        :raises TypeError: if `awaitable` is none.
+        :raises RuntimeError: if the current task runs no job of this pool; a task that a job has
+            made is not the job, nor is that of `asyncio.wait_for` on Python 3.11.
         """
+        check_outside(awaitable)
         return await outside(self._core, awaitable)
 
     async def sleep(self, seconds: float) -> None:
         """`asyncio.sleep`, in a job without its slots: see `outside`.
 
-        Give it to a library that retries, and jobs hold no slots while they back off.
+        Give it to a library that retries, and jobs hold no slots while they back off. In a task
+        that runs no job of this pool it is `asyncio.sleep`. So it keeps the slot of a job in a task
+        that the job has made.
+
+        :param seconds: for how long.
+        :raises TypeError: if `seconds` is not a number.
+        :raises ValueError: if it is nan.
         """
+        seconds = checked_sleep(seconds)
         if self._core.runs_current():
             await outside(self._core, asyncio.sleep(seconds))
         else:
             await asyncio.sleep(seconds)
 
     async def join(self, *, waiting: bool = True) -> Literal[True]:
-        """Waits until no job waits and none is active.
+        """Waits until no job waits, is active, or is outside.
 
         `join` waits through a pause.
 
-        :param waiting: if False, waits only until no job is active. In a pool that is paused, this
-            waits for the jobs that have begun.
+        :param waiting: if False, waits only until no job is active, and not for those outside. In a
+            pool that is paused, no job runs in its slots after that.
         :returns: True.
         :raises RuntimeError: inside a job of the same pool, which would wait for itself; if the
             pool belongs to another loop or thread.
@@ -234,21 +253,24 @@ class BasePool(HandIn):
                 raise
         return True
 
-    async def close(self, timeout: float | None = None, *, grace: float = 1.0) -> Report:
-        """Ends the pool: what is handed in from now on is refused, and the jobs come to their end.
+    async def close(self, timeout: float | None = None, *, grace: float | None = None) -> Report:
+        """Ends the pool for ever: what is handed in from now on is refused, and the jobs end.
 
         At once, callers that are blocked in `spawn` get that error, and running maps pull no more:
-        they raise it when their jobs have ended. What waits for the end of a pause is withdrawn,
-        and in a pool that is paused what is outside is cancelled. Jobs that have begun may go on to
-        wait for jobs of the pool. `grace` seconds before the end of `timeout`, those who wait are
-        withdrawn, and the others are cancelled.
+        they raise it when their jobs have ended, and the results of these are lost. What waits for
+        the end of a pause, of the pool or of its key, is withdrawn, and what is outside there is
+        cancelled. Then the pauses end. Jobs that have begun may go on to wait for jobs of the pool.
+        `grace` seconds before the end of `timeout`, those who wait are withdrawn, and the others
+        are cancelled.
 
-        If the caller is cancelled, the pool stays closed, and `close` can be called again. Once it
-        has returned, each call gives the same report.
+        If the caller is cancelled, the pool stays closed, and `close` can be called again. Of calls
+        that overlap, each has its own `timeout`, and that which comes to it first stops the jobs.
+        Once one has returned, each call gives the same report.
 
         :param timeout: after how many seconds it returns at the latest; None: when all jobs have
             ended.
-        :param grace: how many seconds of these the jobs have that are cancelled.
+        :param grace: how many seconds of these the jobs have that are cancelled; with all of them,
+            the jobs are cancelled at once. None: 1, or half of a `timeout` below 2.
         :returns: how the jobs have ended.
         :raises TypeError: if `timeout` or `grace` is not a number.
         :raises ValueError: if `timeout` or `grace` is negative or nan.
@@ -256,7 +278,10 @@ class BasePool(HandIn):
             pool belongs to another loop or thread.
         """
         timeout = None if timeout is None else checked_span("timeout", timeout)
-        grace = checked_span("grace", grace)
+        if grace is not None:
+            grace = checked_span("grace", grace)
+        elif timeout is not None:
+            grace = min(1.0, timeout / 2)
         self._core.enter()
         if self._is_in_job():
             raise RuntimeError(
@@ -265,7 +290,7 @@ class BasePool(HandIn):
             )
         if self._closing is None:
             self._closing = Closing(self._core)
-        return await self._closing.wait(timeout, grace)
+        return await self._closing.wait(timeout, grace or 0.0)
 
     async def _stop(self, futures: Sequence[AnyFuture[Any]]) -> list[asyncio.Future[Any]]:
         """Stops the jobs of these futures, or all; gives their futures when they have ended."""

@@ -59,9 +59,10 @@ def checked_rates(name: str, rates: Rates) -> Rates:
             raise TypeError
         return tuple(rates)
     except TypeError:
+        advice = "; a function of the key gives one of these" if name == "per_key_rate" else ""
         raise TypeError(
             f"{name} must be a Rate, such as Rate(10, per=1.0), several of them in a list, or "
-            f"None, not {rates!r}"
+            f"None, not {rates!r}{advice}"
         ) from None
 
 
@@ -73,6 +74,21 @@ def checked_observer(observer: Observer | None) -> Observer | None:
 
 def checked_seconds(seconds: float | None) -> float | None:
     return None if seconds is None else _seconds("seconds", seconds)
+
+
+def checked_sleep(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, Real):
+        raise TypeError(f"seconds must be a number, such as 1.5, not {seconds!r}")
+    if seconds != seconds:  # nan, which spoils the order of the timers of a loop
+        raise ValueError("seconds must be a number of seconds, not nan")
+    return cast(float, seconds)
+
+
+def check_outside(awaitable: object) -> None:
+    if not inspect.isawaitable(awaitable):
+        raise TypeError(
+            f"outside() takes an awaitable, such as asyncio.sleep(1), not {awaitable!r}"
+        )
 
 
 def checked_span(what: str, seconds: object) -> float:

@@ -39,9 +39,10 @@ class HandIn:
     ) -> Coroutine[Any, Any, asyncio.Future[Any]]:
         """Waits for a slot, and starts the job on the next turn of the loop.
 
-        While a slot is free, the call does not suspend. If the caller is cancelled while it waits,
-        the pool takes the job out of the queue and closes the coroutine. If the job has begun in
-        that moment, the call cancels it and waits for its end.
+        While a slot is free, the call does not suspend. If it does in a job of the same pool, it
+        returns when that job has a slot again. If the caller is cancelled while it waits, the pool
+        takes the job out of the queue and closes the coroutine. If the job has begun in that
+        moment, the call cancels it and waits for its end.
 
         :param coro: the job: a new coroutine, not awaited before, or another awaitable.
         :param cb: a coroutine function that runs after the job, in the same slot. It also runs if
@@ -68,7 +69,9 @@ class HandIn:
     def spawn_n(
         self, coro: Awaitable[Any], cb: Callback[Any] | None = None, ctx: Any = None
     ) -> asyncio.Future[Any]:
-        """Queues a job and returns its future at once; nothing of the job runs in this call.
+        """Queues a job and returns its future at once.
+
+        Nothing of the job runs in this call, unless the pool is `eager`.
 
         `future.cancel()` takes a waiting job out of the queue. An active job runs on, and only its
         result is lost: to stop an active job, use `cancel`.
@@ -110,13 +113,15 @@ class HandIn:
         keep their order. In another loop, await `asyncio.wrap_future(future)`.
 
         :param fn: a function that gives an awaitable.
-        :param args: its arguments.
-        :returns: a future that is settled with the job. Cancelling it stops the job in every state.
+        :param args: its arguments. For arguments by name use `functools.partial`.
+        :returns: a future that is settled with the job. `future.cancel()` stops the job in every
+            state.
             If the loop of the pool ends before the job, it is cancelled. In the thread of the pool
             its `result()` raises RuntimeError while the job has not ended, instead of waiting for
             ever.
         :raises TypeError: if `fn` cannot be called.
-        :raises RuntimeError: if the pool has no loop yet, or its loop is closed.
+        :raises RuntimeError: if the pool has no loop yet, from its block or from another verb, or
+            its loop is closed.
         """
         return submitted(self._verbs, fn, args)
 

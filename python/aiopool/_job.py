@@ -39,6 +39,15 @@ class JobFuture(asyncio.Future[Any]):
         return f"{state}{name}{exception}{rest}"
 
 
+class FailedCall(JobFuture):
+    """Has the error of a job of `enqueue`. asyncio reports it by the name that users know."""
+
+    __slots__ = ()
+
+
+FailedCall.__name__ = FailedCall.__qualname__ = "Job"
+
+
 async def run_job(job: Job, awaitable: Awaitable[Any]) -> None:
     """Runs a job from the first step of its task to its end, and then its callback."""
     result = error = None

@@ -57,7 +57,7 @@ class Stats:
         pool has no observer.
     :param held_by: what the next waiting job waits for: too few `"slots"` are free, the `"rate"` of
         the pool, the `"pause"` of the pool, or all who wait wait for their `"keys"`. None if no job
-        waits.
+        waits for slots, be it to start or to come back from outside.
     """
 
     size: int

@@ -1,8 +1,10 @@
-"""The shape of a job's result when it is one of many."""
+"""The results of many jobs: their shape, and their futures."""
 
 import asyncio
 from collections.abc import Iterable
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from aiopool import _core
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -26,3 +28,10 @@ def mark_read(futures: Iterable[asyncio.Future[Any]]) -> None:
     for future in futures:
         if future.done() and not future.cancelled():
             future.exception()
+
+
+def pool_of(future: Any) -> _core.Pool | None:
+    """The pool of the job of a future that has not settled; None if it is that of no job."""
+    owner = getattr(future, "_owner", None)
+    owner = owner.pool if isinstance(owner, _core.Job) else owner
+    return owner if isinstance(owner, _core.Pool) else None

@@ -5,12 +5,13 @@ future or through another pool, is found here: by what the tasks of the jobs awa
 """
 
 import asyncio
+import concurrent.futures
 import contextvars
 import gc
 import warnings
 import weakref
 from collections.abc import Iterable
-from inspect import isasyncgen
+from inspect import isasyncgen, isgenerator
 from pathlib import Path
 from types import CoroutineType, FrameType
 from typing import Any, cast
@@ -24,6 +25,8 @@ _LIBRARIES = (_OURS, _ASYNCIO)
 # What these wait for is what a user has given them. It may be an awaitable without a frame.
 _RUN_CODE_OF_USERS = {run_job.__code__.co_filename}
 
+# The names that asyncio gives to what a future follows.
+_CHAINED = {"inner", "source"}
 # What holds up those who wait, in the words of `stats`, where it is no matter of time.
 _HELD_BY_JOBS = {"slots", "keys"}
 # A reused task awaits a `Worker`, which stands for the coroutine of its job.
@@ -101,15 +104,23 @@ def _let_out(job: _core.Job, task: asyncio.Task[Any]) -> None:
     job.let_out()
     message = (
         f"the job {_name(task)!r} holds a slot and waits for jobs that cannot start without slots "
-        "of this pool: it is let outside. Wait for them by exec, map or itermap, or by "
-        "pool.outside(future)"
+        "of this pool: it is let outside. In the task of the job itself, wait for them by exec, map"
+        " or itermap, or put pool.outside(...) around all that it awaits here"
     )
     try:
         if frame is None:
             warnings.warn(message, RuntimeWarning, stacklevel=1)
         else:
-            file, line = frame.f_code.co_filename, frame.f_lineno
-            warnings.warn_explicit(message, RuntimeWarning, file, line)
+            names = frame.f_globals
+            warnings.warn_explicit(
+                message,
+                RuntimeWarning,
+                frame.f_code.co_filename,
+                frame.f_lineno,
+                module=names.get("__name__", "<string>"),  # as Python has it
+                # With it Python tells each line once, unless a filter says otherwise.
+                registry=names.setdefault("__warningregistry__", {}),
+            )
     except Warning as error:  # a filter makes an error of it, which nobody here could catch
         loop = asyncio.get_running_loop()
         loop.call_exception_handler({"message": message, "exception": error, "task": task})
@@ -141,8 +152,10 @@ class _Look:
             return False
         if id(task) not in self._tasks:
             self._tasks[id(task)] = True
-            self._tasks[id(task)] = self._future(awaited) or self._through(
-                _frame_of_itermap(task) or _frame(task)
+            self._tasks[id(task)] = (
+                self._future(awaited)
+                or self._through(_frame_of_itermap(task) or _frame(task))
+                or self._next_of(*_as_completed(task))
             )
         return self._tasks[id(task)]
 
@@ -156,10 +169,19 @@ class _Look:
             if isinstance(owner, _core.Pool):
                 return self._pool(owner)
             return isinstance(owner, _core.Job) and self.task(owner.task)
-        return self._any(getattr(future, "_children", ()))  # of a `gather`
+        if isinstance(future, _SUBMITTED):
+            job = getattr(future, "job", None)  # of `submit`
+            return job is not None and self._future(job)
+        # Of a `gather`.
+        return self._any(getattr(future, "_children", ())) or self._any(_chained_to(future))
 
     def _any(self, awaited: Iterable[Any]) -> bool:
         return any(map(self._future, awaited))
+
+    def _next_of(self, futures: set[Any], timeout: Any) -> bool:
+        if self._guesses:
+            return self._any(futures)
+        return bool(futures) and timeout is None and all(map(self._future, futures))
 
     def _through(self, frame: FrameType | None) -> bool:
         """Looks at what the function waits for that is suspended last."""
@@ -172,9 +194,15 @@ class _Look:
         if file.startswith(_OURS):
             if "future" in names:  # of `spawn`
                 return self._future(names["future"])
-            items = names.get("items") or names.get("source")  # of `map` and `itermap`
+            items = names.get("items") or names.get("source")  # of `map`, `itermap` and `iterwait`
             if isinstance(items, _core.Items):
                 return self._items(items)
+            if items is not None:
+                # A job of the pool is outside meanwhile, and needs a slot to come back.
+                pool = names.get("pool")
+                return self._any(getattr(items, "pending", ())) or (
+                    isinstance(pool, _core.Pool) and self._pool(pool)
+                )
             waiting = names.get("job") or names.get("core")
             pool = getattr(waiting, "pool", waiting)
             return isinstance(pool, _core.Pool) and self._pool(pool)
@@ -260,6 +288,34 @@ def _frame_of_itermap(task: Any) -> FrameType | None:
     return None
 
 
+def _as_completed(task: Any) -> tuple[set[Any], Any]:
+    """The futures for the first of which a task waits by `as_completed`, and the timer of that."""
+    chain: list[Any] = [None, None, *_coroutines(task)]
+    callers, waits = chain[:-2], chain[-2]
+    name = getattr(waits, "__qualname__", "")
+    if name == "_AsCompletedIterator._wait_for_one":
+        iterator = waits.cr_frame.f_locals["self"]
+        return iterator._todo, iterator._timeout_handle
+    if name == "as_completed.<locals>._wait_for_one":
+        # Up to 3.12 only the generator has them, over which one of the callers loops.
+        owners = [getattr(caller, "coroutine", caller) for caller in callers]
+        for found in gc.get_referents(*owners):
+            if isgenerator(found) and found.__name__ == "as_completed" and found.gi_frame:
+                names = found.gi_frame.f_locals
+                return names["todo"], names["timeout_handle"]
+    return set(), None
+
+
+def _chained_to(future: Any) -> Iterable[Any]:
+    """What a future of `shield` or `wrap_future` waits for, which its callback has."""
+    for callback, _ in getattr(future, "_callbacks", None) or ():
+        code = getattr(callback, "__code__", None)
+        if code is not None and code.co_filename.startswith(_ASYNCIO):
+            for name, cell in zip(code.co_freevars, callback.__closure__ or (), strict=True):
+                if name in _CHAINED:
+                    yield cell.cell_contents
+
+
 def _frame(task: Any, outside_of: tuple[str, ...] = ()) -> FrameType | None:
     """The frame in which a task is suspended, or the last that is in none of these folders."""
     frame = None
@@ -274,5 +330,6 @@ def _name(task: Any) -> str:
     return next((coroutine.__qualname__ for coroutine in _coroutines(task)), repr(task))
 
 
+_SUBMITTED: Any = concurrent.futures.Future
 _JOBS: Any = (JobFuture, _core.Enqueued)
 _WATCHES = weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, "weakref.ref[_Watch]"]()

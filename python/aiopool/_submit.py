@@ -62,7 +62,8 @@ class _Future(Future[Any]):
         if timeout != 0 and not self.done() and asyncio._get_running_loop() is self._loop:
             raise RuntimeError(
                 "this would stop the loop that runs the job, and so wait for ever: write "
-                "`await asyncio.wrap_future(future)`"
+                "`await asyncio.wrap_future(future)`, in a job of the pool "
+                "`await pool.outside(asyncio.wrap_future(future))`"
             )
 
 

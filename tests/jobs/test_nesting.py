@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import warnings
 from typing import Any
 
 import pytest
 
-from aiopool import AioPool, Event, JobTimeout, Rate
+from aiopool import AioPool, Event, JobTimeout, Rate, iterwait
 from helpers import Gate, assert_usable, ready, turns, until
 from trees import run_trees
 from virtual_time import now, virtually
@@ -31,6 +32,16 @@ async def by_itermap(pool: AioPool, make: Any) -> list[Any]:
     return [result async for result in pool.itermap(make, range(2))]
 
 
+async def by_iterwait(pool: AioPool, make: Any) -> list[Any]:
+    return [result async for result in iterwait(pool.map_n(make, range(2)))]
+
+
+async def by_iterwait_of_each(pool: AioPool, make: Any) -> list[Any]:
+    futures = [asyncio.ensure_future(asyncio.sleep(0)), *pool.map_n(make, range(2))]
+    first = asyncio.FIRST_COMPLETED
+    return [result async for result in iterwait(futures, yield_when=first) if result is not None]
+
+
 async def by_options(pool: AioPool, make: Any) -> list[Any]:
     options = pool.options(key=lambda n: n, weight=lambda n: n + 1, name="child")
     return await options.map(make, range(2))
@@ -40,7 +51,7 @@ WAYS = [by_exec, by_spawn, by_map, by_itermap, by_options]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, by_iterwait, by_iterwait_of_each])
 async def test_jobs_may_wait_for_jobs_of_their_pool_at_any_depth(way: Any, size: int) -> None:
     async def job(depth: int) -> int:
         await asyncio.sleep(0)
@@ -57,7 +68,7 @@ async def test_jobs_may_wait_for_jobs_of_their_pool_at_any_depth(way: Any, size:
     await assert_usable(pool)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, by_iterwait])
 async def test_callbacks_may_wait_for_jobs_of_their_pool(way: Any) -> None:
     async def callback(depth: int) -> int:
         if not depth:
@@ -307,11 +318,15 @@ async def in_task(call: Any) -> None:
     await asyncio.create_task(call)
 
 
+async def in_shield(call: Any) -> None:
+    await asyncio.shield(call)
+
+
 async def in_other_pool(call: Any) -> None:
     await AioPool(1).exec(call)
 
 
-@pytest.mark.parametrize("wait", [in_gather, in_group, in_task, in_other_pool])
+@pytest.mark.parametrize("wait", [in_gather, in_group, in_task, in_shield, in_other_pool])
 @pytest.mark.parametrize("names_it", [False, True])
 async def test_cancel_in_a_job_does_not_wait_for_one_that_waits_for_it_through_a_task(
     wait: Any, names_it: bool
@@ -460,6 +475,59 @@ async def by_itermap_in_a_task(pool: AioPool) -> None:
     await asyncio.create_task(iterates())
 
 
+async def by_iterwait_in_a_task(pool: AioPool) -> None:
+    async def iterates() -> None:
+        async for _ in iterwait(pool.map_n(ready, range(3))):
+            pass
+
+    await asyncio.create_task(iterates())
+
+
+async def by_iterwait_of_other_pool(pool: AioPool) -> None:
+    async for _ in iterwait(AioPool(1).map_n(lambda _: pool.exec(ready(1)), [1])):
+        pass
+
+
+async def by_shield(pool: AioPool) -> None:
+    await asyncio.shield(pool.enqueue(ready, 1))
+
+
+async def by_shield_of_a_verb(pool: AioPool) -> None:
+    await asyncio.shield(pool.exec(ready(1)))
+
+
+async def by_gather_of_shields(pool: AioPool) -> None:
+    await asyncio.gather(*map(asyncio.shield, pool.map_n(ready, range(3))))
+
+
+async def by_submit(pool: AioPool) -> None:
+    await asyncio.wrap_future(pool.submit(ready, 1))
+
+
+async def by_as_completed(pool: AioPool) -> None:
+    for settled in asyncio.as_completed(pool.map_n(ready, range(3))):
+        await settled
+
+
+async def by_as_completed_of_calls(pool: AioPool) -> None:
+    async def first_of(settled: Any) -> Any:
+        return await settled
+
+    for settled in asyncio.as_completed([pool.enqueue(ready, n) for n in range(3)]):
+        await first_of(settled)
+
+
+async def by_as_completed_in_async_for(pool: AioPool) -> None:
+    settled: Any = asyncio.as_completed(pool.map_n(ready, range(3)))
+    async for future in settled:
+        assert future.done()
+
+
+async def by_as_completed_in_time(pool: AioPool) -> None:
+    for settled in asyncio.as_completed([pool.spawn_n(ready(1))], timeout=60):
+        await settled
+
+
 async def later(pool: AioPool) -> None:
     future = pool.spawn_n(ready(1))
     await asyncio.sleep(0.01)
@@ -468,6 +536,9 @@ async def later(pool: AioPool) -> None:
 
 UNSEEN = [
     *(by_future, by_gather, by_wait, by_task, by_group, later),
+    *(by_iterwait_in_a_task, by_iterwait_of_other_pool),
+    *(by_shield, by_shield_of_a_verb, by_gather_of_shields, by_submit),
+    *(by_as_completed, by_as_completed_of_calls, by_as_completed_in_time),
     *(by_other_pool, by_map_of_other_pool, by_itermap_of_other_pool, by_itermap_in_a_task),
 ]
 
@@ -491,7 +562,17 @@ def test_a_job_that_waits_in_another_way_is_let_outside_and_named(way: Any) -> N
     virtually(main)
 
 
-@pytest.mark.parametrize("way", [by_future, by_gather, by_task])
+async def by_one_after_another(pool: AioPool) -> None:
+    assert [await future for future in pool.map_n(ready, range(5))] == [*range(5)]
+
+
+AT_ONCE = [by_future, by_gather, by_task, by_one_after_another]
+AT_ONCE += [by_shield, by_shield_of_a_verb, by_gather_of_shields]
+AT_ONCE += [by_as_completed, by_as_completed_of_calls]
+AT_ONCE += [by_as_completed_in_async_for] * (sys.version_info >= (3, 13))
+
+
+@pytest.mark.parametrize("way", AT_ONCE)
 def test_a_job_that_can_only_wait_for_its_pool_is_let_outside_at_once(way: Any) -> None:
     async def main() -> None:
         pool = AioPool(1)
@@ -500,6 +581,65 @@ def test_a_job_that_can_only_wait_for_its_pool_is_let_outside_at_once(way: Any) 
         assert now() == 0
 
     virtually(main)
+
+
+def test_a_tree_of_jobs_that_await_futures_takes_no_time() -> None:
+    async def main() -> None:
+        async def job(depth: int) -> int:
+            if not depth:
+                return 1
+            children = [pool.enqueue(job, depth - 1) for _ in range(2)]
+            return await children[0] + await children[1]
+
+        pool = AioPool(2)
+        with pytest.warns(RuntimeWarning, match="holds a slot and waits"):
+            assert await pool.exec(job(4)) == 16
+        assert now() == 0
+        await assert_usable(pool)
+
+    virtually(main)
+
+
+def test_a_job_that_waits_for_one_on_its_way_back_is_let_outside() -> None:
+    async def main() -> None:
+        async def parent() -> list[Any]:
+            futures = pool.map_n(ready, [1])
+            pool.spawn_n(other())
+            return [result async for result in iterwait(futures)]
+
+        async def other() -> None:
+            await own  # in the slot of the child, until the parent comes back
+
+        pool = AioPool(1)
+        own = pool.spawn_n(parent())
+        with pytest.warns(RuntimeWarning, match="other' holds a slot and waits"):
+            async with asyncio.timeout(60):
+                assert await own == [1]
+        await pool.join()
+
+    virtually(main)
+
+
+async def test_by_default_a_line_warns_once_for_each_job_of_another_name() -> None:
+    async def job() -> int:
+        return await pool.spawn_n(ready(1))
+
+    async def other() -> int:
+        return await job()
+
+    pool = AioPool(1)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            await pool.exec(job())
+            await pool.exec(other())
+    names = [job.__qualname__, other.__qualname__]
+    assert [name in str(warning.message) for name, warning in zip(names, told, strict=True)] == [
+        True,
+        True,
+    ]
+    assert len({(warning.filename, warning.lineno) for warning in told}) == 1
+    await assert_usable(pool)
 
 
 async def test_a_warning_that_is_an_error_is_told_the_loop_and_changes_nothing_else(

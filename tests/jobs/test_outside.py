@@ -238,6 +238,31 @@ def test_the_observer_hears_of_it() -> None:
     assert {event.name for event in events} == {"job"}
 
 
+async def test_what_is_no_awaitable_or_no_time_is_refused_and_named() -> None:
+    async def job() -> None:
+        with pytest.raises(TypeError, match=r"outside\(\) takes an awaitable, .* not 3"):
+            await pool.outside(3)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"seconds must be a number, .* not 'x'"):
+            await pool.sleep("x")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="not nan"):
+            await pool.sleep(float("nan"))
+        assert pool.n_active == 1
+
+    pool = AioPool(1)
+    await pool.exec(job())
+
+
+async def test_sleep_in_a_task_of_a_job_keeps_the_slot() -> None:
+    async def job() -> None:
+        sleeping = asyncio.create_task(pool.sleep(0))
+        await turns()
+        assert pool.stats().outside == 0
+        await sleeping
+
+    pool = AioPool(1)
+    await pool.exec(job())
+
+
 async def test_join_waits_for_jobs_that_are_outside() -> None:
     pool = AioPool(2)
     gate = asyncio.Event()
@@ -249,6 +274,7 @@ async def test_join_waits_for_jobs_that_are_outside() -> None:
     joining = asyncio.create_task(pool.join())
     await turns(30)
     assert (pool.stats().outside, pool.n_active, joining.done()) == (10, 0, False)
+    assert (pool.is_empty, repr(pool)) == (False, "<AioPool size=2 active=0 waiting=0 outside=10>")
     # Nothing is active, though jobs are on their way.
     assert await pool.join(waiting=False)
     gate.set()

@@ -467,7 +467,7 @@ async def test_a_limit_per_key_that_cannot_be_is_refused(limit: Any, message: st
 @pytest.mark.parametrize("rate", [5, "fast", [3]])
 async def test_a_rate_per_key_that_cannot_be_is_refused(rate: Any) -> None:
     message = "per_key_rate must be a Rate"
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises(TypeError, match=f"{message}.*" + "a function of the key" * (rate == 5)):
         AioPool(1, per_key_rate=rate)
     pool = AioPool(1, per_key_rate=lambda _: rate)
     with pytest.raises(TypeError, match=message):

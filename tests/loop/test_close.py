@@ -53,8 +53,9 @@ async def test_a_closed_pool_refuses_what_is_handed_in() -> None:
         await pool.map(ready, [1])
     with pytest.raises(RuntimeError, match=CLOSED):
         _ = [result async for result in pool.itermap(ready, [1])]
-    with pytest.raises(RuntimeError, match=CLOSED):
-        await pool.map_n(ready, [1])[0]
+    for values in ([], [1]):
+        with pytest.raises(RuntimeError, match=CLOSED):
+            pool.map_n(ready, values)
     assert (len(pool), await pool.join()) == (0, True)
     assert await pool.close(5.0) == report()
 
@@ -113,6 +114,30 @@ def test_it_never_returns_after_its_timeout() -> None:
         assert not future.done()
         await pool.join()
         assert await pool.close() == found
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(("timeout", "stopped"), [(0.5, 0.25), (1.5, 0.75), (2, 1), (10, 9)])
+def test_by_default_the_jobs_have_half_of_a_short_timeout_to_end(
+    timeout: float, stopped: float
+) -> None:
+    async def main() -> None:
+        pool = AioPool(2)
+        pool.map_n(nap, [0.1] * 4)
+        pool.spawn_n(nap(60))
+        assert await pool.close(timeout) == report(4, cancelled=infos("nap"))
+        assert now() == stopped
+
+    virtually(main)
+
+
+def test_a_grace_of_the_whole_timeout_stops_at_once() -> None:
+    async def main() -> None:
+        pool = AioPool(1)
+        pool.spawn_n(stubborn(3))
+        assert (await pool.close(5, grace=5)).cancelled == infos("stubborn")
+        assert now() == 3
 
     virtually(main)
 
@@ -328,6 +353,17 @@ def test_a_cancelled_close_can_be_called_again() -> None:
     virtually(main)
 
 
+@pytest.mark.parametrize("timeouts", [(10, 3), (3, 10), (None, 3)])
+def test_of_calls_that_overlap_the_first_to_come_to_its_end_stops_the_jobs(timeouts: Any) -> None:
+    async def main() -> None:
+        pool = AioPool(1)
+        pool.spawn_n(nap(60))
+        reports = await asyncio.gather(*map(pool.close, timeouts))
+        assert (now(), reports) == (2, [report(cancelled=infos("nap"))] * 2)
+
+    virtually(main)
+
+
 def test_two_calls_of_close_cancel_each_job_once() -> None:
     async def main() -> None:
         async def job() -> None:
@@ -393,6 +429,16 @@ def test_a_close_waits_for_the_rate() -> None:
         assert now() == 3
 
     virtually(main)
+
+
+async def test_a_closed_pool_cannot_be_entered_and_is_printed_as_closed() -> None:
+    pool = AioPool(3)
+    assert repr(pool) == "<AioPool size=3 active=0 waiting=0>"
+    await pool.close()
+    assert repr(pool) == "<AioPool size=3 active=0 waiting=0 closed>"
+    with pytest.raises(RuntimeError, match=CLOSED):
+        async with pool:
+            raise AssertionError("entered")
 
 
 async def test_a_block_may_close_its_pool() -> None:

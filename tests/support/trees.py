@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from aiopool import AioPool, Rate
+from aiopool import AioPool, Rate, iterwait
 from virtual_time import virtually
 
 #: In seconds of virtual time: no tree takes so long, unless it hangs.
@@ -78,7 +78,7 @@ class Trees:
 
     async def _wait(self, depth: int) -> int:
         pool, child = self.pool, self._options()
-        way = self.random.randrange(6) if depth else 0
+        way = self.random.randrange(7) if depth else 0
         if way == 0:
             await pool.sleep(self.random.choice([0, 0.001]))
             return 0
@@ -93,6 +93,11 @@ class Trees:
         items = [self._options() for _ in range(self.random.randint(0, 3))]
         if way == 4:
             return sum(await verbs.map(lambda _: self._job(depth - 1, child), items))
+        if way == 5:
+            futures = verbs.map_n(lambda _: self._job(depth - 1, child), items)
+            first = self.random.choice([asyncio.FIRST_COMPLETED, asyncio.ALL_COMPLETED])
+            counts = iterwait(futures, get_result=asyncio.Future[int].result, yield_when=first)
+            return sum([count async for count in counts])
         each = pool.options(
             key=lambda item: item.get("key"), weight=lambda item: item.get("weight", 1)
         )

@@ -515,8 +515,8 @@ async def test_an_error_that_nobody_reads_is_reported_once_with_the_name(
     gc.collect()
     [context] = loop_errors
     assert str(context["exception"]) == "unread"
-    assert "name='unlucky'" in repr(context["future"])
-    assert "never retrieved" in context["message"]
+    assert repr(context["future"]).startswith("<Job finished name='unlucky' exception=")
+    assert context["message"] == "Job exception was never retrieved"
     loop_errors.clear()
 
 

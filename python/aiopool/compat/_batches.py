@@ -20,7 +20,7 @@ class Source(Protocol):
 
     @property
     def pool(self) -> _core.Pool | None:
-        """The pool of an `itermap`."""
+        """The pool whose jobs give the results; None if the caller is in no job of it."""
         ...
 
     @property

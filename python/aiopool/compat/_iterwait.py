@@ -1,11 +1,13 @@
 """Iterates over the results of futures as they settle."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, Literal, TypeVar, overload
 
+from aiopool import _core
 from aiopool._checks import check_iterable
-from aiopool._results import AnyFuture
+from aiopool._results import AnyFuture, pool_of
 from aiopool.compat._batches import batches, checked_wait
 from aiopool.compat._results import check_get_result, getres
 
@@ -57,6 +59,8 @@ def iterwait(
 ) -> AsyncGenerator[Any, None]:
     """Iterates over the results of futures as they settle.
 
+    In a job of a pool it waits for others of that pool without the slots of the job.
+
     :param futures: any iterable of futures. A future that is in it twice gives one result.
     :param flat: whether to yield results one by one. If False, each wait yields a list, which is
         empty if no future settles within `timeout`.
@@ -92,7 +96,10 @@ class _Futures:
     """Futures as a source, which reads each future once, when it settles."""
 
     def __init__(self, futures: list[asyncio.Future[Any]], when: str) -> None:
-        self._pending = dict.fromkeys(futures)
+        # The futures that have not settled, each with the pool of its job.
+        self._pending = {future: pool_of(future) for future in futures}
+        # How many of them each pool has.
+        self._of_pools = Counter(self._pending.values())
         self._settled: list[asyncio.Future[Any]] = []
         # As asyncio does, read errors only if the wait depends on them: asyncio does not report an
         # error that was read.
@@ -103,8 +110,15 @@ class _Futures:
             future.add_done_callback(self._settle)
 
     @property
-    def pool(self) -> None:
+    def pool(self) -> _core.Pool | None:
+        for pool, count in self._of_pools.items():
+            if count and pool is not None and pool.runs_current():
+                return pool
         return None
+
+    @property
+    def pending(self) -> list[asyncio.Future[Any]]:
+        return list(self._pending)
 
     @property
     def left(self) -> bool:
@@ -126,7 +140,7 @@ class _Futures:
             future.remove_done_callback(self._settle)
 
     def _settle(self, future: asyncio.Future[Any]) -> None:
-        del self._pending[future]
+        self._of_pools[self._pending.pop(future)] -= 1
         self._settled.append(future)
         if self._looks_at_errors and not future.cancelled() and future.exception() is not None:
             self._failed = True

@@ -63,10 +63,10 @@ class BaseAioPool(Maps, BasePool):
         """The verbs of this pool, with options for the jobs that they hand in.
 
         A call of `map`, `map_n` or `itermap` has one job for each item: there an option may be a
-        function of the item, and whatever can be called is taken for that. For a single job, a key
-        that can be called is a key like others. Items that ask for
-        another priority, key or weight than the others wait each for itself; a `map` then has at
-        most `4 * size` items that are pulled and have not settled.
+        function of the item, and whatever can be called is taken for that. For a single job a key
+        that can be called is not called: it is itself the key, the same for all such jobs. Items
+        that ask for another priority, key or weight than the others wait each for itself; a `map`
+        then has at most `4 * size` items that are pulled and have not settled.
 
         :param timeout: for how many seconds, above 0, a job may hold its slots. Then it is
             cancelled, as by `asyncio.timeout`, and its slots come back when it has ended. It ends

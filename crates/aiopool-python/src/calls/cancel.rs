@@ -25,7 +25,7 @@ impl Pool {
         if let Some(other) = futures.iter().find(|future| !is_future(future)) {
             return Err(PyTypeError::new_err(format!(
                 "cancel takes the futures that spawn, spawn_n, map_n and enqueue gave, not {} ({other}): \
-                 unpack a list of them, as in pool.cancel(*futures)",
+                 unpack a list of them, as in pool.cancel(*futures). A future of submit has future.cancel()",
                 other.get_type().name()?,
             )));
         }

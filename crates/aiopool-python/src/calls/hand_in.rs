@@ -128,6 +128,9 @@ fn map_n<'py>(
 ) -> PyResult<Vec<Bound<'py, PyAny>>> {
     let py = pool.py();
     let event_loop = pool.get().enter(py)?;
+    if pool.get().refuses(py, false) {
+        return Err(errors::pool_is_closed());
+    }
     let mut calls = Calls::new(function, &imports::zip(py)?.call1((values,))?)?;
     // The items as the calls see them: `function` may change the list.
     let futures = values.clone().into_iter().map(|value| {

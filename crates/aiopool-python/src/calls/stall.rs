@@ -21,8 +21,16 @@ impl Pool {
         slf.get().watches(py)
     }
 
-    /// It looks in the turn after a job has handed something in.
+    #[pyo3(name = "look_in_next_turn")]
+    fn look_after_turn(slf: &Bound<'_, Self>) {
+        stall::look_in_next_turn(slf);
+    }
+
+    /// It looks soon after a job has handed something in, or goes on.
     fn look_now(slf: &Bound<'_, Self>) {
+        if slf.get().looks_again(slf.py()) {
+            stall::look_soon(slf);
+        }
         if slf.get().stands(slf.py()) {
             stall::look(slf, false);
         }
@@ -67,9 +75,7 @@ impl Job {
 
     /// The job gives its slots to others until it can go on.
     fn let_out(slf: &Bound<'_, Self>) {
-        if outside::leave(slf) {
-            slf.get().is_let_out(slf.py(), true);
-        }
+        outside::let_out(slf);
     }
 
     /// The job can go on: it has its slots again, if it was let out.

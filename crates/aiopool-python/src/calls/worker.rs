@@ -53,6 +53,12 @@ impl Worker {
         suspended(slf)?.getattr(intern!(slf.py(), "cr_code"))
     }
 
+    /// That coroutine itself.
+    #[getter(coroutine)]
+    fn stands_for<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        suspended(slf)
+    }
+
     /// The task has ended, perhaps without a step.
     fn task_ended(slf: &Bound<'_, Self>, task: &Bound<'_, PyAny>) {
         worker::task_ended(slf, task);

@@ -110,6 +110,10 @@ impl EventLoop {
         imports::job_future(py)?.call((), Some(self.keywords.bind(py)))
     }
 
+    pub(crate) fn new_failed_call<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        imports::failed_call(py)?.call((), Some(self.keywords.bind(py)))
+    }
+
     pub(crate) fn call_soon<'py>(
         &self,
         py: Python<'py>,

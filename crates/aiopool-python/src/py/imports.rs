@@ -42,6 +42,7 @@ borrowed! {
     is_awaitable = "inspect", "isawaitable";
     is_future = "asyncio", "isfuture";
     job_future = "aiopool._job", "JobFuture";
+    failed_call = "aiopool._job", "FailedCall";
     event = "aiopool._observe", "Event";
     level = "aiopool._within", "level";
     loop_end = "aiopool._loop_end", "LoopEnd";

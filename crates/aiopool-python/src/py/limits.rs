@@ -19,7 +19,7 @@ pub(crate) fn rates(given: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Ve
     if given.is_instance(class)? {
         return Ok(vec![rate(given)?]);
     }
-    let refuse = |given: &Bound<'_, PyAny>| {
+    let refuse = || {
         PyTypeError::new_err(format!(
             "{what} must be a Rate, such as Rate(10, per=1.0), several of them in a list, or None, \
              not {}",
@@ -29,14 +29,14 @@ pub(crate) fn rates(given: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Ve
     let several = given.try_iter();
     let several = several.map_err(|error| {
         let is_refused = error.is_instance_of::<PyTypeError>(given.py());
-        if is_refused { refuse(given) } else { error }
+        if is_refused { refuse() } else { error }
     })?;
     let one = |one: PyResult<Bound<'_, PyAny>>| {
         let one = one?;
         if one.is_instance(class)? {
             rate(&one)
         } else {
-            Err(refuse(&one))
+            Err(refuse())
         }
     };
     several.map(one).collect()

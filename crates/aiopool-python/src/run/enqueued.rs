@@ -91,7 +91,7 @@ fn failed(job: &Bound<'_, Enqueued>, outcome: Outcome, name: Option<Bound<'_, Py
     let event_loop = own_loop.get();
     let future = errors::contained(py, || {
         let event_loop = event_loop.ok_or_else(|| PyRuntimeError::new_err("no loop"))?;
-        event_loop.new_job_future(py)
+        event_loop.new_failed_call(py)
     });
     match (future, outcome) {
         (Ok(future), outcome) => {

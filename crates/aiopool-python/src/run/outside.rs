@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use crate::py::outcome::Outcome;
-use crate::run::{observe, start, timeout};
+use crate::run::{observe, stall, start, timeout};
 use crate::state::Job;
 
 /// The job goes outside, and others start in its place. False if it is outside already.
@@ -31,10 +31,20 @@ pub(crate) fn come_back<'py>(job: &Bound<'py, Job>, front: bool) -> PyResult<Bou
     Ok(granted)
 }
 
-/// A job goes on that was let out: it has its slots from here on.
+/// The watch lets a job outside. Where that starts nothing, the pool has shrunk or others have their
+/// slots beyond the size: the next one may have to go, too.
+pub(crate) fn let_out(job: &Bound<'_, Job>) {
+    if leave(job) {
+        job.get().is_let_out(job.py(), true);
+        stall::look_soon(job.get().pool(job.py()));
+    }
+}
+
+/// A job goes on that was let out: it has its slots from here on, and may wait for others at once.
 pub(crate) fn end_let_out(job: &Bound<'_, Job>) {
     if job.get().is_let_out(job.py(), false) {
         force_back(job);
+        stall::look_soon(job.get().pool(job.py()));
     }
 }
 

@@ -5,6 +5,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::py::{errors, imports};
 use crate::state::Pool;
@@ -23,13 +24,23 @@ pub(crate) fn watch(pool: &Bound<'_, Pool>) {
     }
 }
 
-/// A job has handed in what cannot start: it may wait for that from the next turn of the loop on.
+/// A job has handed in what cannot start, or goes on: it may wait for others from the next turn of the
+/// loop on. What it waits for may be told of the end of a job in one turn, and it in the next: so the
+/// watch looks in the turn after that.
 pub(crate) fn look_soon(pool: &Bound<'_, Pool>) {
+    if pool.get().own_loop().get().is_some() && pool.get().looks_soon(pool.py()) {
+        in_next_turn(pool, intern!(pool.py(), "look_in_next_turn"));
+    }
+}
+
+pub(crate) fn look_in_next_turn(pool: &Bound<'_, Pool>) {
+    in_next_turn(pool, intern!(pool.py(), "look_now"));
+}
+
+fn in_next_turn(pool: &Bound<'_, Pool>, method: &Bound<'_, PyString>) {
     let py = pool.py();
-    if let Some(event_loop) = pool.get().own_loop().get()
-        && pool.get().looks_soon(py)
-    {
-        let look = pool.getattr(intern!(py, "look_now"));
+    if let Some(event_loop) = pool.get().own_loop().get() {
+        let look = pool.getattr(method);
         let set = look.and_then(|look| event_loop.call_soon(py, (look,)));
         errors::report(py, set, pool);
     }

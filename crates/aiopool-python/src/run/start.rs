@@ -81,6 +81,10 @@ pub(crate) fn count_ended_at_once(pool: &Bound<'_, Pool>) {
 /// of the loop. So jobs that never suspend leave every second turn to other tasks, as tasks do that
 /// are made when a semaphore has a permit.
 pub(crate) fn advance_after_end(pool: &Bound<'_, Pool>) {
+    // Those who go on beyond the size may wait for what its end does not let start.
+    if pool.get().has_none_free(pool.py()) {
+        stall::look_soon(pool);
+    }
     // A reused task begins its next job by itself: a turn more would cost it another step. Jobs that
     // end at their start are [counted](count_ended_at_once), so they need no turn after each end.
     if !pool.get().may_begin_at_once() && pool.get().has_turn(pool.py()) {

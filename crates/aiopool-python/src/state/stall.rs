@@ -15,18 +15,26 @@ impl Pool {
         })
     }
 
-    /// Whether it is to be arranged that the watch looks in the next turn.
+    /// Whether it is to be arranged that the watch looks soon.
     pub(crate) fn looks_soon(&self, py: Python<'_>) -> bool {
-        self.state
-            .with(py, |state| state.stands() && state.watch.set_soon())
+        self.state.with(py, |state| {
+            state.admission.has_waiters() && state.watch.set_soon()
+        })
+    }
+
+    /// Whether the end of a job has set no slot free: more were held than the pool has.
+    pub(crate) fn has_none_free(&self, py: Python<'_>) -> bool {
+        self.ask(py, |admission| admission.held() >= admission.size().get())
     }
 
     /// Whether there may be something to find in this turn.
     pub(crate) fn stands(&self, py: Python<'_>) -> bool {
-        self.state.with(py, |state| {
-            state.watch.has_looked_soon();
-            state.stands()
-        })
+        self.state.with(py, |state| state.stands())
+    }
+
+    /// Whether the watch, which looks now, is to look again.
+    pub(crate) fn looks_again(&self, py: Python<'_>) -> bool {
+        self.state.with(py, |state| state.watch.has_looked_soon())
     }
 
     /// Whether there may be something to find after a time.

@@ -5,8 +5,9 @@ use std::mem;
 #[derive(Default)]
 pub(super) struct Watch {
     is_set: bool,
-    /// Whether it looks in the next turn of the loop, whether the pool has moved or not.
+    /// Whether it looks soon, in a turn of the loop that is near, whether the pool has moved or not.
     soon: bool,
+    again: bool,
     /// The number of starts and ends when it was set.
     moves: u64,
 }
@@ -21,13 +22,16 @@ impl Watch {
         (self.is_set, self.moves) = (again, moves);
     }
 
-    /// It looks in the next turn. Tells whether that is new.
+    /// It looks soon, and again after that if it was to look already. Tells whether that is new.
     pub(super) fn set_soon(&mut self) -> bool {
+        self.again |= self.soon;
         !mem::replace(&mut self.soon, true)
     }
 
-    pub(super) fn has_looked_soon(&mut self) {
+    /// Tells whether it is to look again.
+    pub(super) fn has_looked_soon(&mut self) -> bool {
         self.soon = false;
+        mem::take(&mut self.again)
     }
 
     pub(super) fn has_moved(&self, moves: u64) -> bool {
