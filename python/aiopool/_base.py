@@ -253,7 +253,7 @@ class BasePool(HandIn):
                 raise
         return True
 
-    async def close(self, timeout: float | None = None, *, grace: float | None = None) -> Report:
+    async def close(self, timeout: float | None = None, *, grace: float = 1.0) -> Report:
         """Ends the pool for ever: what is handed in from now on is refused, and the jobs end.
 
         At once, callers that are blocked in `spawn` get that error, and running maps pull no more:
@@ -269,8 +269,8 @@ class BasePool(HandIn):
 
         :param timeout: after how many seconds it returns at the latest; None: when all jobs have
             ended.
-        :param grace: how many seconds of these the jobs have that are cancelled; with all of them,
-            the jobs are cancelled at once. None: 1, or half of a `timeout` below 2.
+        :param grace: how many seconds of these the jobs have that are cancelled; if that is all of
+            them, or more, the jobs are cancelled at once.
         :returns: how the jobs have ended.
         :raises TypeError: if `timeout` or `grace` is not a number.
         :raises ValueError: if `timeout` or `grace` is negative or nan.
@@ -278,10 +278,7 @@ class BasePool(HandIn):
             pool belongs to another loop or thread.
         """
         timeout = None if timeout is None else checked_span("timeout", timeout)
-        if grace is not None:
-            grace = checked_span("grace", grace)
-        elif timeout is not None:
-            grace = min(1.0, timeout / 2)
+        grace = checked_span("grace", grace)
         self._core.enter()
         if self._is_in_job():
             raise RuntimeError(
@@ -290,7 +287,7 @@ class BasePool(HandIn):
             )
         if self._closing is None:
             self._closing = Closing(self._core)
-        return await self._closing.wait(timeout, grace or 0.0)
+        return await self._closing.wait(timeout, grace)
 
     async def _stop(self, futures: Sequence[AnyFuture[Any]]) -> list[asyncio.Future[Any]]:
         """Stops the jobs of these futures, or all; gives their futures when they have ended."""

@@ -118,20 +118,6 @@ def test_it_never_returns_after_its_timeout() -> None:
     virtually(main)
 
 
-@pytest.mark.parametrize(("timeout", "stopped"), [(0.5, 0.25), (1.5, 0.75), (2, 1), (10, 9)])
-def test_by_default_the_jobs_have_half_of_a_short_timeout_to_end(
-    timeout: float, stopped: float
-) -> None:
-    async def main() -> None:
-        pool = AioPool(2)
-        pool.map_n(nap, [0.1] * 4)
-        pool.spawn_n(nap(60))
-        assert await pool.close(timeout) == report(4, cancelled=infos("nap"))
-        assert now() == stopped
-
-    virtually(main)
-
-
 def test_a_grace_of_the_whole_timeout_stops_at_once() -> None:
     async def main() -> None:
         pool = AioPool(1)

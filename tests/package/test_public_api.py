@@ -19,7 +19,7 @@ AioPool.__aexit__(self, exc_type, exc, tb)
 AioPool.__len__(self)
 AioPool.__repr__(self)
 AioPool.cancel(self, *futures, get_result=flat)
-AioPool.close(self, timeout=None, *, grace=None)
+AioPool.close(self, timeout=None, *, grace=1.0)
 AioPool.enqueue(self, fn, /, *args, **kwargs)
 AioPool.exec(self, coro, cb=None, ctx=None)
 AioPool.is_empty
