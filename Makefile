@@ -129,8 +129,9 @@ soak: $(BIN)/.built ## ten million jobs through one pool, for each kind of tasks
 	$(BIN)/python tests/support/soak.py --seconds $(SECONDS) $(ARGS)
 	$(BIN)/python tests/support/soak.py --seconds $(SECONDS) --reuse-tasks $(ARGS)
 
-nesting: $(BIN)/.built ## the asyncio face: 100,000 jobs in random trees that wait for each other
+nesting: $(BIN)/.built ## 100,000 jobs in random trees that wait for each other, on each face
 	PYTHONPATH=tests/support $(BIN)/python tests/support/trees.py $(or $(ARGS),0 100000)
+	NESTING_JOBS=100000 cargo test --locked -p aiopool --test pool random_trees
 
 stress: ## the Tokio face: eight threads that do whatever comes into their heads
 	STRESS_SECONDS=$(SECONDS) cargo test --release --locked -p aiopool --test stress -- \
