@@ -76,8 +76,8 @@ test-python: $(BIN)/.built $(BIN)/.test ## pytest; ARGS='-k cancel --loops async
 test-matrix: $(MATRIX:%=test-on-%) ## pytest in full on each Python found; -j2 for two at once
 	@echo "passed on Python $(MATRIX)"
 
-# What `make test` has not taken: the newest on asyncio's loop and uvloop, those between on asyncio's
-# alone. The oldest has been on all kinds of loops.
+# What `make test` has not taken: all on the newest, in asyncio's loop and uvloop; on those between what
+# depends on the version, in asyncio's loop, on one of them in its debug mode.
 test-rest: $(BIN)/python ## what .ci/run tests besides: the other Pythons, in part
 	$(MAKE) $(REST:%=test-briefly-on-%)
 	@echo "passed on Python $(REST)"
@@ -85,12 +85,16 @@ test-rest: $(BIN)/python ## what .ci/run tests besides: the other Pythons, in pa
 REST = $(filter-out $(shell $(BIN)/python -c \
 	'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null),$(MATRIX))
 LOOPS_ON_$(NEWEST) = asyncio,uvloop
+LOOPS_ON_3.13 = asyncio-debug
+# Of those between.
+FOLDERS = tests/jobs tests/verbs tests/loop tests/limits
 
 test-on-%:
 	$(MAKE) test-python $(ON)
 
 test-briefly-on-%:
-	$(MAKE) test-python $(ON) ARGS="--loops $(or $(LOOPS_ON_$*),asyncio) $(ARGS)"
+	$(MAKE) test-python $(ON) ARGS="--loops $(or $(LOOPS_ON_$*),asyncio) \
+		$(if $(filter $*,$(NEWEST)),,$(FOLDERS)) $(ARGS)"
 
 pythons: $(PYTHONS:%=python-%) ## gets those Pythons that the machine lacks, into AIOPOOL_PYTHONS=
 
