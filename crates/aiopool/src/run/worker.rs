@@ -902,7 +902,7 @@ impl Worker {
                 }
                 away.come_back(&self.shared, entry, &self.member, weight);
             }
-            if !self.shared.lock().is_active(entry) {
+            if !self.shared.lock().look_for_slots(entry) {
                 return Poll::Pending;
             }
         }

@@ -113,6 +113,8 @@ struct OutsideEntry {
     outside: Outside,
     /// Its place in the queue, once it wants its slots again.
     place: Option<Ticket>,
+    /// Whether its worker has not looked since then: it need not be woken to do so.
+    is_to_look: bool,
 }
 
 impl ActiveTable {
@@ -155,8 +157,11 @@ impl ActiveTable {
     }
 
     pub(crate) fn has_gone_outside(&mut self, index: usize, outside: Outside) {
-        let place = None;
-        self.slots[index].outside = Some(OutsideEntry { outside, place });
+        self.slots[index].outside = Some(OutsideEntry {
+            outside,
+            place: None,
+            is_to_look: false,
+        });
     }
 
     /// The level of an entry, and its job if that is outside.
@@ -169,14 +174,29 @@ impl ActiveTable {
     /// The job of an entry, which is outside, stands in the queue.
     pub(crate) fn comes_back(&mut self, index: usize, place: Ticket) {
         if let Some(outside) = &mut self.slots[index].outside {
-            outside.place = Some(place);
+            (outside.place, outside.is_to_look) = (Some(place), true);
         }
+    }
+
+    /// Whether the worker of an entry looks whether its job has its slots, without a wake-up.
+    pub(crate) fn is_to_look(&self, index: usize) -> bool {
+        let outside = self.slots[index].outside.as_ref();
+        outside.is_some_and(|entry| entry.is_to_look)
+    }
+
+    /// The worker of an entry looks whether its job has its slots. If not, it is to be woken when it has.
+    pub(crate) fn look(&mut self, index: usize) -> bool {
+        let entry = &mut self.slots[index];
+        if let Some(outside) = &mut entry.outside {
+            outside.is_to_look = false;
+        }
+        entry.slot.is_some()
     }
 
     /// The job of an entry is not outside any more, if it was. Gives the place that it has in the queue,
     /// unless it has been admitted.
     pub(crate) fn end_outside(&mut self, index: usize) -> Option<(Outside, Option<Ticket>)> {
-        let OutsideEntry { outside, place } = self.slots[index].outside.take()?;
+        let OutsideEntry { outside, place, .. } = self.slots[index].outside.take()?;
         Some((outside, place))
     }
 
@@ -187,11 +207,6 @@ impl ActiveTable {
         (entry.slot, entry.at) = (Some(slot), at);
         entry.has_started = true;
         entry.worker
-    }
-
-    /// Whether the job of an entry has its slots.
-    pub(crate) fn is_active(&self, index: usize) -> bool {
-        self.slots[index].slot.is_some()
     }
 
     /// The place that the job of an entry had in the queue, and when it got its slot.

@@ -785,12 +785,15 @@ impl State {
         }
     }
 
-    /// The job of an entry has its slots again. Its worker is to be woken.
+    /// The job of an entry has its slots again. Its worker is to be woken, unless it is about to look: it
+    /// would take that for a wake-up of its job, and let it come back once more.
     fn let_back(&mut self, index: usize, slot: Slot) -> Option<Wakeup> {
+        let looks = self.active.is_to_look(index);
         if let Some((outside, _)) = self.active.end_outside(index) {
             self.admission.end_outside(outside);
         }
-        let worker = self.active.is_back(index, slot, self.admitted_at)?;
+        let worker = self.active.is_back(index, slot, self.admitted_at);
+        let worker = worker.filter(|_| !looks)?;
         self.workers.remote(worker).map(Wakeup::Worker)
     }
 
@@ -805,9 +808,9 @@ impl State {
         self.active.is_back(index, slot, now);
     }
 
-    /// Whether the job of an entry has its slots.
-    pub(crate) fn is_active(&self, index: usize) -> bool {
-        self.active.is_active(index)
+    /// The worker of an entry looks whether its job has its slots. If not, it is woken when it has.
+    pub(crate) fn look_for_slots(&mut self, index: usize) -> bool {
+        self.active.look(index)
     }
 
     /// The job that had `child` in the queue was handed in by that of an entry, to wait for it.

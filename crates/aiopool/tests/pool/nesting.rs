@@ -1,6 +1,6 @@
 //! Jobs that wait for jobs of their own pool.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -193,6 +193,28 @@ fn a_job_that_waits_is_outside_and_no_more_jobs_are_polled_than_have_slots() {
         gate.open();
         join_all(parents).await;
         assert_eq!(pool.stats().succeeded, 4);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_two_is_polled_once_for_the_end_of_each() {
+    on_both(async || {
+        let (pool, polls, gates) = (Pool::new(3), Count::new(), [Gate::new(), Gate::new()]);
+        let (inner, counted) = (pool.clone(), polls.clone());
+        let passed = [gates[0].passed(), gates[1].passed()];
+        let mut both = Box::pin(async move { join_all(passed.map(|job| inner.exec(job))).await });
+        let job = pool.spawn_n(poll_fn(move |cx| {
+            counted.add();
+            both.as_mut().poll(cx).map(|ended| ended.len())
+        }));
+        for (gate, left) in gates.iter().zip([2, 1]) {
+            until(|| (pool.active(), pool.stats().outside) == (left, 1)).await;
+            let_others_run().await;
+            gate.open();
+        }
+        assert_eq!(job.await.unwrap(), 2);
+        assert_eq!(polls.get(), 3);
         assert_whole(&pool).await;
     });
 }
