@@ -3,14 +3,14 @@
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::pool::Pool;
 use crate::run::nested;
 use crate::run::outside::{Awaited, place};
 use crate::state::Shared;
 use crate::sys::sync::Mutex;
-use crate::sys::unwind::{Payload, discard, guarded};
+use crate::sys::unwind::{Payload, discard, guarded, wake};
 
 /// Waiting without a slot.
 impl Pool {
@@ -81,7 +81,9 @@ struct Outside<F: Future> {
 struct HandedOver<F: Future>(Mutex<Stage<F>>);
 
 enum Stage<F: Future> {
-    Waiting(Pin<Box<F>>),
+    /// With the waker of who waits for it in the job: what drives many futures polls only those again
+    /// that were woken.
+    Waiting(Pin<Box<F>>, Waker),
     /// The worker has it just now, to poll it under no lock.
     Polled,
     Ready(Result<F::Output, Payload>),
@@ -99,7 +101,10 @@ where
         let this = self.get_mut();
         if let Some(handed_over) = &this.handed_over {
             match handed_over.take() {
-                Stage::Waiting(future) => this.future = Some(future),
+                Stage::Waiting(future, waker) => {
+                    discard(waker);
+                    this.future = Some(future);
+                }
                 Stage::Ready(Ok(output)) => return Poll::Ready(output),
                 Stage::Ready(Err(payload)) => resume_unwind(payload),
                 Stage::Polled => {
@@ -116,7 +121,8 @@ where
             unreachable!("a future must not be polled after its end");
         };
         if nested::is_in_active_job(&this.shared) {
-            let handed_over = Arc::new(HandedOver(Mutex::new(Stage::Waiting(future))));
+            let waiting = Stage::Waiting(future, cx.waker().clone());
+            let handed_over = Arc::new(HandedOver(Mutex::new(waiting)));
             place(handed_over.clone());
             this.handed_over = Some(handed_over);
             return Poll::Pending;
@@ -147,26 +153,36 @@ impl<F> Awaited for HandedOver<F>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&self, cx: &mut Context<'_>, job: Option<&Waker>) -> Poll<()> {
         let mut here = self.0.lock();
-        let Stage::Waiting(mut future) = std::mem::replace(&mut *here, Stage::Polled) else {
-            *here = Stage::Gone;
-            return Poll::Ready(());
+        let (mut future, waker) = match std::mem::replace(&mut *here, Stage::Polled) {
+            Stage::Waiting(future, waker) => (future, waker),
+            other => {
+                *here = other;
+                return Poll::Ready(());
+            }
         };
         drop(here);
-        let (stage, polled) = match guarded(|| future.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => (Stage::Waiting(future), Poll::Pending),
-            Ok(Poll::Ready(output)) => {
-                discard(future);
-                (Stage::Ready(Ok(output)), Poll::Ready(()))
+        let result = match guarded(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => {
+                discard(self.give_back(Stage::Waiting(future, waker)));
+                return Poll::Pending;
             }
-            Err(payload) => {
-                discard(future);
-                (Stage::Ready(Err(payload)), Poll::Ready(()))
-            }
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(payload),
         };
-        discard(self.give_back(stage));
-        polled
+        discard(future);
+        discard(self.give_back(Stage::Ready(result)));
+        if job.is_some_and(|job| waker.will_wake(job)) {
+            discard(waker);
+        } else {
+            wake(Some(waker));
+        }
+        Poll::Ready(())
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(*self.0.lock(), Stage::Waiting(..))
     }
 }
 

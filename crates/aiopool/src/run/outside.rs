@@ -14,13 +14,16 @@ use crate::sys::sync::{AtomicBool, Ordering};
 
 /// What a job waits for outside. Its worker polls that, and not the job.
 pub(crate) trait Awaited: Send + Sync {
-    /// Ready if the job is to come back for it.
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
+    /// Ready if the job is to come back for it. Whoever has waited for it in the job is woken then, if
+    /// that is somebody else than the `job` itself.
+    fn poll(&self, cx: &mut Context<'_>, job: Option<&Waker>) -> Poll<()>;
+
+    /// Whether the job still waits for it, be it that it has not looked this time.
+    fn is_kept(&self) -> bool;
 }
 
 /// What a worker knows of its job while that is outside.
 pub(crate) struct Away {
-    awaited: Vec<Arc<dyn Awaited>>,
     /// Whether the job waits for its own pool: it comes back at the front then.
     front: bool,
     /// Whether the job stands in the queue.
@@ -75,25 +78,27 @@ impl Shared {
     }
 }
 
+/// Ready when one of those that a job waits for is.
+pub(crate) fn poll_awaited(
+    awaited: &[Arc<dyn Awaited>],
+    cx: &mut Context<'_>,
+    job: Option<&Waker>,
+) -> Poll<()> {
+    if awaited
+        .iter()
+        .any(|awaited| awaited.poll(cx, job).is_ready())
+    {
+        return Poll::Ready(());
+    }
+    Poll::Pending
+}
+
 impl Away {
-    pub(crate) fn new(awaited: Vec<Arc<dyn Awaited>>, front: bool) -> Self {
+    pub(crate) fn new(front: bool) -> Self {
         Self {
-            awaited,
             front,
             comes_back: false,
         }
-    }
-
-    /// Ready when one of those that are waited for is, or there was a wake-up of the job.
-    pub(crate) fn poll_awaited(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self
-            .awaited
-            .iter()
-            .any(|awaited| awaited.poll(cx).is_ready())
-        {
-            return Poll::Ready(());
-        }
-        Poll::Pending
     }
 
     pub(crate) fn comes_back(&self) -> bool {

@@ -18,7 +18,7 @@ use crate::observe::{Event, Seen};
 use crate::run::close::refuse;
 use crate::run::nested::{self, Polling};
 use crate::run::observe::Watch;
-use crate::run::outside::{Awaited, Away, OwnWaker, take_placed};
+use crate::run::outside::{Awaited, Away, OwnWaker, poll_awaited, take_placed};
 use crate::source::{End, Item, Pulled, Rest, SourceBox, WaitingItem};
 use crate::state::active::{Taken, Waiter, Work};
 use crate::state::permits::{Grant, Refusal};
@@ -55,6 +55,8 @@ pub(crate) struct Worker {
     own_waker: Option<Box<OwnWaker>>,
     /// What is kept by those for whom its job waits.
     waiting: Vec<Waiting>,
+    /// What its job waits for outside.
+    awaited: Vec<Arc<dyn Awaited>>,
     /// The task that it is, once it has been polled.
     task: Option<TaskId>,
 }
@@ -433,6 +435,7 @@ impl Worker {
             away: None,
             own_waker: None,
             waiting: Vec::new(),
+            awaited: Vec::new(),
             task: None,
         }
     }
@@ -830,18 +833,20 @@ impl Worker {
                     poll_in(&self.shared, entry, self.task, &mut self.step, cx, &orders)
                 }
             };
-            if !waits && (polled.is_ready() || self.waiting.is_empty()) {
+            let keeps_none = self.waiting.is_empty() && self.awaited.is_empty();
+            if !waits && (polled.is_ready() || keeps_none) {
                 return polled;
             }
             self.waiting.extend(nested::take_waiting());
             self.waiting.retain(Waiting::is_kept);
-            let placed = take_placed();
-            if polled.is_ready() || placed.is_empty() && self.waiting.is_empty() {
+            self.awaited.extend(take_placed());
+            self.awaited.retain(|awaited| awaited.is_kept());
+            if polled.is_ready() || self.awaited.is_empty() && self.waiting.is_empty() {
                 return polled;
             }
             orders.stop = false;
-            if placed.is_empty() || self.own_waker.is_some() {
-                ready!(self.wait_outside(cx, placed));
+            if self.awaited.is_empty() || self.own_waker.is_some() {
+                ready!(self.wait_outside(cx));
                 // It may be back to be stopped.
                 orders = self.member.take_orders().unwrap_or_default();
                 continue;
@@ -854,23 +859,21 @@ impl Worker {
 
     /// Its job gives its slots back until it is to be polled again. Ready when it has them.
     #[cold]
-    fn wait_outside(&mut self, cx: &mut Context<'_>, placed: Vec<Arc<dyn Awaited>>) -> Poll<()> {
+    fn wait_outside(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(entry) = self.held else {
             return Poll::Pending;
         };
         self.with_options(|options| options.pause_timeout(now()));
-        let has_placed = !placed.is_empty();
-        self.away = Some(Box::new(Away::new(placed, !self.waiting.is_empty())));
+        self.away = Some(Box::new(Away::new(!self.waiting.is_empty())));
         self.shared.go_outside(entry);
         if let Some(watch) = &self.watch {
             watch.outside(&self.shared);
         }
-        if has_placed {
-            self.poll_outside(cx)
-        } else {
+        if self.awaited.is_empty() {
             // Whatever comes next is a wake-up.
-            Poll::Pending
+            return Poll::Pending;
         }
+        self.poll_outside(cx)
     }
 
     /// Ready when its job has its slots again, because it is to be polled or stopped.
@@ -888,7 +891,8 @@ impl Worker {
         } else {
             if !away.comes_back() {
                 let is_woken = self.own_waker.as_ref().is_none_or(|own| own.take_woken());
-                let (level, poll) = (remote.level(), || away.poll_awaited(cx));
+                let own = self.own_waker.as_ref().map(|own| own.waker());
+                let (level, poll) = (remote.level(), || poll_awaited(&self.awaited, cx, own));
                 let (polled, _) = nested::poll(
                     &self.shared,
                     level,
@@ -999,6 +1003,7 @@ impl Future for Worker {
             };
             worker.own_waker = None;
             worker.waiting.clear();
+            worker.awaited.clear();
             let mut ended_item = None;
             match mem::replace(&mut worker.step, Step::Done) {
                 // The result is in the cell: from here on the handle may take it.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use aiopool::{Event, Job, JobError, Pool, Rate};
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, FutureExt, join, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -231,6 +232,68 @@ fn a_job_may_wait_outside_and_for_its_own_pool_at_once() {
         until(|| pool.stats().succeeded == 1).await;
         gate.open();
         assert_eq!(job.await.unwrap(), 1);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn what_polls_only_those_again_that_were_woken_may_wait_for_several() {
+    on_both(async || {
+        let (pool, gates) = (Pool::new(1), [Gate::new(), Gate::new()]);
+        let (inner, passed) = (pool.clone(), [gates[0].passed(), gates[1].passed()]);
+        let job = pool.spawn_n(async move {
+            let all = passed.map(|passed| inner.outside(passed));
+            let all: FuturesUnordered<_> = all.into_iter().collect();
+            all.count().await
+        });
+        for gate in &gates {
+            let_others_run().await;
+            until(|| pool.active() == 0 && pool.stats().outside == 1).await;
+            gate.open();
+        }
+        assert_eq!(job.await.unwrap(), 2);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn what_is_kept_goes_on_while_the_job_waits_for_something_else() {
+    on_both(async || {
+        let (pool, gate, last) = (Pool::new(1), Gate::new(), Gate::new());
+        let (inner, passed, opens, opened) =
+            (pool.clone(), gate.passed(), last.clone(), last.passed());
+        let job = pool.spawn_n(async move {
+            let mut outside = Box::pin(inner.outside(async move {
+                passed.await;
+                opens.open();
+                1
+            }));
+            let once = poll_fn(|cx| Poll::Ready(outside.as_mut().poll(cx)));
+            assert!(once.await.is_pending());
+            opened.await;
+            outside.await
+        });
+        let_others_run().await;
+        gate.open();
+        assert_eq!(job.await.unwrap(), 1);
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_job_that_has_dropped_what_it_waited_for_holds_its_slots() {
+    on_both(async || {
+        let (pool, gate) = (Pool::new(1), Gate::new());
+        let (inner, passed) = (pool.clone(), gate.passed());
+        let job = pool.spawn_n(async move {
+            inner.outside(ready(())).await;
+            assert!(inner.outside(pending::<()>()).now_or_never().is_none());
+            passed.await;
+        });
+        let_others_run().await;
+        until(|| pool.active() == 1 && pool.stats().outside == 0).await;
+        gate.open();
+        job.await.unwrap();
         assert_whole(&pool).await;
     });
 }
