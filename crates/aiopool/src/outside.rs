@@ -9,6 +9,7 @@ use crate::pool::Pool;
 use crate::run::nested;
 use crate::run::outside::{Awaited, place};
 use crate::state::Shared;
+use crate::sys::runtime::poll_in_budget;
 use crate::sys::sync::Mutex;
 use crate::sys::unwind::{Payload, discard, guarded, wake};
 
@@ -99,11 +100,21 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        if let Some(handed_over) = &this.handed_over {
+        // A loop of calls would go on for ever while what it waits for is ready, and a slot free.
+        poll_in_budget(cx, |cx| this.poll_here(cx))
+    }
+}
+
+impl<F> Outside<F>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
+        if let Some(handed_over) = &self.handed_over {
             match handed_over.take() {
                 Stage::Waiting(future, waker) => {
                     discard(waker);
-                    this.future = Some(future);
+                    self.future = Some(future);
                 }
                 Stage::Ready(Ok(output)) => return Poll::Ready(output),
                 Stage::Ready(Err(payload)) => resume_unwind(payload),
@@ -115,20 +126,20 @@ where
                 }
                 Stage::Gone => unreachable!("a future must not be polled after its end"),
             }
-            this.handed_over = None;
+            self.handed_over = None;
         }
-        let Some(mut future) = this.future.take() else {
+        let Some(mut future) = self.future.take() else {
             unreachable!("a future must not be polled after its end");
         };
-        if nested::is_in_active_job(&this.shared) {
+        if nested::is_in_active_job(&self.shared) {
             let waiting = Stage::Waiting(future, cx.waker().clone());
             let handed_over = Arc::new(HandedOver(Mutex::new(waiting)));
             place(handed_over.clone());
-            this.handed_over = Some(handed_over);
+            self.handed_over = Some(handed_over);
             return Poll::Pending;
         }
         let polled = future.as_mut().poll(cx);
-        this.future = Some(future);
+        self.future = Some(future);
         polled
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::{pending, poll_fn, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use aiopool::{Event, Job, JobError, Pool, Rate};
@@ -293,6 +294,23 @@ fn a_job_that_has_dropped_what_it_waited_for_holds_its_slots() {
         let_others_run().await;
         until(|| pool.active() == 1 && pool.stats().outside == 0).await;
         gate.open();
+        job.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_loop_over_what_is_ready_lets_others_run() {
+    on_current_thread(async || {
+        let (pool, is_over) = (Pool::new(1), Arc::new(AtomicBool::new(false)));
+        let (inner, over) = (pool.clone(), is_over.clone());
+        let job = pool.spawn_n(async move {
+            while !over.load(Ordering::SeqCst) {
+                inner.outside(ready(())).await;
+            }
+        });
+        let_others_run().await;
+        is_over.store(true, Ordering::SeqCst);
         job.await.unwrap();
         assert_whole(&pool).await;
     });
