@@ -39,12 +39,16 @@ pub(crate) enum Polling {
     Source,
 }
 
+/// Which job it is, while a thread polls it: the address of its pool, and its entry.
+pub(crate) type PolledJob = (*const Shared, usize);
+
 /// Restores what was there before, also if the poll panics.
 struct Restore(Polled);
 
 per_thread! {
     static POLLED: Cell<Polled> = Cell::new(NOTHING);
-    static WAITING: RefCell<Option<Waiting>> = RefCell::new(None);
+    /// The marks of jobs that the thread polls: of several, if one of them drives another runtime.
+    static WAITING: RefCell<Vec<(PolledJob, Waiting)>> = RefCell::new(Vec::new());
 }
 
 /// What the thread polls, if it is of this pool.
@@ -89,29 +93,38 @@ pub(crate) fn is_in_active_job(pool: &Arc<Shared>) -> bool {
 #[inline]
 pub(crate) fn wait(pool: &Arc<Shared>) -> Option<Waiting> {
     is_in_active_job(pool).then(|| {
-        wait_outside();
-        WAITING.with(|waiting| {
-            waiting
-                .borrow_mut()
-                .get_or_insert_with(Waiting::new)
-                .clone()
+        let job = wait_outside();
+        WAITING.with(|marks| {
+            let mut marks = marks.borrow_mut();
+            let its = marks.iter().find(|(marked, _)| *marked == job);
+            let mark = its.map_or_else(Waiting::new, |(_, mark)| mark.clone());
+            if its.is_none() {
+                marks.push((job, mark.clone()));
+            }
+            mark
         })
     })
 }
 
-/// The mark of the job that has just been polled, if it [waits](wait).
-pub(crate) fn take_waiting() -> Option<Waiting> {
-    WAITING.with(|waiting| waiting.borrow_mut().take())
+/// The mark of a job that has just been polled, if it [waits](wait).
+pub(crate) fn take_waiting(job: PolledJob) -> Option<Waiting> {
+    WAITING.with(|marks| {
+        let mut marks = marks.borrow_mut();
+        let its = marks.iter().position(|(marked, _)| *marked == job)?;
+        Some(marks.swap_remove(its).1)
+    })
 }
 
-/// The job that the thread polls is to wait outside.
-pub(crate) fn wait_outside() {
-    POLLED.with(|polled| {
-        polled.set(Polled {
+/// The job that the thread polls is to wait outside. Gives which one that is.
+pub(crate) fn wait_outside() -> PolledJob {
+    POLLED.with(|here| {
+        let polled = here.get();
+        here.set(Polled {
             waits: true,
-            ..polled.get()
+            ..polled
         });
-    });
+        (polled.pool, polled.entry)
+    })
 }
 
 /// In a job of this pool the call would wait for the job itself.

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::run::nested;
+use crate::run::nested::{self, PolledJob};
 use crate::state::Shared;
 use crate::state::workers::Member;
 use crate::sys::per_thread;
@@ -42,19 +42,26 @@ struct Woken {
 }
 
 per_thread! {
-    /// What the job that the thread polls is to wait for outside.
-    static PLACED: RefCell<Vec<Arc<dyn Awaited>>> = RefCell::new(Vec::new());
+    /// What the jobs that the thread polls are to wait for outside.
+    static PLACED: RefCell<Vec<(PolledJob, Arc<dyn Awaited>)>> = RefCell::new(Vec::new());
 }
 
 /// The job of this thread, which has its slots, is to wait for this outside.
 pub(crate) fn place(awaited: Arc<dyn Awaited>) {
-    nested::wait_outside();
-    PLACED.with(|placed| placed.borrow_mut().push(awaited));
+    let job = nested::wait_outside();
+    PLACED.with(|placed| placed.borrow_mut().push((job, awaited)));
 }
 
-/// What the job was to wait for that has just been polled.
-pub(crate) fn take_placed() -> Vec<Arc<dyn Awaited>> {
-    PLACED.with(|placed| mem::take(&mut *placed.borrow_mut()))
+/// What a job is to wait for that has just been polled.
+pub(crate) fn take_placed(job: PolledJob) -> impl Iterator<Item = Arc<dyn Awaited>> {
+    let (its, others) = PLACED.with(|placed| {
+        let placed = mem::take(&mut *placed.borrow_mut());
+        placed
+            .into_iter()
+            .partition::<Vec<_>, _>(|(by, _)| *by == job)
+    });
+    PLACED.with(|placed| *placed.borrow_mut() = others);
+    its.into_iter().map(|(_, awaited)| awaited)
 }
 
 impl Shared {

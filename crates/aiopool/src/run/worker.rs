@@ -837,9 +837,10 @@ impl Worker {
             if !waits && (polled.is_ready() || keeps_none) {
                 return polled;
             }
-            self.waiting.extend(nested::take_waiting());
+            let job = (Arc::as_ptr(&self.shared), entry);
+            self.waiting.extend(nested::take_waiting(job));
             self.waiting.retain(Waiting::is_kept);
-            self.awaited.extend(take_placed());
+            self.awaited.extend(take_placed(job));
             self.awaited.retain(|awaited| awaited.is_kept());
             if polled.is_ready() || self.awaited.is_empty() && self.waiting.is_empty() {
                 return polled;

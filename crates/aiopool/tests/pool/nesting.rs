@@ -7,10 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use aiopool::{Job, JobError, JobHandle, Pool};
 use futures_util::StreamExt;
-use futures_util::future::{join_all, select};
+use futures_util::future::{join, join_all, select};
 use tokio::sync::Notify;
+use tokio::task::block_in_place;
 
-use crate::common::{Count, Gate, Log, assert_whole, for_both, let_others_run, on_both, until};
+use crate::common::{
+    Count, Gate, Log, assert_whole, current_thread, for_both, in_time, let_others_run,
+    multi_thread, on_both, until,
+};
 
 #[test]
 fn a_job_may_wait_for_jobs_of_its_pool_by_each_verb_though_all_slots_are_held() {
@@ -292,6 +296,31 @@ fn a_job_that_has_let_a_handle_go_holds_its_slots_again() {
         parent.await.unwrap();
         assert_eq!(pool.cancel_all().await, 1);
         assert_whole(&pool).await;
+    });
+}
+
+#[test]
+fn a_job_may_drive_a_runtime_whose_jobs_wait_for_their_pool_while_it_waits_for_its_own() {
+    in_time("multi_thread", || {
+        multi_thread().block_on(async {
+            let (pool, other) = (Pool::new(1), Pool::new(1));
+            let inner = pool.clone();
+            let job = pool.spawn_n(async move {
+                let child = inner.spawn_n(async { 1 });
+                let driven = async move {
+                    let job = async || {
+                        let inner = other.clone();
+                        let job = async move { inner.exec(async { 2 }).await.unwrap() };
+                        other.exec(job).await.unwrap()
+                    };
+                    block_in_place(|| current_thread().block_on(job()))
+                };
+                let (child, driven) = join(child, driven).await;
+                child.unwrap() + driven
+            });
+            assert_eq!(job.await.unwrap(), 3);
+            assert_whole(&pool).await;
+        });
     });
 }
 
