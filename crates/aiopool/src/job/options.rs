@@ -91,6 +91,13 @@ impl Options {
         rest.and_then(|rest| rest.weight).unwrap_or(NonZeroU32::MIN)
     }
 
+    /// The job starts in a slot that has been taken, and comes back to no more than that.
+    pub(crate) fn forget_weight(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.weight = None;
+        }
+    }
+
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
         self.rest.as_ref()?.name.as_ref()
     }

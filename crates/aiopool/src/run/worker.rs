@@ -274,7 +274,13 @@ impl Shared {
         runtime: Handle,
     ) -> Ticket {
         // What it hands in has its own, if it has one.
-        let own = job.with_options(|options| options.level()).flatten();
+        let own = job.with_options(|options| {
+            if was_held {
+                options.forget_weight();
+            }
+            options.level()
+        });
+        let own = own.flatten();
         grant.level = own.unwrap_or(grant.level);
         let ticket = grant.ticket;
         let mut state = self.lock();

@@ -317,6 +317,23 @@ fn a_loop_over_what_is_ready_lets_others_run() {
 }
 
 #[test]
+fn a_job_in_the_slot_of_a_permit_comes_back_to_one_slot_whatever_its_weight() {
+    on_both(async || {
+        let (pool, outside, others) = (Pool::new(2), Gate::new(), Gate::new());
+        let (inner, passed) = (pool.clone(), outside.passed());
+        let permit = pool.reserve().await.unwrap();
+        let job = permit.spawn(async move { inner.outside(passed).await }.weight(2));
+        let other = pool.spawn_n(others.passed());
+        until(|| pool.active() == 1 && pool.stats().outside == 1).await;
+        outside.open();
+        job.await.unwrap();
+        others.open();
+        other.await.unwrap();
+        assert_whole(&pool).await;
+    });
+}
+
+#[test]
 fn a_panic_of_the_future_is_that_of_the_job() {
     on_both(async || {
         let pool = Pool::new(1);
