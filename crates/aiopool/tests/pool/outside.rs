@@ -282,20 +282,18 @@ fn what_is_kept_goes_on_while_the_job_waits_for_something_else() {
 }
 
 #[test]
-fn a_job_that_has_dropped_what_it_waited_for_holds_its_slots() {
-    on_both(async || {
-        let (pool, gate) = (Pool::new(1), Gate::new());
-        let (inner, passed) = (pool.clone(), gate.passed());
-        let job = pool.spawn_n(async move {
+fn a_job_that_has_dropped_what_it_waited_for_holds_its_slots_and_pays_nothing() {
+    in_frozen_time(async || {
+        let begun = Instant::now();
+        let pool = Pool::builder(1).rate(Rate::new(1, millis(100))).build();
+        let inner = pool.clone();
+        let job = async move {
             inner.outside(ready(())).await;
             assert!(inner.outside(pending::<()>()).now_or_never().is_none());
-            passed.await;
-        });
-        let_others_run().await;
-        until(|| pool.active() == 1 && pool.stats().outside == 0).await;
-        gate.open();
-        job.await.unwrap();
-        assert_whole(&pool).await;
+            sleep(millis(1)).await;
+            since(begun)
+        };
+        assert_eq!(pool.exec(job).await.unwrap(), 101);
     });
 }
 
