@@ -830,15 +830,23 @@ impl Worker {
     fn poll_work(&mut self, cx: &mut Context<'_>, mut orders: Orders) -> Poll<Ended> {
         let entry = self.held.unwrap_or(usize::MAX);
         loop {
-            let (polled, waits) = match &mut self.own_waker {
-                None => poll_in(&self.shared, entry, self.task, &mut self.step, cx, &orders),
+            let waker = match &self.own_waker {
+                None => cx.waker(),
                 Some(own) => {
                     // What wakes it from here on is for its next poll.
                     own.take_woken();
-                    let cx = &mut Context::from_waker(own.waker());
-                    poll_in(&self.shared, entry, self.task, &mut self.step, cx, &orders)
+                    own.waker()
                 }
             };
+            let job_cx = &mut Context::from_waker(waker);
+            let poll = || match &mut self.step {
+                Step::Run(Work::Job(job)) => job.poll(job_cx, orders.stop),
+                Step::Run(Work::Item(item)) => item.as_mut().poll(job_cx, orders.stop),
+                _ => unreachable!("it runs a job"),
+            };
+            let what = Polling::Job;
+            let (polled, waits) =
+                nested::poll(&self.shared, orders.level, entry, self.task, what, poll);
             let keeps_none = self.waiting.is_empty() && self.awaited.is_empty();
             if !waits && (polled.is_ready() || keeps_none) {
                 return polled;
@@ -1073,30 +1081,6 @@ fn seen(job: &mut Runnable) -> Seen {
 
 fn seen_of(options: Option<&mut Options>) -> Seen {
     options.map(|options| Seen::of(options)).unwrap_or_default()
-}
-
-/// Polls the job of a worker.
-#[inline]
-fn poll_in(
-    shared: &Arc<Shared>,
-    entry: usize,
-    task: Option<TaskId>,
-    step: &mut Step,
-    cx: &mut Context<'_>,
-    orders: &Orders,
-) -> (Poll<Ended>, bool) {
-    nested::poll(
-        shared,
-        orders.level,
-        entry,
-        task,
-        Polling::Job,
-        || match step {
-            Step::Run(Work::Job(job)) => job.poll(cx, orders.stop),
-            Step::Run(Work::Item(item)) => item.as_mut().poll(cx, orders.stop),
-            _ => unreachable!("it runs a job"),
-        },
-    )
 }
 
 /// Parts with what has been taken, to do `next` instead. Apart from the rest of the worker, whose
