@@ -16,8 +16,6 @@ use crate::sys::runtime::{TaskId, current_task};
 /// The job that a thread polls.
 #[derive(Clone, Copy)]
 pub(crate) struct Polled {
-    /// The address of its pool.
-    pool: *const Shared,
     level: Level,
     /// The index of its entry.
     entry: usize,
@@ -42,10 +40,17 @@ pub(crate) enum Polling {
 /// Which job it is, while a thread polls it: the address of its pool, and its entry.
 pub(crate) type PolledJob = (*const Shared, usize);
 
-/// Restores what was there before, also if the poll panics.
-struct Restore(Polled);
+/// Restores what was there before, also if the poll panics. Most threads poll no other job around this
+/// one: then there is no more than the pool to save.
+struct Restore {
+    pool: *const Shared,
+    polled: Option<Polled>,
+}
 
 per_thread! {
+    /// The address of the pool whose job the thread polls.
+    static POOL: Cell<*const Shared> = Cell::new(ptr::null());
+    /// That job.
     static POLLED: Cell<Polled> = Cell::new(NOTHING);
     /// The marks of jobs that the thread polls: of several, if one of them drives another runtime.
     static WAITING: RefCell<Vec<(PolledJob, Waiting)>> = RefCell::new(Vec::new());
@@ -54,14 +59,14 @@ per_thread! {
 /// What the thread polls, if it is of this pool.
 #[inline]
 fn polled_in(pool: &Arc<Shared>) -> Option<Polled> {
-    let polled = POLLED.with(Cell::get);
-    (polled.pool == Arc::as_ptr(pool) && is_current(polled)).then_some(polled)
+    let is_its = POOL.with(Cell::get) == Arc::as_ptr(pool) && is_current();
+    is_its.then(|| POLLED.with(Cell::get))
 }
 
 #[cold]
 #[inline(never)]
-fn is_current(polled: Polled) -> bool {
-    polled.task == current_task()
+fn is_current() -> bool {
+    POLLED.with(Cell::get).task == current_task()
 }
 
 /// What is handed into this pool now and asks for nothing has the level of what the thread polls, if that
@@ -123,7 +128,7 @@ pub(crate) fn wait_outside() -> PolledJob {
             waits: true,
             ..polled
         });
-        (polled.pool, polled.entry)
+        (POOL.with(Cell::get), polled.entry)
     })
 }
 
@@ -152,26 +157,32 @@ pub(crate) fn poll<R>(
     f: impl FnOnce() -> R,
 ) -> (R, bool) {
     let polled = Polled {
-        pool: Arc::as_ptr(pool),
         level,
         entry,
         task,
         what,
         waits: false,
     };
-    let _restore = Restore(POLLED.with(|here| here.replace(polled)));
+    let outer = POOL.with(|here| here.replace(Arc::as_ptr(pool)));
+    let _restore = Restore {
+        pool: outer,
+        polled: (!outer.is_null()).then(|| POLLED.with(Cell::get)),
+    };
+    POLLED.with(|here| here.set(polled));
     let result = f();
     (result, POLLED.with(Cell::get).waits)
 }
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        POLLED.with(|polled| polled.set(self.0));
+        POOL.with(|pool| pool.set(self.pool));
+        if let Some(polled) = self.polled {
+            POLLED.with(|here| here.set(polled));
+        }
     }
 }
 
 const NOTHING: Polled = Polled {
-    pool: ptr::null(),
     level: Level::MIN,
     entry: usize::MAX,
     task: None,
