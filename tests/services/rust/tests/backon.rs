@@ -22,10 +22,7 @@ async fn a_job_that_waits_for_its_next_try_gives_its_slot_to_others() {
                 }
             };
             page.retry(ConstantBuilder::default().with_delay(PAUSE))
-                .sleep(move |time| {
-                    let pool = pool.clone();
-                    async move { pool.outside(sleep(time)).await }
-                })
+                .sleep(move |time| pool.outside(sleep(time)))
                 .await
         }
     };
