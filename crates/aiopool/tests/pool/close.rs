@@ -817,20 +817,17 @@ fn jobs_that_have_begun_go_on_with_calls_that_they_wait_for() {
 #[test]
 fn a_job_that_waits_for_the_start_of_another_is_not_refused() {
     on_both(async || {
-        let (pool, gate) = (Pool::new(1), Gate::new());
-        let parent = {
-            let pool = pool.clone();
-            async move { pool.spawn(async { 1 }).await.await.unwrap() }
-        };
+        let (pool, gate) = (Pool::builder(2).per_key(1).build(), Gate::new());
+        let holder = pool.spawn_n(gate.passed().key("a"));
+        let inner = pool.clone();
+        let parent = async move { inner.spawn(async { 1 }.key("a")).await.await.unwrap() };
         let parent = pool.spawn_n(parent);
-        let holder = pool.spawn_n(gate.passed());
-        // One of them has the slot, and the other waits or has waited.
-        let_others_run().await;
+        until(|| pool.stats().parked == 1 && pool.stats().outside == 1).await;
         let report = close(&pool, None, 0).await;
         gate.open();
         assert_eq!(parent.await.unwrap(), 1);
         holder.await.unwrap();
-        drop(report.await.unwrap());
+        assert_eq!(told(&report.await.unwrap()), (3, vec![], vec![], vec![]));
     });
 }
 
