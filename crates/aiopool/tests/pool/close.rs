@@ -896,6 +896,22 @@ fn a_pause_ends_the_jobs_that_are_outside_and_that_of_a_key_those_of_the_key() {
 }
 
 #[test]
+fn a_job_that_a_pause_has_ended_is_cancelled_once_and_told_once() {
+    in_frozen_time(async || {
+        let pool = Pool::new(1);
+        let inner = pool.clone();
+        let job = async move { inner.outside(pending::<()>()).await };
+        let job = job.with_callback(|_| sleep(millis(80))).name("job");
+        let job = pool.spawn_n(job);
+        until(|| pool.stats().outside == 1).await;
+        pool.pause(None);
+        let report = pool.close(Some(millis(100)), millis(50)).await;
+        job.await.unwrap();
+        assert_eq!(told(&report), (0, vec!["job"], vec![], vec![]));
+    });
+}
+
+#[test]
 fn a_job_that_is_stuck_in_a_poll_does_not_keep_the_pool_from_its_end() {
     in_time("stuck", || {
         let builder = &mut Builder::new_multi_thread();
