@@ -364,19 +364,29 @@ fn items_that_have_been_pulled_and_wait_for_their_key_go_on() {
     });
 }
 
+/// Items without end, each of which says that it is asked for and waits for a word to come.
+fn items_on_demand() -> (
+    impl Iterator<Item = ()> + Send,
+    mpsc::Receiver<()>,
+    mpsc::Sender<()>,
+) {
+    let (asked, is_asked) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let items = std::iter::from_fn(move || {
+        asked.send(()).unwrap();
+        goes_on.recv().unwrap();
+        Some(())
+    });
+    (items, is_asked, go_on)
+}
+
 #[test]
 fn an_item_that_is_pulled_just_then_runs_unless_it_has_to_wait_for_itself() {
     in_time("multi_thread", || {
         for is_keyed in [false, true] {
             let runtime = crate::common::multi_thread();
             let pool = Pool::builder(2).per_key(1).build();
-            let (asked, is_asked) = mpsc::channel();
-            let (go_on, goes_on) = mpsc::channel();
-            let items = std::iter::from_fn(move || {
-                asked.send(()).unwrap();
-                goes_on.recv().unwrap();
-                Some(())
-            });
+            let (items, is_asked, go_on) = items_on_demand();
             let map = if is_keyed {
                 runtime.spawn(pool.map(items, |()| async { 1 }.key("a")))
             } else {
@@ -401,13 +411,7 @@ fn an_item_that_is_pulled_just_then_runs_unless_it_has_to_wait_for_itself() {
 fn a_stream_that_would_wait_for_its_reader_just_then_ends() {
     in_time("multi_thread", || {
         let (runtime, pool) = (crate::common::multi_thread(), Pool::new(2));
-        let (asked, is_asked) = mpsc::channel();
-        let (go_on, goes_on) = mpsc::channel();
-        let items = std::iter::from_fn(move || {
-            asked.send(()).unwrap();
-            goes_on.recv().unwrap();
-            Some(())
-        });
+        let (items, is_asked, go_on) = items_on_demand();
         let stream = pool.itermap(items, |()| async { 1 }).ahead(1);
         let results = runtime.spawn(stream.collect::<Vec<_>>());
         is_asked.recv().unwrap();
